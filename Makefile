@@ -1,0 +1,56 @@
+# `make demo` and `make test` need only git, make, a C compiler and Python 3.11+ with venv and headers.
+# Every target sets up .venv first, if it is missing or older than the files that define it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+RELEASE ?= 2026.2
+PLATFORM ?= powervm
+STAMP := $(VENV)/.installed-$(RELEASE)
+WORKERS ?= 2
+LAB_DIR ?= build/lab
+
+.PHONY: help setup demo demo-stop test test-full unit functional lint bench docs clean
+
+help:  ## show what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMP)  ## make the virtual environment
+
+$(STAMP): pyproject.toml constraints/$(RELEASE).txt tools/setup.sh
+	@tools/setup.sh $(VENV) constraints/$(RELEASE).txt
+	@touch $@
+
+demo: $(STAMP)  ## boot a server on a simulated PowerVM system through a real OpenStack
+	@$(BIN)/bigiron demo --dir $(LAB_DIR)
+
+demo-stop: $(STAMP)  ## end and remove what the demo started
+	@$(BIN)/bigiron lab destroy --dir $(LAB_DIR)
+
+unit: $(STAMP)  ## unit tests only
+	@$(BIN)/pytest -q -n $(WORKERS) tests/unit
+
+functional: $(STAMP)  ## real Nova and Neutron in process, against the simulators
+	@$(BIN)/pytest -q -n $(WORKERS) -m "not full" tests/contract tests/functional
+
+test: $(STAMP)  ## unit, functional, the spawn fault sweep and a tempest smoke: what CI runs
+	@tools/test.sh
+
+test-full: $(STAMP)  ## the long proofs as well: all sweeps, soak, wide tempest
+	@tools/test.sh --full
+
+lint: $(STAMP)  ## ruff, mypy and the import contracts
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(STAMP)  ## print the benchmark table and write build/bench.json
+	@$(BIN)/python -m benchmarks --out build/bench.json
+
+docs: $(STAMP)  ## build the documentation into docs/_build
+	@$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
+
+clean:  ## remove what was built, the environment included
+	@rm -rf build $(VENV) docs/_build

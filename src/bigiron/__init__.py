@@ -1,0 +1,1 @@
+"""bigiron: OpenStack on IBM Power and IBM Z."""

@@ -1,0 +1,83 @@
+"""One table of features: driver capabilities, the support matrix in the docs and the tempest flags come from it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Support(enum.Enum):
+    """How far a platform goes with a feature."""
+
+    YES = "yes"
+    PARTIAL = "partial"
+    NO = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A feature under the key of Nova's support matrix, what each platform does, and why not where it does not.
+
+    `capability` is the compute driver's flag and `tempest` the option of [compute-feature-enabled] that follow it.
+    """
+
+    key: str
+    title: str
+    powervm: Support
+    note: str = ""
+    capability: str | None = None
+    tempest: str | None = None
+
+
+_Y, _P, _N = Support.YES, Support.PARTIAL, Support.NO
+_LATER = "not built yet"
+
+FEATURES: tuple[Feature, ...] = (
+    Feature("operation.launch", "Launch instance", _Y),
+    Feature("operation.terminate", "Shutdown instance", _Y),
+    Feature("operation.get-guest-info", "Guest instance status", _Y),
+    Feature("operation.get-host-uptime", "Guest host uptime", _Y),
+    Feature("operation.get-host-ip", "Guest host ip", _Y),
+    Feature("operation.reboot", "Reboot instance", _Y),
+    Feature("storage.image", "Image storage support", _Y, "raw images", "supports_image_type_raw"),
+    Feature("guest.setup.configdrive", "Config drive support", _Y, "ISO 9660", tempest="config_drive"),
+    Feature(
+        "operation.pause",
+        "Stop instance CPUs (pause)",
+        _N,
+        "PowerVM has no operation that stops a partition's processors",
+        tempest="pause",
+    ),
+    Feature("operation.suspend", "Suspend instance", _N, "gone from current Power firmware", tempest="suspend"),
+    Feature("operation.rebuild", "Rebuild instance", _P, "through destroy and spawn, as Nova's default does"),
+    Feature("operation.resize", "Resize instance", _N, _LATER, tempest="resize"),
+    Feature("operation.rescue", "Rescue instance", _N, _LATER, tempest="rescue"),
+    Feature("operation.snapshot", "Save snapshot of instance disk", _N, _LATER, tempest="snapshot"),
+    Feature("operation.shelve", "Shelve instance", _N, "needs snapshot: not built yet", tempest="shelve"),
+    Feature("operation.cold-migrate", "Cold migrate instance", _N, _LATER, tempest="cold_migration"),
+    Feature("operation.live-migrate", "Live migrate instance across hosts", _N, _LATER, tempest="live_migration"),
+    Feature(
+        "operation.attach-interface",
+        "Attach virtual network interface to instance",
+        _N,
+        _LATER,
+        "supports_attach_interface",
+        "interface_attach",
+    ),
+    Feature("operation.attach-volume", "Attach block volume to instance", _N, _LATER),
+    Feature("operation.extend-volume", "Extend block volume", _N, _LATER, "supports_extend_volume"),
+    Feature("operation.evacuate", "Evacuate instances from a host", _N, _LATER, "supports_evacuate"),
+    Feature("operation.cache-images", "Cache base images for faster boot", _Y, "", "has_imagecache"),
+    Feature("console.serial.log", "View serial console logs", _N, _LATER, tempest="console_output"),
+    Feature("console.vnc", "Remote desktop over VNC", _N, _LATER, tempest="vnc_console"),
+)
+
+
+def capabilities() -> dict[str, bool]:
+    """The PowerVM compute driver's flags that this table decides."""
+    return {f.capability: f.powervm is not Support.NO for f in FEATURES if f.capability}
+
+
+def tempest_flags() -> dict[str, bool]:
+    """The options of tempest's [compute-feature-enabled] that this table decides."""
+    return {f.tempest: f.powervm is not Support.NO for f in FEATURES if f.tempest}

@@ -1,0 +1,161 @@
+"""The verbs that every platform answers, and Step: one undoable step of a longer operation.
+
+The plug-ins call nothing else of a platform. Verbs raise errors.PlatformError and nothing else on purpose; each
+makes its remote calls with time-outs and can be called from many threads at once.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from bigiron.model import CpuStats, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Key(Generic[T]):
+    """A typed name for what one step provides and others need; a key that only orders steps holds None."""
+
+    name: str
+
+
+class Values:
+    """What the steps run so far have provided."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._values = values
+
+    def __getitem__(self, key: Key[T]) -> T:
+        value: T = self._values[key.name]
+        return value
+
+
+class Step(abc.ABC):
+    """One undoable step. Steps whose needs are met run side by side.
+
+    A step object belongs to one operation and may remember what it did. `revert` also runs when `execute` itself
+    failed half-way: it undoes whatever was done and does nothing where nothing was.
+    """
+
+    name: str
+    needs: tuple[Key[Any], ...] = ()
+    provides: Key[Any] | None = None
+
+    @abc.abstractmethod
+    def execute(self, values: Values) -> Any:
+        """Do it; the return value is what `provides` names."""
+
+    def revert(self, values: Values) -> None:
+        """Undo it; `values` holds what the needs were."""
+        return
+
+
+CONFIG_DRIVE: Key[Path] = Key("config_drive")
+"""The built config drive, an ISO 9660 file; the plug-in's step provides it, the platform's uploads it."""
+
+NICS_READY: Key[None] = Key("nics_ready")
+"""Every network adapter exists and the network service has been told: provided by the plug-in's waiting step."""
+
+
+def nic_plugged(nic: NicSpec) -> Key[None]:
+    """The key that the platform's step for this adapter provides."""
+    return Key(f"nic:{nic.id}")
+
+
+class Hypervisor(abc.ABC):
+    """One platform host: a PowerVM managed system or a z/VM LPAR."""
+
+    # The connection
+
+    @abc.abstractmethod
+    def start(self) -> None:
+        """Connect, check that the host is usable and start following its events.
+
+        Raises Unavailable while the platform does not answer (the message says what was tried), AuthError for wrong
+        credentials or an untrusted certificate, and InvalidSpec for an option that names something that is not there.
+        """
+
+    @abc.abstractmethod
+    def stop(self) -> None:
+        """Stop the threads and close the connection; safe to call twice."""
+
+    @abc.abstractmethod
+    def subscribe(self, callback: Callable[[GuestEvent], None]) -> None:
+        """Call back, from a thread of the platform's, whenever a guest of ours has changed its power state."""
+
+    # The host
+
+    @abc.abstractmethod
+    def facts(self) -> HostFacts:
+        """The host and its capacity, served from what is known without a remote call where that is current."""
+
+    @abc.abstractmethod
+    def cpu_stats(self) -> CpuStats:
+        """Processor time of the host."""
+
+    @abc.abstractmethod
+    def uptime(self) -> str:
+        """How long the host has been up, as a line a person reads."""
+
+    # Guests
+
+    @abc.abstractmethod
+    def guests(self) -> Sequence[GuestState]:
+        """Every guest that carries our mark."""
+
+    @abc.abstractmethod
+    def guest(self, uuid: str, fresh: bool = False) -> GuestState:
+        """One guest of ours by instance uuid; `fresh` asks the platform. Raises NotFound."""
+
+    @abc.abstractmethod
+    def check(self, spec: GuestSpec) -> None:
+        """Raise InvalidSpec, NoCapacity or Unsupported if the guest cannot be made here; changes nothing."""
+
+    @abc.abstractmethod
+    def spawn_steps(self, spec: GuestSpec) -> Sequence[Step]:
+        """The steps that make a guest.
+
+        They need CONFIG_DRIVE when the spec asks for one and NICS_READY before power-on, which the caller's own
+        steps provide; each adapter's step provides `nic_plugged(nic)`.
+        """
+
+    @abc.abstractmethod
+    def destroy(self, uuid: str, keep_disks: bool = False) -> None:
+        """Remove a guest of ours and all that belongs to it; a guest that is gone already is no error.
+
+        Goes on after a failure in one part, so that as much as can be is removed, and then raises the first error.
+        Raises Foreign when the guest under that address is not ours.
+        """
+
+    @abc.abstractmethod
+    def adopt(self, instances: Iterable[tuple[str, str]]) -> Sequence[str]:
+        """Mark existing unmarked guests, given as (instance uuid, instance name), as ours; returns the uuids marked."""
+
+    # Power
+
+    @abc.abstractmethod
+    def power_on(self, uuid: str) -> None:
+        """Start the guest; one that runs already is no error."""
+
+    @abc.abstractmethod
+    def power_off(self, uuid: str, timeout_s: int = 0) -> None:
+        """Stop the guest: with a time-out, ask the operating system first and escalate; with 0, at once."""
+
+    @abc.abstractmethod
+    def reboot(self, uuid: str, hard: bool) -> None:
+        """Restart the guest; one that is stopped is started."""
+
+    # Network adapters
+
+    @abc.abstractmethod
+    def plug(self, uuid: str, nic: NicSpec) -> None:
+        """Create the adapter if it is not there; announces it to the network agent either way."""
+
+    @abc.abstractmethod
+    def unplug(self, uuid: str, nic: NicSpec) -> None:
+        """Remove the adapter with the NIC's MAC; one that is gone already is no error."""

@@ -1,0 +1,160 @@
+"""The values that pass between the OpenStack plug-ins and the platforms: frozen, and the only currency between them.
+
+Sizes carry their unit in the name. Nothing here knows an OpenStack service or a platform.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol
+
+
+class PowerState(enum.Enum):
+    """What a guest is doing, in words that both platforms and OpenStack can agree on."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    PAUSED = "paused"
+    SUSPENDED = "suspended"
+    CRASHED = "crashed"
+    CHANGING = "changing"
+    UNKNOWN = "unknown"
+
+
+class GuestOs(enum.Enum):
+    """The operating-system family, where the platform must know it before the first boot."""
+
+    LINUX = "linux"
+    AIX = "aix"
+    IBMI = "ibmi"
+
+
+class ImageSource(Protocol):
+    """An image's identity and bytes; `open` may be called more than once and each stream starts at the beginning."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that `open` will deliver."""
+        ...
+
+    @property
+    def sha256(self) -> str | None:
+        """Checksum of those bytes where it is known beforehand."""
+        ...
+
+    def open(self) -> BinaryIO: ...
+
+
+class DiskRole(enum.Enum):
+    """What a disk is for; the root disk is the one that boots."""
+
+    ROOT = "root"
+    EPHEMERAL = "ephemeral"
+    SWAP = "swap"
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSpec:
+    """A disk to create: from an image where there is one, else empty."""
+
+    role: DiskRole
+    size_gb: int
+    image: ImageSource | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NicSpec:
+    """A network adapter to create; `id` is the network service's port id and the MAC is chosen beforehand."""
+
+    id: str
+    mac: str
+    vif_type: str
+    vlan: int | None = None
+    physical_network: str | None = None
+    mtu: int | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GuestSpec:
+    """All that a platform needs to make a guest.
+
+    `uuid` is the instance's; `options` holds the flavor keys of the platform's own namespace as the flavor has
+    them, prefix included (`powervm:proc_units`), and the platform checks them.
+    """
+
+    uuid: str
+    name: str
+    memory_mb: int
+    vcpus: int
+    os: GuestOs = GuestOs.LINUX
+    disks: tuple[DiskSpec, ...] = ()
+    nics: tuple[NicSpec, ...] = ()
+    config_drive: bool = False
+    power_on: bool = True
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GuestState:
+    """A guest of ours as the platform has it now."""
+
+    uuid: str
+    name: str
+    power: PowerState
+    memory_mb: int = 0
+    vcpus: int = 0
+    cpu_time_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GuestEvent:
+    """The platform reports that a guest of ours changed its power state."""
+
+    uuid: str
+    power: PowerState
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """The host and what it can give to guests, hypervisor and service partitions counted as reserved.
+
+    Processor figures are whole processors (1.0 = one core); memory in MB, a multiple of `memory_unit_mb`.
+    """
+
+    hostname: str
+    hypervisor: str
+    version: int
+    architecture: str
+    model: str
+    memory_mb: int
+    memory_reserved_mb: int
+    memory_used_mb: int
+    memory_unit_mb: int
+    processors: float
+    processors_reserved: float
+    processors_used: float
+    processors_per_vcpu: float
+    max_vcpus_per_guest: int
+    disk_gb: int
+    disk_used_gb: int
+    guests: int
+    traits: frozenset[str] = frozenset()
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CpuStats:
+    """Host processor time since some fixed moment, in nanoseconds, and the clock in MHz."""
+
+    kernel_ns: int
+    idle_ns: int
+    user_ns: int
+    iowait_ns: int
+    frequency_mhz: int

@@ -1,0 +1,83 @@
+"""Names and marks derived from an instance: pure functions, so that they can be computed again anywhere.
+
+The PowerVM rules are those that existing clouds know: the LPAR's uuid is the instance's with its top bit cleared,
+and its name is the instance's name with what the platform forbids replaced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+VIF_TYPE_PVM_SEA = "pvm_sea"
+VIF_TYPE_PVM_SRIOV = "pvm_sriov"
+VIF_EVENT_PROVIDER = "NOVA_PVM_VIF"
+"""Provider name in the custom event that tells the network agent of a client adapter."""
+
+MARK_PREFIX = "openstack:"
+
+_LPAR_NAME_MAX = 31
+_DISK_NAME_MAX = 15
+_UNIT_NAME_MAX = 79
+_FORBIDDEN = re.compile(r"[^a-zA-Z0-9_.\-]")
+
+
+def lpar_uuid(instance_uuid: str) -> str:
+    """The LPAR's uuid: the instance's with the top bit cleared, in upper case as the platform writes it."""
+    return (f"{int(instance_uuid[0], 16) & 7:x}" + instance_uuid[1:]).upper()
+
+
+def mark(instance_uuid: str) -> str:
+    """The ownership mark in the LPAR's Description."""
+    return MARK_PREFIX + instance_uuid.lower()
+
+
+def marked_instance(description: str | None) -> str | None:
+    """The instance uuid that a Description names, or None where the LPAR is not ours."""
+    text = (description or "").strip()
+    if not text.startswith(MARK_PREFIX):
+        return None
+    uuid = text[len(MARK_PREFIX) :].split()[0:1]
+    return uuid[0].lower() if uuid else None
+
+
+def lpar_name(instance_name: str, prefix: str = "") -> str:
+    """The LPAR's name: at most 31 characters; a name cut short ends with a hash, so that two never meet."""
+    return _fit(prefix + _FORBIDDEN.sub("_", instance_name), _LPAR_NAME_MAX)
+
+
+def volume_group_disk(kind: str, instance_uuid: str) -> str:
+    """A virtual disk's name in a volume group: a kind letter and 13 characters of the uuid's hash (15 at most)."""
+    return f"{kind}_{_digest(instance_uuid.lower(), _DISK_NAME_MAX - 2)}"
+
+
+def volume_group_image(image_id: str) -> str:
+    """A cached image's virtual disk: the same scheme, kind i."""
+    return volume_group_disk("i", image_id)
+
+
+def logical_unit(kind: str, instance_name: str, instance_uuid: str) -> str:
+    """A logical unit's name in a shared storage pool, such as boot_web-1_3f2a9c41 (79 at most)."""
+    suffix = "_" + instance_uuid.replace("-", "").lower()[:8]
+    return _fit(f"{kind}_" + _FORBIDDEN.sub("_", instance_name), _UNIT_NAME_MAX - len(suffix)) + suffix
+
+
+def image_unit(image_name: str, image_id: str) -> str:
+    """A cached image's logical unit: it ends with the whole image id, so that two images never share one."""
+    suffix = "_" + image_id.lower()
+    return _fit("image_" + _FORBIDDEN.sub("_", image_name or "image"), _UNIT_NAME_MAX - len(suffix)) + suffix
+
+
+def config_drive(instance_uuid: str) -> str:
+    """The config drive's name in the media repository: 37 characters, 29 of them the uuid's."""
+    return f"cfg_{instance_uuid.replace('-', '').lower()[:29]}.iso"
+
+
+def _digest(text: str, length: int) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def _fit(name: str, limit: int) -> str:
+    if len(name) <= limit:
+        return name
+    return f"{name[: limit - 9]}_{_digest(name, 8)}"
