@@ -1,0 +1,1 @@
+"""Keeps the name under which existing PowerVM clouds load their compute driver."""
