@@ -1,0 +1,78 @@
+"""The `pvm_sea` mechanism driver: binds ports of VLAN networks to hosts whose agent serves the physical network.
+
+It runs in Neutron's server and decides from what the host's agent reports; it never talks to a platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from neutron.plugins.ml2.drivers import mech_agent
+from neutron_lib import constants
+from neutron_lib.api.definitions import portbindings
+from neutron_lib.plugins.ml2 import api
+from oslo_log import log as logging
+
+from bigiron.naming import VIF_TYPE_PVM_SEA
+
+AGENT_TYPE_SEA = "PowerVM Shared Ethernet agent"
+"""The agent type existing clouds know, kept so that their agent records stay valid."""
+
+LOG = logging.getLogger(__name__)
+
+
+class SeaMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
+    """Binds a port where the host's agent maps the segment's physical network to a network bridge."""
+
+    def __init__(self) -> None:
+        # A Shared Ethernet Adapter passes frames and filters none: security groups cannot be enforced there.
+        super().__init__(AGENT_TYPE_SEA, VIF_TYPE_PVM_SEA, {portbindings.CAP_PORT_FILTER: False})
+
+    @property
+    def connectivity(self) -> str:
+        """Layer 2: the guest's frames reach the VLAN itself."""
+        return str(portbindings.CONNECTIVITY_L2)
+
+    def get_allowed_network_types(self, agent: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+        """VLAN networks only: the bridge tells networks apart by their tag."""
+        return (constants.TYPE_VLAN,)
+
+    def get_mappings(self, agent: Mapping[str, Any]) -> dict[str, str]:
+        """Physical network -> network bridge uuid, as the agent reported them."""
+        return dict(agent["configurations"].get("bridge_mappings") or {})
+
+    def check_segment_for_agent(self, segment: Mapping[str, Any], agent: Mapping[str, Any]) -> bool:
+        """Whether the agent's host can carry the segment; a refusal is logged with its reason and the fix."""
+        if agent["agent_type"] != self.agent_type:
+            return False
+        network, kind = segment.get("network_id"), segment[api.NETWORK_TYPE]
+        if kind not in self.get_allowed_network_types(agent):
+            LOG.info(
+                "pvm_sea does not bind network %s on host %s: it is of type %s, and a Shared Ethernet Adapter carries "
+                "only vlan networks",
+                network,
+                agent["host"],
+                kind,
+            )
+            return False
+        physnet, mappings = segment[api.PHYSICAL_NETWORK], self.get_mappings(agent)
+        if not self.physnet_in_mappings(physnet, mappings):
+            LOG.warning(
+                "pvm_sea does not bind network %s on host %s: its physical network %s has no bridge there (mapped: "
+                "%s); add it to [AGENT] bridge_mappings of the host's agent",
+                network,
+                agent["host"],
+                physnet,
+                ", ".join(sorted(mappings)) or "none",
+            )
+            return False
+        return True
+
+    def get_vif_details(self, context: Any, agent: Mapping[str, Any], segment: Mapping[str, Any]) -> dict[str, Any]:
+        """What the compute driver needs to make the client adapter: the VLAN, and the network it belongs to."""
+        return {
+            **self.vif_details,
+            portbindings.VIF_DETAILS_VLAN: segment[api.SEGMENTATION_ID],
+            api.PHYSICAL_NETWORK: segment[api.PHYSICAL_NETWORK],
+        }
