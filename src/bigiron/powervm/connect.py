@@ -1,0 +1,98 @@
+"""Connects to a managed system: logs on, waits for a service that is down, and reads what is kept in memory."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from pypowervm import exceptions as pvm
+from pypowervm.adapter import Adapter
+from pypowervm.helpers.vios_busy import vios_busy_retry_helper
+from pypowervm.wrappers.managed_system import System
+
+from bigiron.errors import InvalidSpec, Unavailable
+from bigiron.powervm.connection import Connection
+from bigiron.powervm.errors import translate, translated
+from bigiron.powervm.events import EventLoop
+from bigiron.powervm.ledger import Ledger
+from bigiron.powervm.mirror import LparMirror
+from bigiron.powervm.options import PowerVMOptions
+from bigiron.powervm.session import Journal, PowerVMSession
+from bigiron.powervm.vios import ViosDocuments
+
+LOG = logging.getLogger(__name__)
+
+_RETRY_S = 2.0
+_SAY_S = 30.0
+
+
+def connect(
+    options: PowerVMOptions, journal: Journal | None = None, stopping: threading.Event | None = None
+) -> Connection:
+    """Log on and read the system; the caller closes what it gets.
+
+    Raises Unavailable once `connect_timeout_s` has passed or `stopping` is set, AuthError for credentials or a
+    certificate, and InvalidSpec where the service does not manage exactly one system.
+    """
+    session = _log_on(options, journal, stopping or threading.Event())
+    try:
+        return _read(options, session)
+    except BaseException:
+        session.close()
+        raise
+
+
+def _log_on(options: PowerVMOptions, journal: Journal | None, stopping: threading.Event) -> PowerVMSession:
+    address = f"{options.rest_host or 'localhost'}:{options.rest_port or 'default port'}"
+    started = time.monotonic()
+    said = -_SAY_S
+    while True:
+        try:
+            return PowerVMSession(options, journal)
+        except (pvm.ConnectionError, pvm.TimeoutError, pvm.HttpNotFound) as error:
+            waited = time.monotonic() - started
+            if stopping.is_set() or 0 < options.connect_timeout_s <= waited:
+                raise Unavailable(
+                    f"The PowerVM REST service at {address} did not answer within {waited:.0f} s ({error}). Start it "
+                    "(on NovaLink: the pvm-rest service) or correct [powervm] rest_host and rest_port."
+                ) from error
+            if waited - said >= _SAY_S:
+                LOG.warning("Waiting for the PowerVM REST service at %s (%.0f s so far): %s", address, waited, error)
+                said = waited
+            stopping.wait(_RETRY_S)
+        except pvm.Error as error:
+            raise translate(error, f"Logging on to the PowerVM REST service at {address}") from error
+
+
+def _read(options: PowerVMOptions, session: PowerVMSession) -> Connection:
+    adapter = Adapter(session, helpers=[vios_busy_retry_helper])
+    # Subscribed before anything is read, so that no change can fall in between.
+    events = EventLoop(adapter)
+    events.start()
+    system = _only_system(adapter)
+    ledger = Ledger(options.state_path)
+    mirror = LparMirror(adapter, system.uuid, ledger.instance_of)
+    vioses = ViosDocuments(adapter)
+    events.subscribe(mirror.on_event)
+    events.subscribe(vioses.on_event)
+    connection = Connection(options, session, adapter, system, events, mirror, vioses, ledger)
+    try:
+        mirror.start()
+        vioses.load()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _only_system(adapter: Adapter) -> System:
+    with translated("Reading the managed system"):
+        systems = System.get(adapter)
+    if len(systems) != 1:
+        names = ", ".join(str(system.system_name) for system in systems) or "none"
+        raise InvalidSpec(
+            f"The REST service manages {len(systems)} systems ({names}), and exactly one is needed: point [powervm] "
+            "rest_host to a NovaLink partition, or to an HMC that manages this system alone."
+        )
+    return systems[0]

@@ -1,0 +1,251 @@
+"""The host's partitions as a table in memory: read once, kept current by events, written through by ourselves.
+
+An event says only that something changed, so what it is about is read again. A reading that began before one of our
+own writes ended is thrown away: a stale "off" would make Nova stop a running guest. For the same reason events that
+the service dated before our last write, or that arrive while we work on the partition, are dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from pypowervm import exceptions as pvm
+from pypowervm.adapter import Adapter
+from pypowervm.wrappers.logical_partition import LPAR
+
+from bigiron.errors import NotFound, PlatformError
+from bigiron.powervm.errors import translated
+from bigiron.powervm.events import DELETE_URI, LOST, RestEvent
+from bigiron.powervm.partition import Lpar, record
+
+LOG = logging.getLogger(__name__)
+
+_FRESH_S = 10.0
+_GATHER_S = 0.3
+_RETRY_S = 2.0
+_FEED_ABOVE = 8
+_RELEVANT = ("PartitionState", "PartitionName")
+
+Watcher = Callable[[Lpar, Lpar], None]
+
+
+@dataclass(slots=True)
+class _Slot:
+    """What is known about one partition besides its record: our writes' count, and how far events are out of date."""
+
+    version: int = 0
+    working: int = 0
+    as_of: int = 0
+
+
+class LparMirror:
+    """Every partition of the system but the VIOSes."""
+
+    def __init__(self, adapter: Adapter, system_uuid: str, mark_of: Callable[[str], str | None] | None = None) -> None:
+        """`mark_of` gives the instance uuid of an LPAR uuid from the ledger, where the platform keeps no mark."""
+        self._adapter = adapter
+        self._system_uuid = system_uuid
+        self._mark_of = mark_of or (lambda _uuid: None)
+        self._lpars: dict[str, Lpar] = {}
+        self._slots: dict[str, _Slot] = {}
+        self._dirty: set[str] = set()
+        self._reload = False
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._watchers: list[Watcher] = []
+
+    # Reading
+
+    def lpars(self) -> list[Lpar]:
+        """Every partition, ours or not."""
+        with self._changed:
+            return list(self._lpars.values())
+
+    def find(self, uuid: str) -> Lpar | None:
+        """The partition with that uuid (not the instance's), if there is one."""
+        with self._changed:
+            return self._lpars.get(uuid.upper())
+
+    def named(self, name: str) -> Lpar | None:
+        """The partition of that name, if there is one."""
+        return next((lpar for lpar in self.lpars() if lpar.name == name), None)
+
+    def fresh(self, uuid: str) -> Lpar:
+        """The partition with its state asked for now, unless it was read less than 10 s ago. Raises NotFound."""
+        lpar = self.find(uuid)
+        if lpar is None or time.monotonic() - lpar.read_at >= _FRESH_S:
+            self._refresh(uuid.upper())
+            lpar = self.find(uuid)
+        if lpar is None:
+            raise NotFound(f"LPAR {uuid} is not on this system.")
+        return lpar
+
+    def watch(self, watcher: Watcher) -> None:
+        """Call back, with the record before and after, when a state changes that we did not change ourselves."""
+        self._watchers.append(watcher)
+
+    # Our own writes
+
+    @contextmanager
+    def working(self, uuid: str) -> Iterator[None]:
+        """While we change the partition: drop events about it, and readings that overlap.
+
+        If the work fails, what came of it is read again.
+        """
+        uuid = uuid.upper()
+        with self._changed:
+            slot = self._slots.setdefault(uuid, _Slot())
+            slot.working += 1
+            slot.version += 1
+        good = False
+        try:
+            yield
+            good = True
+        finally:
+            with self._changed:
+                slot.working -= 1
+                slot.version += 1
+                if not good:
+                    self._dirty.add(uuid)
+                    self._changed.notify_all()
+
+    def wrote(self, wrapper: LPAR) -> Lpar:
+        """Take over a partition as a write of ours returned it."""
+        lpar = record(wrapper, self._mark_of)
+        with self._changed:
+            self._bump(lpar.uuid)
+            self._lpars[lpar.uuid] = lpar
+        return lpar
+
+    def wrote_state(self, uuid: str, state: str, as_of: int = 0) -> None:
+        """Take over a state that an action of ours brought about; `as_of` in milliseconds of the server's clock."""
+        uuid = uuid.upper()
+        with self._changed:
+            slot = self._bump(uuid)
+            slot.as_of = max(slot.as_of, as_of)
+            if uuid in self._lpars:
+                self._lpars[uuid] = replace(self._lpars[uuid], state=state, read_at=time.monotonic())
+
+    def removed(self, uuid: str) -> None:
+        """Take over that we deleted the partition."""
+        with self._changed:
+            self._bump(uuid.upper())
+            self._lpars.pop(uuid.upper(), None)
+
+    def _bump(self, uuid: str) -> _Slot:
+        slot = self._slots.setdefault(uuid, _Slot())
+        slot.version += 1
+        return slot
+
+    # Keeping current
+
+    def start(self) -> None:
+        """Read every partition and start the thread that follows events."""
+        self.load()
+        threading.Thread(target=self._run, name="powervm mirror", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the thread; the records stay readable."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    def load(self) -> None:
+        """Read every partition again, in one feed."""
+        with self._changed:
+            self._reload = False
+            self._dirty.clear()
+            versions = {uuid: slot.version for uuid, slot in self._slots.items()}
+        with translated("Reading the partitions"):
+            feed = LPAR.get(self._adapter, parent_type="ManagedSystem", parent_uuid=self._system_uuid)
+        lpars = {lpar.uuid: lpar for lpar in (record(wrapper, self._mark_of) for wrapper in feed)}
+        with self._changed:
+            known = set(self._lpars) | set(lpars)
+        for uuid in known:
+            self._take(uuid, lpars.get(uuid), versions.get(uuid, 0))
+
+    def on_event(self, event: RestEvent) -> None:
+        """Note what an event is about; the mirror's own thread reads it again."""
+        with self._changed:
+            if event.type in LOST:
+                self._reload = True
+                self._changed.notify_all()
+                return
+            uuid = event.object_of(LPAR.schema_type)
+            if uuid is None or not self._is_news(uuid, event):
+                return
+            self._dirty.add(uuid)
+            self._changed.notify_all()
+
+    def _is_news(self, uuid: str, event: RestEvent) -> bool:
+        slot = self._slots.setdefault(uuid, _Slot())
+        if slot.working or 0 < event.id <= slot.as_of:
+            return False
+        if event.type == DELETE_URI:
+            return uuid in self._lpars
+        if uuid not in self._lpars:
+            return True
+        if event.type == "ADD_URI":
+            return False
+        return not event.detail or any(word in event.detail for word in _RELEVANT)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping or self._reload or self._dirty)
+                if self._stopping:
+                    return
+                # Changes come in bursts: one reading serves several.
+                self._changed.wait(_GATHER_S)
+                reload = self._reload or len(self._dirty) > _FEED_ABOVE
+                dirty, self._dirty = self._dirty, set()
+            try:
+                if reload:
+                    self.load()
+                else:
+                    for uuid in sorted(dirty):
+                        self._refresh(uuid)
+            except PlatformError as error:
+                LOG.warning("Partitions could not be read again, trying later: %s", error)
+                with self._changed:
+                    self._reload = True
+                    self._changed.wait_for(lambda: self._stopping, _RETRY_S)
+
+    def _refresh(self, uuid: str) -> None:
+        """Read one partition again: only its state where the rest is known."""
+        with self._changed:
+            version = self._slots.setdefault(uuid, _Slot()).version
+            known = self._lpars.get(uuid)
+        with translated(f"Reading LPAR {known.name if known else uuid}"):
+            try:
+                if known is None:
+                    read = record(LPAR.get(self._adapter, uuid=uuid), self._mark_of)
+                else:
+                    answer = self._adapter.read(
+                        LPAR.schema_type, root_id=uuid, suffix_type="quick", suffix_parm="PartitionState"
+                    )
+                    read = replace(known, state=answer.body.strip().strip('"'), read_at=time.monotonic())
+            except pvm.HttpNotFound:
+                read = None
+        self._take(uuid, read, version)
+
+    def _take(self, uuid: str, read: Lpar | None, version: int) -> None:
+        """Take over a reading unless a write of ours overlapped it, and tell the watchers of a change of state."""
+        with self._changed:
+            slot = self._slots.setdefault(uuid, _Slot())
+            if slot.version != version or slot.working:
+                return
+            before = self._lpars.get(uuid)
+            if read is None:
+                self._lpars.pop(uuid, None)
+                self._slots.pop(uuid, None)
+            else:
+                self._lpars[uuid] = read
+        if before is not None and read is not None and before.state != read.state:
+            for watcher in self._watchers:
+                watcher(before, read)

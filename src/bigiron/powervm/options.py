@@ -1,0 +1,45 @@
+"""What a PowerVM platform is configured with: plain values, so that any option system can fill them."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+DiskDriverName = Literal["localdisk", "ssp"]
+
+
+@dataclass(frozen=True, slots=True)
+class PowerVMOptions:
+    """Field names are those of the `[powervm]` option group, where it has them.
+
+    `rest_host` None means the NovaLink service on this machine. Without a password the session logs on by a token
+    file, which only works on the machine that the service runs on. Times are in seconds; 0 for `connect_timeout_s`
+    waits for ever.
+    """
+
+    rest_host: str | None = None
+    rest_port: int | None = None
+    rest_protocol: Literal["http", "https"] | None = None
+    rest_username: str | None = None
+    rest_password: str | None = field(default=None, repr=False)
+    rest_cacert: str | None = None
+    rest_timeout: float = 1200.0
+    connect_timeout_s: float = 0.0
+    hostname: str = ""
+    disk_driver: DiskDriverName = "localdisk"
+    volume_group_name: str = ""
+    cluster_name: str = ""
+    vopt_media_volume_group: str = "rootvg"
+    vopt_media_rep_size_gb: int = 1
+    proc_units_factor: float = 0.1
+    uncapped_proc_weight: int = 64
+    use_rmc_mgmt_vif: bool = True
+    use_rmc_ipv6_scheme: bool = True
+    job_timeout_s: float = 1800.0
+    max_parallel: int = 64
+    """Requests that may be under way at once: concurrent builds times the steps that run side by side in each."""
+    management_root: Path = Path("/")
+    state_path: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / "bigiron-powervm")
+    """Where the ledger of guests is kept; must survive a restart of the process."""

@@ -1,0 +1,81 @@
+"""A partition as a plain value, and what its state means to OpenStack."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pypowervm.wrappers.base_partition import LPARState
+from pypowervm.wrappers.logical_partition import LPAR
+
+from bigiron import naming
+from bigiron.model import PowerState
+
+POWER_STATES = {
+    LPARState.RUNNING: PowerState.RUNNING,
+    LPARState.STARTING: PowerState.RUNNING,
+    LPARState.OPEN_FIRMWARE: PowerState.RUNNING,
+    LPARState.SHUTTING_DOWN: PowerState.RUNNING,
+    LPARState.MIGRATING_RUNNING: PowerState.RUNNING,
+    LPARState.SUSPENDING: PowerState.RUNNING,
+    LPARState.NOT_ACTIVATED: PowerState.STOPPED,
+    LPARState.MIGRATING_NOT_ACTIVE: PowerState.STOPPED,
+    LPARState.SUSPENDED: PowerState.SUSPENDED,
+    LPARState.RESUMING: PowerState.SUSPENDED,
+    LPARState.ERROR: PowerState.CRASHED,
+    LPARState.HARDWARE_DISCOVERY: PowerState.CHANGING,
+}
+"""A partition on its way up or down counts as running: Nova would otherwise stop it again, or start it twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lpar:
+    """A partition as last read; `uuid` in upper case, `instance` the Nova instance it is marked with, if any."""
+
+    uuid: str
+    id: int
+    name: str
+    state: str
+    rmc_state: str
+    memory_mb: int
+    vcpus: int
+    processors: float
+    management: bool
+    description: str
+    instance: str | None
+    read_at: float
+
+    @property
+    def power(self) -> PowerState:
+        return POWER_STATES.get(self.state, PowerState.UNKNOWN)
+
+
+def record(wrapper: LPAR, mark_of: Callable[[str], str | None]) -> Lpar:
+    """The plain value of a partition's document; `mark_of` is asked where the document carries no mark."""
+    uuid = str(wrapper.uuid).upper()
+    description = wrapper.element.findtext("Description") or ""
+    vcpus, processors = _processors(wrapper)
+    return Lpar(
+        uuid=uuid,
+        id=int(wrapper.id or 0),
+        name=str(wrapper.name),
+        state=str(wrapper.state or LPARState.UNKNOWN),
+        rmc_state=str(wrapper.rmc_state or ""),
+        memory_mb=int(wrapper.mem_config.desired or 0),
+        vcpus=vcpus,
+        processors=processors,
+        management=bool(wrapper.is_mgmt_partition),
+        description=description,
+        instance=naming.marked_instance(description) or mark_of(uuid),
+        read_at=time.monotonic(),
+    )
+
+
+def _processors(wrapper: LPAR) -> tuple[int, float]:
+    config = wrapper.proc_config
+    if config.has_dedicated:
+        count = int(config.dedicated_proc_cfg.desired or 0)
+        return count, float(count)
+    shared = config.shared_proc_cfg
+    return int(shared.desired_virtual or 0), float(shared.desired_units or 0)

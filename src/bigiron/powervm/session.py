@@ -1,0 +1,232 @@
+"""A session with the PowerVM REST service: one pool of connections, TLS verified, a time-out on each call."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from pypowervm import const
+from pypowervm import exceptions as pvm
+from pypowervm.adapter import Response, Session
+from requests.adapters import HTTPAdapter
+
+from bigiron.powervm.options import PowerVMOptions
+
+LOG = logging.getLogger(__name__)
+
+_CONNECT_TIMEOUT_S = 10.0
+_TOKEN_HEADER = "X-API-Session"
+# pypowervm parses text, which lxml refuses where a declaration names an encoding.
+_XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as the journal sees it; sizes in bytes, status 0 where no answer came."""
+
+    method: str
+    path: str
+    status: int
+    bytes_sent: int
+    bytes_received: int
+    milliseconds: float
+
+
+Journal = Callable[[Call], None]
+
+
+class PowerVMSession(Session):
+    """pypowervm's session on one shared connection pool.
+
+    pypowervm opens a TCP connection per call, verifies the certificate only at logon, and repeats a rejected logon
+    silently; its event thread keeps a process alive. Here none of that is so: see `events.EventLoop` for the events.
+    """
+
+    def __init__(self, options: PowerVMOptions, journal: Journal | None = None) -> None:
+        self.journal = journal
+        self._logged_in: bool = False
+        self._http = _http_session(options)
+        self._closed = False
+        self._logon_lock = threading.Lock()
+        super().__init__(
+            host=options.rest_host or "localhost",
+            username=options.rest_username,
+            password=options.rest_password,
+            protocol=options.rest_protocol,
+            port=options.rest_port,
+            timeout=options.rest_timeout,
+            certpath=None,
+        )
+
+    def __del__(self) -> None:
+        # Logging off is `close`'s: the garbage collector must not make remote calls.
+        self._http.close()
+
+    def close(self) -> None:
+        """Log off and close the connections; safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._logged_in:
+            self._logged_in = False
+            self._relogin_unsafe = True
+            with contextlib.suppress(pvm.Error):
+                # The service may be gone already; it forgets sessions by itself.
+                self.request("DELETE", const.LOGON_PATH, relogin=False, timeout=_CONNECT_TIMEOUT_S)
+        self._http.close()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str] | None = None,
+        body: str | bytes = "",
+        sensitive: bool = False,
+        verify: bool = False,
+        timeout: float = -1,
+        auditmemento: str | None = None,
+        relogin: bool = True,
+        login: bool = False,
+        filehandle: Any = None,
+        chunksize: int = 65536,
+    ) -> Response:
+        """Send one request; the signature is pypowervm's, whose `verify` is not used.
+
+        A rejected token is renewed once. An upload's stream cannot be sent twice, so after a renewal it fails.
+        """
+        headers = dict(headers or {})
+        headers["X-Audit-Memento"] = auditmemento or self.auditmemento
+        token = None
+        if not login:
+            token = self._sessToken
+            if token is None:
+                raise pvm.Error(f"No session with the REST service for {method} {path}")
+        upload = filehandle is not None and method in ("PUT", "POST")
+        download = filehandle is not None and method == "GET"
+        data: Any = self._chunkreader(filehandle, chunksize) if upload else _encoded(body)
+        wait = self.timeout if timeout == -1 else timeout
+        answer = self._exchange(method, path, headers, token, data, wait, download)
+        with contextlib.closing(answer):
+            if answer.status_code == const.HTTPStatus.UNAUTHORIZED and relogin and not login and not self._closed:
+                self._renew(token)
+                if not upload:
+                    return self.request(
+                        method, path, headers, body, sensitive, verify, timeout, auditmemento, False, False,
+                        filehandle, chunksize,
+                    )  # fmt: skip
+            return self._response(method, path, headers, body, answer, filehandle if download else None, chunksize)
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        token: str | None,
+        data: Any,
+        timeout: float,
+        stream: bool,
+    ) -> requests.Response:
+        sent = headers if token is None else {**headers, _TOKEN_HEADER: token}
+        counted = _Counted(data)
+        started = time.monotonic()
+        status, received = 0, 0
+        try:
+            # A kept connection that the service closes at the same moment costs the request; a read may be repeated.
+            for attempt in (0, 1) if method == "GET" else (1,):
+                try:
+                    answer = self._http.request(
+                        method, self.dest + path, data=counted.payload(), headers=sent, stream=stream,
+                        timeout=(_CONNECT_TIMEOUT_S, timeout), allow_redirects=False,
+                    )  # fmt: skip
+                    break
+                except requests.exceptions.ConnectionError as error:
+                    if attempt or isinstance(error, (requests.exceptions.SSLError, requests.exceptions.Timeout)):
+                        raise
+            status = answer.status_code
+            received = 0 if stream else len(answer.content)
+            return answer
+        except requests.exceptions.SSLError as error:
+            raise pvm.SSLError(f"{method} {path}: {error}") from error
+        except requests.exceptions.Timeout as error:
+            raise pvm.TimeoutError(f"{method} {path}: {error}") from error
+        except (requests.exceptions.RequestException, OSError) as error:
+            raise pvm.ConnectionError(f"{method} {path}: {error}") from error
+        finally:
+            if self.journal is not None:
+                elapsed = (time.monotonic() - started) * 1000
+                self.journal(Call(method, path, status, counted.size, received, elapsed))
+
+    def _response(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: str | bytes,
+        answer: requests.Response,
+        target: Any,
+        chunksize: int,
+    ) -> Response:
+        good = 200 <= answer.status_code < 300 or answer.status_code == const.HTTPStatus.NO_CHANGE
+        text = ""
+        if good and target is not None:
+            for chunk in answer.iter_content(chunksize):
+                target.write(chunk)
+        else:
+            text = _XML_DECLARATION.sub("", answer.content.decode("utf-8", "replace"), count=1)
+        response = Response(
+            method, path, answer.status_code, answer.reason, answer.headers, reqheaders=headers, reqbody=body, body=text
+        )
+        if not good:
+            raise self._get_httperror(response)
+        return response
+
+    def _renew(self, rejected: str | None) -> None:
+        """Log on again unless another thread has; credentials that are rejected now are not tried again."""
+        with self._logon_lock:
+            if self._sessToken != rejected or self._relogin_unsafe:
+                return
+            LOG.info("The REST service on %s has ended the session; logging on again", self.host)
+            try:
+                self._logon()
+            except pvm.HttpUnauth:
+                self._relogin_unsafe = True
+                raise
+
+
+class _Counted:
+    """A request body whose size is known once it is sent."""
+
+    def __init__(self, data: Any) -> None:
+        self._data = data
+        self.size = len(data) if isinstance(data, bytes) else 0
+
+    def payload(self) -> Any:
+        return self._data if isinstance(self._data, bytes) else self._chunks()
+
+    def _chunks(self) -> Iterator[bytes]:
+        for chunk in self._data:
+            self.size += len(chunk)
+            if chunk:
+                yield chunk
+
+
+def _encoded(body: str | bytes) -> bytes:
+    return body.encode("utf-8") if isinstance(body, str) else body
+
+
+def _http_session(options: PowerVMOptions) -> requests.Session:
+    session = requests.Session()
+    # Without this, REQUESTS_CA_BUNDLE and proxy variables of the environment would override the options.
+    session.trust_env = False
+    session.verify = options.rest_cacert or True
+    pool = HTTPAdapter(pool_connections=1, pool_maxsize=max(4, options.max_parallel), max_retries=0)
+    session.mount("http://", pool)
+    session.mount("https://", pool)
+    return session
