@@ -1,0 +1,123 @@
+"""What a source of guests' disks answers, and the sizes and names that all of them agree on."""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bigiron.errors import InvalidSpec, NoCapacity
+from bigiron.model import DiskRole, DiskSpec, GuestSpec, ImageSource
+from bigiron.powervm.mapping import Backing
+
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """A pool's size and what is taken of it, in GB."""
+
+    total_gb: float
+    used_gb: float
+
+    @property
+    def free_gb(self) -> float:
+        return max(0.0, self.total_gb - self.used_gb)
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk of a guest: what to map, and on which VIOSes (those that are up now)."""
+
+    backing: Backing
+    size_gb: float
+    vios_uuids: tuple[str, ...]
+
+
+class DiskDriver(abc.ABC):
+    """One pool of disks. Every method may be called from many threads at once and raises PlatformError."""
+
+    @abc.abstractmethod
+    def start(self) -> None:
+        """Find the pool; raises InvalidSpec that names the option where it is not there or not the only one."""
+
+    @abc.abstractmethod
+    def capacity(self) -> Capacity:
+        """The pool as it is now, read from the platform."""
+
+    @abc.abstractmethod
+    def known_capacity(self) -> Capacity:
+        """The pool as it was read last, without a remote call."""
+
+    @abc.abstractmethod
+    def ensure_image(self, image: ImageSource) -> Backing:
+        """The cached copy of the image, uploaded now if it is not there; concurrent callers share one upload."""
+
+    @abc.abstractmethod
+    def create(self, guest: GuestSpec, index: int, image: Backing | None = None) -> Disk:
+        """Create `guest.disks[index]`, as a copy of the cached image where one is given."""
+
+    @abc.abstractmethod
+    def discard(self, guest: GuestSpec, index: int) -> None:
+        """Delete `guest.disks[index]` by its name, asking the platform: for a creation that ended nobody knows how."""
+
+    @abc.abstractmethod
+    def delete(self, backing: Backing) -> None:
+        """Delete a disk that is mapped no more; one that is gone already is no error."""
+
+    @abc.abstractmethod
+    def find(self, lpar_uuid: str) -> Sequence[Disk]:
+        """The guest's disks that this pool made, found by their mappings."""
+
+    @abc.abstractmethod
+    def leftovers(self, instance_uuid: str) -> Sequence[Backing]:
+        """The guest's disks found by their names that nothing is mapped to: what an interrupted spawn left."""
+
+    def check(self, guest: GuestSpec) -> None:
+        """Raise InvalidSpec or NoCapacity for disks that cannot be made, without a remote call."""
+        pool = self.known_capacity()
+        for disk in guest.disks:
+            size = size_gb(disk)
+            if size > pool.total_gb:
+                raise NoCapacity(
+                    f"Guest {guest.name} asks for a {disk.role.value} disk of {size} GB, and {self.label} has "
+                    f"{pool.total_gb:.1f} GB in all. Use a smaller flavor or image, or enlarge the pool."
+                )
+
+    @property
+    @abc.abstractmethod
+    def label(self) -> str:
+        """The pool's name for messages."""
+
+
+def image_gb(image: ImageSource) -> int:
+    """The image's size in whole GB, rounded up."""
+    return max(1, math.ceil(image.size_bytes / GIB))
+
+
+def size_gb(disk: DiskSpec) -> int:
+    """The disk's size: the flavor's, or the image's where the flavor says 0. Raises InvalidSpec if the two clash."""
+    if disk.image is None:
+        if disk.size_gb <= 0:
+            raise InvalidSpec(f"The {disk.role.value} disk has a size of {disk.size_gb} GB and no image.")
+        return disk.size_gb
+    if disk.image.size_bytes <= 0:
+        raise InvalidSpec(f"Image {disk.image.name} ({disk.image.id}) is empty: upload it again.")
+    if disk.size_gb and disk.image.size_bytes > disk.size_gb * GIB:
+        raise InvalidSpec(
+            f"Image {disk.image.name} of {disk.image.size_bytes / GIB:.2f} GB does not fit the {disk.role.value} disk "
+            f"of {disk.size_gb} GB. Use a flavor with a larger disk."
+        )
+    return disk.size_gb or image_gb(disk.image)
+
+
+def ordinal(guest: GuestSpec, index: int) -> int:
+    """How many disks of the same role come before this one."""
+    return sum(1 for disk in guest.disks[:index] if disk.role is guest.disks[index].role)
+
+
+def role_name(role: DiskRole, number: int) -> str:
+    """The role as disk names have it: boot, swap, eph0, eph1..."""
+    base = {DiskRole.ROOT: "boot", DiskRole.SWAP: "swap", DiskRole.EPHEMERAL: "eph"}[role]
+    return f"{base}{number}" if role is DiskRole.EPHEMERAL or number else base

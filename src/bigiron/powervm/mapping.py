@@ -1,0 +1,185 @@
+"""Which storage a VIOS presents to which LPAR: changes of the VIOS document that the document writer gathers.
+
+The document is searched in its tree and not through one wrapper per mapping: a VIOS of 500 LPARs carries more than a
+thousand mappings, and every change looks at them all.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pypowervm.const import UOM_NS
+from pypowervm.entities import Element
+from pypowervm.wrappers import storage
+from pypowervm.wrappers.virtual_io_server import VSCSIMapping
+
+from bigiron.errors import Unsupported
+
+_NS = f"{{{UOM_NS}}}"
+_DEVICES_PER_ADAPTER = 32
+
+
+class BackingKind(enum.Enum):
+    """What stands behind a mapping, by the name of its element."""
+
+    LOGICAL_UNIT = "LogicalUnit"
+    VIRTUAL_DISK = "VirtualDisk"
+    OPTICAL = "VirtualOpticalMedia"
+    PHYSICAL_VOLUME = "PhysicalVolume"
+
+
+_NAME_TAG = {
+    BackingKind.LOGICAL_UNIT: "UnitName",
+    BackingKind.VIRTUAL_DISK: "DiskName",
+    BackingKind.OPTICAL: "MediaName",
+    BackingKind.PHYSICAL_VOLUME: "VolumeName",
+}
+_UDID_TAG = {BackingKind.OPTICAL: "MediaUDID"}
+
+
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """A storage element that can be mapped; `udid` is empty where the platform has told none."""
+
+    kind: BackingKind
+    name: str
+    udid: str = ""
+
+    def same(self, other: Backing) -> bool:
+        """Whether both name one device; a unit's udid carries a type in its first two digits, which differ by view."""
+        if self.kind is not other.kind:
+            return False
+        if self.udid and other.udid and self.kind is not BackingKind.OPTICAL:
+            return self.udid[2:] == other.udid[2:]
+        return self.name.rsplit("/", 1)[-1] == other.name.rsplit("/", 1)[-1]
+
+    def reference(self, adapter: Any) -> Any:
+        """The element by which a new mapping refers to the device."""
+        if self.kind is BackingKind.LOGICAL_UNIT:
+            return storage.LU.bld_ref(adapter, self.name, self.udid)
+        if self.kind is BackingKind.VIRTUAL_DISK:
+            return storage.VDisk.bld_ref(adapter, self.name)
+        if self.kind is BackingKind.OPTICAL:
+            return storage.VOptMedia.bld_ref(adapter, self.name)
+        raise Unsupported(f"Physical volume {self.name} cannot be mapped as a disk of a guest.")
+
+
+@dataclass(frozen=True, slots=True)
+class AddMappings:
+    """Present the backings to the LPAR; those that it has already stay as they are."""
+
+    owner: str
+    lpar_uuid: str
+    backings: tuple[Backing, ...]
+
+    def in_place(self, doc: Any) -> bool:
+        return not self._missing(doc)
+
+    def apply(self, doc: Any) -> None:
+        missing = self._missing(doc)
+        if not missing:
+            return
+        existing = _adapter_with_room(doc, self.lpar_uuid)
+        mappings = doc.scsi_mappings
+        for backing in missing:
+            reference = backing.reference(doc.adapter)
+            if existing is None:
+                mappings.append(VSCSIMapping.bld(doc.adapter, None, self.lpar_uuid, reference))
+            else:
+                mappings.append(VSCSIMapping.bld_from_existing(existing, reference))
+
+    def _missing(self, doc: Any) -> list[Backing]:
+        present = mapped(doc, self.lpar_uuid)
+        return [wanted for wanted in self.backings if not any(wanted.same(one) for one in present)]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMappings:
+    """Take away the LPAR's mappings, or those of them that `only` accepts; other LPARs' are never touched.
+
+    With `lpar_id`, the remains of a dead LPAR of that id go too: server adapters that serve the id and have neither a
+    client adapter nor an associated LPAR. A living LPAR that was given the same id has both.
+    """
+
+    owner: str
+    lpar_uuid: str
+    only: Callable[[Backing], bool] | None = None
+    lpar_id: int | None = None
+
+    def in_place(self, doc: Any) -> bool:
+        return next(self._nodes(doc), None) is None
+
+    def apply(self, doc: Any) -> None:
+        for node in list(self._nodes(doc)):
+            node.getparent().remove(node)
+
+    def _nodes(self, doc: Any) -> Iterator[Any]:
+        for node in _nodes_of(doc, self.lpar_uuid):
+            backing = _backing(node)
+            if self.only is None or (backing is not None and self.only(backing)):
+                yield node
+        if self.lpar_id is not None:
+            yield from _orphans_of(doc, self.lpar_id)
+
+
+def mapped(doc: Any, lpar_uuid: str) -> Sequence[Backing]:
+    """What the VIOS document says is presented to the LPAR."""
+    return [backing for node in _nodes_of(doc, lpar_uuid) if (backing := _backing(node)) is not None]
+
+
+def users(doc: Any, backing: Backing) -> frozenset[str]:
+    """The uuids, in upper case, of the LPARs to which the VIOS document presents the backing."""
+    return frozenset(
+        uuid
+        for node in _all(doc)
+        if (uuid := _client(node)) and (one := _backing(node)) is not None and one.same(backing)
+    )
+
+
+def _all(doc: Any) -> Iterator[Any]:
+    return iter(doc.element.element.iter(f"{_NS}VirtualSCSIMapping"))
+
+
+def _nodes_of(doc: Any, lpar_uuid: str) -> Iterator[Any]:
+    wanted = lpar_uuid.upper()
+    return (node for node in _all(doc) if _client(node) == wanted)
+
+
+def _orphans_of(doc: Any, lpar_id: int) -> Iterator[Any]:
+    for node in _all(doc):
+        if _client(node) is None and node.find(f"{_NS}ClientAdapter") is None:
+            served = node.findtext(f"{_NS}ServerAdapter/{_NS}RemoteLogicalPartitionID")
+            if served == str(lpar_id):
+                yield node
+
+
+def _client(node: Any) -> str | None:
+    link = node.find(f"{_NS}AssociatedLogicalPartition")
+    if link is None:
+        return None
+    return str(link.get("href", "")).split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1].upper() or None
+
+
+def _backing(node: Any) -> Backing | None:
+    for kind in BackingKind:
+        device = node.find(f"{_NS}Storage/{_NS}{kind.value}")
+        if device is not None:
+            name = device.findtext(f"{_NS}{_NAME_TAG[kind]}", "")
+            return Backing(kind, name, device.findtext(f"{_NS}{_UDID_TAG.get(kind, 'UniqueDeviceID')}", ""))
+    return None
+
+
+def _adapter_with_room(doc: Any, lpar_uuid: str) -> Any | None:
+    """A mapping of the LPAR whose adapter pair can carry more devices, as a wrapper to copy the pair from."""
+    devices: dict[str, list[Any]] = {}
+    for node in _nodes_of(doc, lpar_uuid):
+        adapter = node.findtext(f"{_NS}ServerAdapter/{_NS}UniqueDeviceID")
+        if adapter and node.find(f"{_NS}ClientAdapter") is not None:
+            devices.setdefault(adapter, []).append(node)
+    for nodes in devices.values():
+        if len(nodes) < _DEVICES_PER_ADAPTER:
+            return VSCSIMapping.wrap(Element.wrapelement(nodes[0], doc.adapter))
+    return None

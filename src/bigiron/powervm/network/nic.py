@@ -1,0 +1,99 @@
+"""Client network adapters: one virtual Ethernet adapter for each port on a Shared Ethernet Adapter, and one for RMC."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from pypowervm import exceptions as pvm_errors
+from pypowervm.wrappers.entry_wrapper import EntryWrapper
+from pypowervm.wrappers.logical_partition import LPAR
+from pypowervm.wrappers.network import CNA
+
+from bigiron import naming
+from bigiron.errors import InvalidSpec, Unsupported
+from bigiron.model import NicSpec
+from bigiron.powervm import events
+from bigiron.powervm.connection import Connection
+from bigiron.powervm.errors import translated
+from bigiron.powervm.network import rmc
+from bigiron.powervm.network.vif_events import Action, VifEvent, mac_text
+from bigiron.powervm.network.vswitch import VirtualSwitches
+
+LOG = logging.getLogger(__name__)
+
+SEA_SWITCH = "ETHERNET0"
+
+
+class ClientAdapters:
+    """Creates, finds, deletes and announces the adapters of the system's LPARs."""
+
+    def __init__(self, connection: Connection, switches: VirtualSwitches) -> None:
+        self._connection = connection
+        self._adapter = connection.adapter
+        self._switches = switches
+
+    def check(self, nic: NicSpec) -> None:
+        """Raise Unsupported or InvalidSpec for an adapter that cannot be made; asks the platform nothing."""
+        if nic.vif_type != naming.VIF_TYPE_PVM_SEA:
+            raise Unsupported(
+                f"Port {nic.id} has the interface type {nic.vif_type}; this host can make {naming.VIF_TYPE_PVM_SEA}. "
+                "Check that its network's mechanism driver runs for this host."
+            )
+        if nic.vlan is None or not 1 <= nic.vlan <= 4094:
+            raise InvalidSpec(f"Port {nic.id} has the VLAN {nic.vlan}; a Shared Ethernet Adapter needs one of 1..4094.")
+
+    def create(self, lpar_uuid: str, nic: NicSpec) -> str:
+        """Create the port's adapter, in one request; returns its href."""
+        self.check(nic)
+        assert nic.vlan is not None
+        switch = nic.details.get("vswitch", SEA_SWITCH)
+        return self._create(lpar_uuid, switch, nic.vlan, nic.mac)
+
+    def create_rmc(self, lpar_uuid: str, mac: str) -> str | None:
+        """Create the adapter for RMC; None where it is not wanted or the system has no switch for it."""
+        if not self._connection.options.use_rmc_mgmt_vif or self._switches.find(rmc.SWITCH) is None:
+            return None
+        return self._create(lpar_uuid, rmc.SWITCH, rmc.VLAN, mac)
+
+    def ensure(self, lpar_uuid: str, nic: NicSpec) -> str:
+        """The href of the adapter with the port's MAC, created if it is not there."""
+        self.check(nic)
+        present = self._find(lpar_uuid, nic.mac)
+        return str(present.related_href) if present is not None else self.create(lpar_uuid, nic)
+
+    def delete(self, lpar_uuid: str, mac: str) -> str | None:
+        """Delete the LPAR's adapter with that MAC; returns the href it had, None where there was none."""
+        present = self._find(lpar_uuid, mac)
+        if present is None:
+            return None
+        href = str(present.related_href)
+        with translated(f"Deleting the network adapter {mac} of partition {lpar_uuid}"):
+            try:
+                self._adapter.delete_by_href(href)
+            except pvm_errors.HttpNotFound:
+                LOG.debug("Network adapter %s of partition %s was gone already", mac, lpar_uuid)
+        return href
+
+    def announce(self, href: str, nic: NicSpec, action: Action) -> None:
+        """Tell the network agent of the adapter through the platform's event stream."""
+        event = VifEvent(action, mac_text(nic.mac), nic.vif_type, nic.id)
+        events.post_custom(self._adapter, href, event.detail())
+
+    def _create(self, lpar_uuid: str, switch: str, vlan: int, mac: str) -> str:
+        href = self._switches.get(switch)
+        self._switches.ensure_network(switch, vlan)
+        wrapper = CNA.bld(self._adapter, vlan, href, mac_addr=mac)
+        with translated(f"Creating the network adapter {mac} of partition {lpar_uuid}"):
+            # CNA.create first reads the whole partition, to learn what is known here: that it is no VIOS.
+            created = EntryWrapper.create(wrapper, parent_type=LPAR, parent_uuid=lpar_uuid)
+        return str(created.related_href)
+
+    def _find(self, lpar_uuid: str, mac: str) -> Any | None:
+        wanted = mac_text(mac)
+        with translated(f"Reading the network adapters of partition {lpar_uuid}"):
+            try:
+                feed = CNA.get(self._adapter, parent_type=LPAR, parent_uuid=lpar_uuid)
+            except pvm_errors.HttpNotFound:
+                return None
+        return next((adapter for adapter in feed if mac_text(adapter.mac or "") == wanted), None)

@@ -1,0 +1,70 @@
+"""The virtual switches of the system, and on an HMC the virtual networks, read once and again only on a miss."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from pypowervm.wrappers.managed_system import System
+from pypowervm.wrappers.network import VNet, VSwitch
+
+from bigiron.errors import InvalidSpec
+from bigiron.powervm.connection import Connection
+from bigiron.powervm.errors import translated
+
+_MISS_S = 60.0
+
+
+class VirtualSwitches:
+    """Names to hrefs; safe to share between threads."""
+
+    def __init__(self, connection: Connection, clock: Callable[[], float] = time.monotonic) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._switches: dict[str, VSwitch] = {}
+        self._networks: set[tuple[int, int]] | None = None
+        self._read_at = float("-inf")
+
+    def load(self) -> None:
+        """Read the switches."""
+        with self._lock:
+            self._load()
+
+    def find(self, name: str) -> str | None:
+        """The href of the switch of that name or None; the platform is asked about a miss at most once a minute."""
+        with self._lock:
+            if name not in self._switches and self._clock() - self._read_at >= _MISS_S:
+                self._load()
+            switch = self._switches.get(name)
+            return None if switch is None else str(switch.related_href)
+
+    def get(self, name: str) -> str:
+        """The href of the switch of that name; raises InvalidSpec where there is none."""
+        href = self.find(name)
+        if href is None:
+            names = ", ".join(sorted(self._switches)) or "none"
+            raise InvalidSpec(f"Virtual switch {name} is not on this system, which has: {names}.")
+        return href
+
+    def ensure_network(self, name: str, vlan: int) -> None:
+        """On an HMC an adapter needs a virtual network of its VLAN: create it where it is missing."""
+        adapter = self._connection.adapter
+        if not adapter.traits.vnet_aware:
+            return
+        parent = {"parent_type": System, "parent_uuid": self._connection.system_uuid}
+        with self._lock, translated(f"Preparing virtual network {vlan} of switch {name}"):
+            if self._networks is None:
+                self._networks = {(net.vswitch_id, net.vlan) for net in VNet.get(adapter, **parent)}
+            switch = self._switches[name]
+            if (switch.switch_id, vlan) not in self._networks:
+                network = VNet.bld(adapter, f"{name}-{vlan}", vlan, switch.related_href, vlan != 1)
+                network.create(**parent)
+                self._networks.add((switch.switch_id, vlan))
+
+    def _load(self) -> None:
+        with translated("Reading the virtual switches"):
+            feed = VSwitch.get(self._connection.adapter, parent_type=System, parent_uuid=self._connection.system_uuid)
+        self._switches = {str(switch.name): switch for switch in feed}
+        self._read_at = self._clock()
