@@ -1,0 +1,169 @@
+"""`bigiron lab`: commands that start, show, stop and remove a one-machine OpenStack."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from bigiron.lab import lifecycle, spec, status
+from bigiron.lab.errors import LabError
+from bigiron.lab.paths import LabPaths, default_root
+from bigiron.lab.progress import Board, Quiet, Reporter
+
+
+def _explained(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Show a LabError as a sentence and end with status 1."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except LabError as error:
+            raise click.ClickException(str(error)) from error
+
+    return run
+
+
+@contextmanager
+def _reporting(title: str, as_json: bool) -> Iterator[Reporter]:
+    if as_json:
+        yield Quiet()
+        return
+    with Board(Console(stderr=True), title) as board:
+        yield board
+
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+
+
+@click.group(name="lab")
+@click.option(
+    "--dir", "root", type=click.Path(path_type=Path, file_okay=False), default=default_root, show_default="per user",
+    help="Directory of the lab; everything it writes is in there.",
+)  # fmt: skip
+@click.pass_context
+def lab(context: click.Context, root: Path) -> None:
+    """Run a real OpenStack on this machine: no root, loopback addresses only."""
+    context.obj = LabPaths(root.expanduser().absolute())
+
+
+@lab.command()
+@_json_option
+@_explained
+def prepare(as_json: bool) -> None:
+    """Fill the cache (migrated databases, a broker), so that `up` takes seconds."""
+    with _reporting("prepare", as_json) as report:
+        lifecycle.prepare(report)
+    if as_json:
+        click.echo(json.dumps({"prepared": True}))
+
+
+@lab.command()
+@click.option("--driver", type=click.Choice(spec.DRIVERS), help="Compute driver; fake is Nova's own and needs no platform.")
+@click.option("--system", type=click.Path(dir_okay=False, exists=True), help="System document of the simulated platform.")
+@click.option("--latency", help="Latency profile of the simulated platform.")
+@click.option("--broker", "broker_url", metavar="URL", help="Use this message broker, e.g. rabbit://user:password@host:5672/.")
+@click.option("--debug/--no-debug", default=None, help="Let the services log at debug level.")
+@_json_option
+@click.pass_obj
+@_explained
+def up(paths: LabPaths, as_json: bool, **wishes: Any) -> None:
+    """Start the lab and wait until everything works; starts only what is missing when it runs already."""
+    if wishes["system"]:
+        wishes["system"] = str(Path(wishes["system"]).absolute())
+    with _reporting("lab", as_json) as report:
+        current = lifecycle.up(paths, lifecycle.Wishes(**wishes), report)
+        rows = status.collect(paths)
+    if as_json:
+        click.echo(json.dumps(status.as_json(paths, rows)))
+        return
+    Console().print(status.table(paths, rows))
+    click.echo(f"OpenStack answers at {current.url('keystone')}/v3. To use it:\n  eval \"$(bigiron lab env)\"\n  openstack server list")
+
+
+@lab.command()
+@_json_option
+@click.pass_obj
+@_explained
+def down(paths: LabPaths, as_json: bool) -> None:
+    """Stop the lab; `up` continues where it stopped."""
+    with _reporting("lab", as_json) as report:
+        stopped = lifecycle.down(paths, report)
+    click.echo(json.dumps({"stopped": stopped}) if as_json else "stopped" if stopped else "the lab was not running")
+
+
+@lab.command()
+@_json_option
+@click.pass_obj
+@_explained
+def destroy(paths: LabPaths, as_json: bool) -> None:
+    """Stop the lab and remove everything it wrote."""
+    with _reporting("lab", as_json) as report:
+        lifecycle.destroy(paths, report)
+    click.echo(json.dumps({"removed": str(paths.root)}) if as_json else f"removed {paths.root}")
+
+
+@lab.command(name="status")
+@_json_option
+@click.pass_context
+@_explained
+def status_(context: click.Context, as_json: bool) -> None:
+    """Show every program; the exit status is 0 when all of them work."""
+    paths: LabPaths = context.obj
+    rows = status.collect(paths)
+    summary = status.as_json(paths, rows)
+    if as_json:
+        click.echo(json.dumps(summary))
+    elif rows:
+        Console().print(status.table(paths, rows))
+    else:
+        click.echo(f"the lab in {paths.root} is stopped: start it with `bigiron lab up`")
+    context.exit(0 if summary["working"] else 3)
+
+
+@lab.command()
+@click.argument("program", required=False)
+@click.option("--lines", "-n", default=40, show_default=True, help="How many lines from the end.")
+@click.pass_obj
+@_explained
+def logs(paths: LabPaths, program: str | None, lines: int) -> None:
+    """Show the end of a program's log, or of every log."""
+    spec.require(paths)
+    names = [program] if program else sorted(path.stem for path in paths.logs.glob("*.log"))
+    for name in names:
+        if not program:
+            click.echo(f"==> {paths.logs / name}.log <==")
+        click.echo(lifecycle.tail(paths, name, lines))
+
+
+@lab.command()
+@click.option("--user", type=click.Choice(("admin", "demo")), default="admin", show_default=True, help="As whom.")
+@_json_option
+@click.pass_obj
+@_explained
+def env(paths: LabPaths, user: str, as_json: bool) -> None:
+    """Print shell exports with which `openstack` uses the lab: eval "$(bigiron lab env)"."""
+    current = spec.require(paths)
+    values = {
+        "OS_AUTH_URL": current.url("keystone") + "/v3",
+        "OS_USERNAME": user,
+        "OS_PASSWORD": current.secrets[user],
+        "OS_PROJECT_NAME": user,
+        "OS_USER_DOMAIN_NAME": "Default",
+        "OS_PROJECT_DOMAIN_NAME": "Default",
+        "OS_REGION_NAME": spec.REGION,
+        "OS_IDENTITY_API_VERSION": "3",
+    }
+    if as_json:
+        click.echo(json.dumps(values))
+        return
+    for name, value in values.items():
+        click.echo(f"export {name}={shlex.quote(value)}")

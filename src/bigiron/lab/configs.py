@@ -1,0 +1,97 @@
+"""Render the option files of every program of the lab, as an operator would write them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from bigiron.lab import spec as lab_spec
+from bigiron.lab.database import file_url
+from bigiron.lab.errors import LabError
+from bigiron.lab.paths import LabPaths, write_private
+from bigiron.lab.spec import LabSpec
+
+# Template -> file under etc/ (clouds.yaml, which users read, lies at the top).
+_FILES = {
+    "keystone.conf.j2": "keystone/keystone.conf",
+    "glance-api.conf.j2": "glance/glance-api.conf",
+    "placement.conf.j2": "placement/placement.conf",
+    "nova.conf.j2": "nova/nova.conf",
+    "nova-compute.conf.j2": "nova-compute/nova.conf",
+    "neutron.conf.j2": "neutron/neutron.conf",
+    "ml2_conf.ini.j2": "neutron/ml2_conf.ini",
+    "neutron-sea-agent.conf.j2": "neutron-sea-agent/neutron.conf",
+    "cinder.conf.j2": "cinder/cinder.conf",
+}
+_STATE_FOLDERS = (
+    "glance/images", "glance/tasks", "glance/staging", "glance/lock", "nova/lock", "nova-compute/lock",
+    "neutron/lock", "neutron-sea-agent/lock", "cinder/lock", "cinder/coordination", "sim",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Renderer:
+    """The templates and the values that all of them may use."""
+
+    paths: LabPaths
+    spec: LabSpec
+
+    def text(self, template: str) -> str:
+        """Fill in one template; an unknown name in it is an error."""
+        # These are option files, not HTML: nothing is to be escaped.
+        environment = Environment(
+            loader=PackageLoader("bigiron.lab"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+            autoescape=False, keep_trailing_newline=True,
+        )  # fmt: skip
+        environment.globals.update(self._values())
+        macros = environment.get_template("macros.j2").make_module()
+        environment.globals.update({name: getattr(macros, name) for name in ("database", "auth", "token", "rabbit")})
+        return environment.get_template(template).render()
+
+    def _values(self) -> dict[str, object]:
+        return {
+            "spec": self.spec,
+            "paths": self.paths,
+            "shared": shared_folder(),
+            "region": lab_spec.REGION,
+            "control_host": lab_spec.CONTROL_HOST,
+            "compute_host": lab_spec.COMPUTE_HOST,
+            "physical_network": lab_spec.PHYSICAL_NETWORK,
+            "mechanism_driver": "pvm_sea" if self.spec.driver == "powervm" else "lab_fake",
+            "database_url": lambda name: file_url(self.paths.databases / f"{name}.sqlite"),
+        }
+
+
+def shared_folder() -> Path:
+    """Return where the OpenStack wheels put their paste files: etc/ of the environment they are installed in."""
+    folder = Path(sys.prefix) / "etc"
+    if not (folder / "nova" / "api-paste.ini").is_file():
+        raise LabError(f"{folder}/nova/api-paste.ini is missing: install OpenStack with pip install 'bigiron[lab]'")
+    return folder
+
+
+def write(paths: LabPaths, spec: LabSpec) -> None:
+    """Write every option file and make every state directory."""
+    for folder in _STATE_FOLDERS:
+        (paths.data / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    renderer = Renderer(paths, spec)
+    for template, name in _FILES.items():
+        write_private(paths.etc / name, renderer.text(template))
+    write_private(paths.clouds_yaml, renderer.text("clouds.yaml.j2"))
+    (paths.etc / "neutron" / "policy.d").mkdir(mode=0o700, exist_ok=True)
+    shutil.copyfile(shared_folder() / "nova" / "api-paste.ini", paths.etc / "nova" / "api-paste.ini")
+    for repository in ("fernet-keys", "credential-keys"):
+        _write_keys(paths.data / "keystone" / repository)
+
+
+def _write_keys(repository: Path) -> None:
+    """Give Keystone its keys: 0 is the next one, 1 signs; existing keys stay, or old tokens would become invalid."""
+    if (repository / "1").exists():
+        return
+    for name in ("0", "1"):
+        write_private(repository / name, Fernet.generate_key().decode())

@@ -1,0 +1,221 @@
+"""Bring a lab up, down and away: prepare what is missing, start programs in order, wait until each one works."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from filelock import FileLock, Timeout
+
+from bigiron.lab import broker, configs, database, health, seed, spec, supervise
+from bigiron.lab.errors import LabError
+from bigiron.lab.paths import LabPaths, cache_root
+from bigiron.lab.progress import Reporter
+from bigiron.lab.services import BOOTSTRAP, SEED, Program, programs
+from bigiron.lab.spec import LabSpec
+from bigiron.lab.supervise import Supervisor
+
+_POLL_SECONDS = 0.2
+_STOP_SECONDS = 60.0
+_TAIL_LINES = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user asked `up` for; None leaves what the lab already has."""
+
+    driver: str | None = None
+    system: str | None = None
+    latency: str | None = None
+    broker_url: str | None = None
+    debug: bool | None = None
+
+    def applied(self, current: LabSpec) -> LabSpec:
+        """Return the spec with the wishes in it."""
+        wanted = {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
+        return replace(current, **wanted)
+
+
+@contextmanager
+def _locked(paths: LabPaths) -> Iterator[None]:
+    paths.create()
+    try:
+        with FileLock(paths.lock, timeout=0):
+            yield
+    except Timeout as error:
+        raise LabError(f"another `bigiron lab` command is changing {paths.root}: wait until it has ended") from error
+
+
+def prepare(report: Reporter, *, with_broker: bool = True) -> None:
+    """Fill the cache: migrated databases, and a broker when none is installed."""
+    cache = cache_root()
+    with ThreadPoolExecutor(2) as pool:
+        waiting = {"databases": pool.submit(database.template, cache)}
+        if with_broker:
+            waiting["rabbitmq"] = pool.submit(broker.obtain, cache)
+        for name in waiting:
+            report.begin(name)
+        for name, future in waiting.items():
+            report.done(name, str(getattr(future.result(), "rabbitmq", "") or ""))
+
+
+def up(paths: LabPaths, wishes: Wishes, report: Reporter) -> LabSpec:
+    """Start the lab, or finish starting it; return its spec once every program works."""
+    with _locked(paths):
+        current = spec.load(paths) or LabSpec()
+        wanted = wishes.applied(current)
+        supervisor = supervise.connect(paths)
+        if supervisor is not None and not all(state.alive for state in supervisor.states().values()):
+            # Something failed or was never started: begin anew, with option files written anew.
+            _stop(paths, report)
+            supervisor = None
+        if supervisor is None:
+            wanted, supervisor = _launch(paths, wanted, report)
+        elif wanted != current:
+            raise LabError(f"the lab in {paths.root} runs with other options: stop it first with `bigiron lab down`")
+        return _start_all(paths, wanted, supervisor, report)
+
+
+def _launch(paths: LabPaths, wanted: LabSpec, report: Reporter) -> tuple[LabSpec, Supervisor]:
+    wanted = wanted.equipped()
+    prepare(report, with_broker=not wanted.broker_url)
+    spec.save(paths, wanted)
+    database.install(database.template(cache_root()), paths.databases)
+    configs.write(paths, wanted)
+    if not wanted.broker_url:
+        folder = paths.data / "broker"
+        broker.write_files(folder, wanted.ports["broker"], wanted.secrets["broker"], wanted.secrets["cookie"])
+        broker.erlang_root(folder, broker.obtain(cache_root()))
+    return wanted, supervise.launch(paths, _table(paths, wanted))
+
+
+def _table(paths: LabPaths, wanted: LabSpec) -> tuple[Program, ...]:
+    return programs(paths, wanted, None if wanted.broker_url else broker.obtain(cache_root()))
+
+
+def _start_all(paths: LabPaths, wanted: LabSpec, supervisor: Supervisor, report: Reporter) -> LabSpec:
+    """Start each program as soon as those it needs work; the slowest chain decides how long it takes."""
+    checks = health.Health(wanted)
+    waiting = {each.name: each for each in _table(paths, wanted)}
+    started: dict[str, float] = {}
+    pids: dict[str, int] = {}
+    with _Steps(paths, wanted, report) as steps:
+        while waiting:
+            steps.advance()
+            for each in waiting.values():
+                if each.name not in started and steps.ready.issuperset(each.after):
+                    started[each.name] = time.monotonic()
+                    report.begin(each.name)
+                    supervisor.start(each.name)
+            states = supervisor.states()
+            for name in [name for name in waiting if name in started]:
+                each = waiting[name]
+                restarted = states[name].pid and pids.setdefault(name, states[name].pid) != states[name].pid
+                if states[name].alive and checks.works(each.check):
+                    report.done(name, f"127.0.0.1:{wanted.ports[each.port]}" if each.port else "")
+                    steps.ready.add(name)
+                    del waiting[name]
+                elif states[name].failed or restarted:
+                    _give_up(paths, supervisor, name, f"ended while it was starting {states[name].message}", report)
+                elif time.monotonic() - started[name] > each.deadline:
+                    _give_up(paths, supervisor, name, f"did not work within {each.deadline:.0f} s", report)
+            time.sleep(_POLL_SECONDS)
+    if wanted.seeded != steps.fingerprint:
+        wanted = replace(wanted, seeded=steps.fingerprint)
+        spec.save(paths, wanted)
+    return wanted
+
+
+class _Steps:
+    """The steps that are no processes: run beside the programs' start, once per set of endpoints."""
+
+    def __init__(self, paths: LabPaths, wanted: LabSpec, report: Reporter) -> None:
+        self.fingerprint = hashlib.sha256(
+            repr((wanted.url("keystone"), sorted(wanted.endpoints.items()))).encode()
+        ).hexdigest()
+        self.ready: set[str] = set()
+        self._report = report
+        self._pool = ThreadPoolExecutor(1)
+        self._running: dict[str, Future[None]] = {}
+        self._todo: dict[str, tuple[str, Callable[[], None]]] = {
+            BOOTSTRAP: ("", lambda: seed.bootstrap(paths, wanted)),
+            SEED: ("keystone", lambda: seed.seed(wanted)),
+        }
+        if wanted.seeded == self.fingerprint:
+            self.ready |= self._todo.keys()
+            self._todo.clear()
+
+    def __enter__(self) -> _Steps:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def advance(self) -> None:
+        """Start the steps that can run, and take note of those that have ended."""
+        for name, (after, run) in list(self._todo.items()):
+            if not after or after in self.ready:
+                self._report.begin(name)
+                self._running[name] = self._pool.submit(run)
+                del self._todo[name]
+        for name, future in list(self._running.items()):
+            if future.done():
+                del self._running[name]
+                future.result()
+                self._report.done(name)
+                self.ready.add(name)
+
+
+def _give_up(paths: LabPaths, supervisor: Supervisor, name: str, what: str, report: Reporter) -> None:
+    report.fail(name, what)
+    supervisor.stop(name)
+    log = paths.logs / f"{name}.log"
+    raise LabError(f"{name} {what}; the end of {log}:\n{tail(paths, name, _TAIL_LINES)}")
+
+
+def tail(paths: LabPaths, name: str, lines: int) -> str:
+    """Return the last lines of a program's log."""
+    log = paths.logs / f"{name}.log"
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError as error:
+        known = ", ".join(sorted(path.stem for path in paths.logs.glob("*.log"))) or "none"
+        raise LabError(f"there is no log of {name} in {paths.logs}: programs with a log are {known}") from error
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def down(paths: LabPaths, report: Reporter) -> bool:
+    """Stop every program and the supervisor; tell whether anything was running."""
+    spec.require(paths)
+    with _locked(paths):
+        return _stop(paths, report)
+
+
+def _stop(paths: LabPaths, report: Reporter) -> bool:
+    supervisor = supervise.connect(paths)
+    if supervisor is None:
+        return False
+    report.begin("stopping")
+    pid = supervisor.pid()
+    # The guests' side first, so that nothing reports to a control plane that has gone.
+    for name in ("nova-compute", "neutron-sea-agent"):
+        if name in supervisor.states():
+            supervisor.stop(name)
+    supervisor.shutdown()
+    if not supervise.await_end(pid, _STOP_SECONDS):
+        raise LabError(f"supervisord (pid {pid}) did not end within {_STOP_SECONDS:.0f} s: see {paths.run}/supervisord.log")
+    report.done("stopping")
+    return True
+
+
+def destroy(paths: LabPaths, report: Reporter) -> None:
+    """Stop the lab and remove everything it wrote; a directory that is no lab is refused."""
+    spec.require(paths)
+    with _locked(paths):
+        _stop(paths, report)
+        shutil.rmtree(paths.root)

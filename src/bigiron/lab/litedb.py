@@ -1,0 +1,103 @@
+"""SQLite made safe under a threaded service: writer transactions begin with BEGIN IMMEDIATE.
+
+oslo.db begins every transaction with a plain BEGIN. Two threads that read first and write later then both hold a read
+snapshot, and SQLite refuses one of them at once ("database is locked"), whatever the busy timeout is. A writer that
+takes the write lock when it begins waits for its turn instead. `install()` is called by the control processes before
+the service is imported; nova-compute and the agents have no database and do not use it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from typing import Any
+
+from oslo_db.sqlalchemy import enginefacade
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+
+LOG = logging.getLogger(__name__)
+
+BUSY_SECONDS = 60
+_WRITER_OPTION = "litedb_writer"
+_HELD = "litedb_held"
+_keepers: dict[str, sqlite3.Connection] = {}
+_keepers_lock = threading.Lock()
+_thread = threading.local()
+
+
+def install() -> None:
+    """Tag oslo.db's writer transactions and begin them with the write lock."""
+    _tag_writers()
+    event.listen(Engine, "connect", _on_connect)
+    # Before oslo.db's own listener, which sees "in_transaction" and leaves the transaction alone.
+    event.listen(Engine, "begin", _on_begin)
+    event.listen(Engine, "commit", _on_end)
+    event.listen(Engine, "rollback", _on_end)
+
+
+def _tag_writers() -> None:
+    factory = enginefacade._TransactionFactory
+    writer = enginefacade._WRITER
+    plain_connection, plain_session = factory._create_connection, factory._create_session
+
+    def create_connection(self: Any, mode: Any) -> Any:
+        connection = plain_connection(self, mode)
+        return connection.execution_options(**{_WRITER_OPTION: True}) if mode is writer else connection
+
+    def create_session(self: Any, mode: Any, bind: Any = None) -> Any:
+        session = plain_session(self, mode, bind)
+        if bind is None and mode is writer and session.bind is not None:
+            session.bind = session.bind.execution_options(**{_WRITER_OPTION: True})
+        return session
+
+    factory._create_connection, factory._create_session = create_connection, create_session
+
+
+def _on_connect(connection: Any, record: Any) -> None:
+    if not isinstance(connection, sqlite3.Connection):
+        return
+    path = connection.execute("PRAGMA database_list").fetchone()[2]
+    record.info["litedb_path"] = path
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+    with _keepers_lock:
+        if path and path not in _keepers:
+            _keepers[path] = _keeper(path)
+
+
+def _keeper(path: str) -> sqlite3.Connection:
+    """Open the connection that keeps a file's write-ahead log alive.
+
+    oslo.db uses no pool for SQLite; without a keeper each last close would write the log back and delete it.
+    """
+    keeper = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
+    keeper.execute("PRAGMA journal_mode=WAL")
+    keeper.execute("PRAGMA synchronous=OFF")
+    keeper.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    return keeper
+
+
+def _on_begin(connection: Connection) -> None:
+    if connection.dialect.name != "sqlite" or "in_transaction" in connection.info:
+        return
+    held: set[str] = _thread.__dict__.setdefault("held", set())
+    path = connection.info.get("litedb_path", "")
+    writes = bool(connection.get_execution_options().get(_WRITER_OPTION))
+    if writes and path in held:
+        # Waiting for a lock that this very thread holds would never end; the plain BEGIN fails at its first write.
+        LOG.error("%s: a thread that holds the write lock began a second writer transaction", path)
+        writes = False
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    connection.info["in_transaction"] = True
+    if writes:
+        held.add(path)
+        connection.info[_HELD] = held
+
+
+def _on_end(connection: Connection) -> None:
+    held = connection.info.pop(_HELD, None)
+    if held is not None:
+        held.discard(connection.info.get("litedb_path", ""))
+    connection.info.pop("in_transaction", None)

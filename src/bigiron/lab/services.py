@@ -1,0 +1,113 @@
+"""The table of the lab's programs: how each is started, after which others, and how it is known to work."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bigiron.lab import broker
+from bigiron.lab.database import file_url
+from bigiron.lab.paths import LabPaths, program
+from bigiron.lab.spec import LabSpec, system_document
+
+# Steps that are no processes, but that programs wait for.
+BOOTSTRAP = "administrator"
+SEED = "users and catalog"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One supervised process. `after` names programs (or steps) that must work first; `check` is a key of health."""
+
+    name: str
+    argv: tuple[str, ...]
+    check: str
+    port: str = ""
+    after: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    deadline: float = 90.0
+    stop_seconds: int = 10
+
+
+def programs(paths: LabPaths, spec: LabSpec, broker_binaries: broker.Binaries | None) -> tuple[Program, ...]:
+    """Return the programs of this lab, in the order in which they are shown."""
+    table = list(_control_plane(paths, spec))
+    if broker_binaries is not None:
+        table.insert(0, _broker(paths, spec, broker_binaries))
+    if spec.driver == "powervm":
+        table += _powervm(paths, spec)
+    table.append(_compute(paths, spec))
+    return tuple(table)
+
+
+def _control(name: str, config: Path, spec: LabSpec) -> tuple[str, ...]:
+    launcher = f"bigiron.lab.control.{name}"
+    return (sys.executable, "-W", "ignore", "-m", launcher, str(config), str(spec.ports[name]))
+
+
+def _control_plane(paths: LabPaths, spec: LabSpec) -> tuple[Program, ...]:
+    etc = paths.etc
+    bus = () if spec.broker_url else ("broker",)
+    cell0 = file_url(paths.databases / "nova_cell0.sqlite")
+    return (
+        Program(
+            "keystone", _control("keystone", etc / "keystone" / "keystone.conf", spec), "keystone", "keystone",
+            (BOOTSTRAP,),
+        ),
+        Program("placement", _control("placement", etc / "placement", spec), "placement", "placement", (SEED,)),
+        Program("glance", _control("glance", etc / "glance", spec), "glance", "glance", (SEED,)),
+        Program(
+            "nova", _control("nova", etc / "nova", spec), "nova", "nova", (*bus, SEED),
+            environment={"BIGIRON_CELL0": cell0},
+        ),
+        Program("neutron", _control("neutron", etc / "neutron", spec), "neutron", "neutron", bus),
+        Program("cinder", _control("cinder", etc / "cinder" / "cinder.conf", spec), "cinder", "cinder", (*bus, SEED)),
+    )  # fmt: skip
+
+
+def _broker(paths: LabPaths, spec: LabSpec, binaries: broker.Binaries) -> Program:
+    folder = paths.data / "broker"
+    port = spec.ports["broker"]
+    root = folder / "erlang"
+    return Program(
+        "broker", broker.command(port, root), "broker", "broker",
+        environment=broker.environment(folder, port, binaries, root), stop_seconds=20,
+    )  # fmt: skip
+
+
+def _compute(paths: LabPaths, spec: LabSpec) -> Program:
+    after = ("nova", "neutron", "placement", *(("sim",) if spec.driver == "powervm" else ()))
+    options = paths.etc / "nova-compute" / "nova.conf"
+    return Program(
+        "nova-compute", (program("nova-compute"), "--config-file", str(options)), "compute", after=after,
+        stop_seconds=20,
+    )  # fmt: skip
+
+
+def _powervm(paths: LabPaths, spec: LabSpec) -> tuple[Program, ...]:
+    listen, control = (f"127.0.0.1:{spec.ports[name]}" for name in ("sim", "sim_control"))
+    simulator = (
+        program("bigiron"), "sim", "powervm", "--system", str(system_document(spec).resolve()),
+        "--state", str(paths.data / "sim"), "--listen", listen, "--control", control, "--latency", spec.latency,
+    )  # fmt: skip
+    options = paths.etc / "neutron-sea-agent" / "neutron.conf"
+    agent = (program("bigiron-neutron-sea-agent"), "--config-file", str(options))
+    return (
+        Program("sim", simulator, "sim", "sim"),
+        Program("neutron-sea-agent", agent, "sea_agent", after=("neutron", "sim")),
+    )
+
+
+def base_environment() -> dict[str, str]:
+    """Return the environment of the supervisor and its programs: nothing of the user's shell but what tools need."""
+    kept = {name: os.environ[name] for name in ("HOME", "LANG", "LC_ALL", "TZ", "TMPDIR") if name in os.environ}
+    return {
+        **kept,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
+        "PYTHONWARNINGS": "ignore",
+        # Dozens of mostly idle threads per process: one heap per thread would double the memory.
+        "MALLOC_ARENA_MAX": "2",
+    }

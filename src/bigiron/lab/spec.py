@@ -1,0 +1,98 @@
+"""What one lab is: the choices of its user and the secrets made for it, kept in lab.json between commands."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from bigiron.lab import ports
+from bigiron.lab.errors import LabError
+from bigiron.lab.paths import LabPaths, write_private
+
+DRIVERS = ("powervm", "fake")
+PORT_NAMES = ("broker", "keystone", "glance", "placement", "nova", "neutron", "cinder", "sim", "sim_control")
+SECRET_NAMES = (
+    "admin", "demo", "broker", "cookie", "metadata",
+    "glance", "placement", "nova", "neutron", "cinder",
+)
+COMPUTE_HOST = "lab-compute"
+CONTROL_HOST = "lab-control"
+REGION = "RegionOne"
+PHYSICAL_NETWORK = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class LabSpec:
+    """One lab's choices, ports and secrets. `broker_url` empty means: run a private RabbitMQ."""
+
+    driver: str = "powervm"
+    system: str = ""
+    latency: str = "none"
+    broker_url: str = ""
+    debug: bool = False
+    ports: Mapping[str, int] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    seeded: str = ""
+
+    def url(self, name: str) -> str:
+        """Return the base URL of a service of the lab, without a trailing slash."""
+        return f"http://{ports.LOOPBACK}:{self.ports[name]}"
+
+    @property
+    def transport_url(self) -> str:
+        """oslo.messaging's address of the broker."""
+        if self.broker_url:
+            return self.broker_url
+        return f"rabbit://lab:{self.secrets['broker']}@{ports.LOOPBACK}:{self.ports['broker']}/"
+
+    @property
+    def endpoints(self) -> dict[str, tuple[str, str]]:
+        """The catalog: service name -> (type, URL)."""
+        return {
+            "glance": ("image", self.url("glance")),
+            "placement": ("placement", self.url("placement")),
+            "nova": ("compute", self.url("nova") + "/v2.1"),
+            "neutron": ("network", self.url("neutron")),
+            "cinder": ("block-storage", self.url("cinder") + "/v3"),
+        }
+
+    def equipped(self) -> LabSpec:
+        """Return a copy in which every port is free and every secret exists."""
+        made = {name: self.secrets.get(name) or secrets.token_hex(16) for name in SECRET_NAMES}
+        return replace(self, ports=ports.choose(PORT_NAMES, self.ports), secrets=made)
+
+
+def load(paths: LabPaths) -> LabSpec | None:
+    """Read a lab's spec; None when no lab was ever started in this directory."""
+    try:
+        text = paths.spec.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    try:
+        return LabSpec(**json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise LabError(f"{paths.spec} is damaged ({error}): remove the lab with `bigiron lab destroy`") from error
+
+
+def save(paths: LabPaths, spec: LabSpec) -> None:
+    """Keep a lab's spec for the next command."""
+    write_private(paths.spec, json.dumps(asdict(spec), indent=2, sort_keys=True) + "\n")
+
+
+def require(paths: LabPaths) -> LabSpec:
+    """Read the spec of a lab that must exist."""
+    spec = load(paths)
+    if spec is None:
+        raise LabError(f"no lab in {paths.root}: start one with `bigiron lab up`")
+    return spec
+
+
+def system_document(spec: LabSpec) -> Path:
+    """Return the system document the simulator loads, checked to exist."""
+    document = Path(spec.system).expanduser()
+    if not spec.system or not document.is_file():
+        raise LabError(f"system document {spec.system or '(none)'} does not exist: give one with --system FILE.yaml")
+    return document
