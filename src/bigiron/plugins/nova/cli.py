@@ -1,0 +1,146 @@
+"""`bigiron adopt` and `bigiron nova-link`: what an operator runs once when moving to this driver."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import click
+
+SHIMS = {
+    "bigiron/__init__.py": (
+        '"""Nova imports compute drivers from nova.virt only: `compute_driver = bigiron.PowerVMDriver` lands here."""\n'
+        "\n"
+        "from bigiron.plugins.nova.powervm import PowerVMDriver as PowerVMDriver\n"
+    ),
+    "powervm/__init__.py": ('"""Keeps the name under which existing PowerVM clouds load their compute driver."""\n'),
+    "powervm/driver.py": (
+        '"""`compute_driver = powervm.driver.PowerVMDriver`, as existing PowerVM clouds have it, lands here."""\n'
+        "\n"
+        "from bigiron.plugins.nova.powervm import PowerVMDriver as PowerVMDriver\n"
+    ),
+}
+"""The modules of nova.virt through which Nova finds the driver, by their path in it."""
+
+
+@click.command("nova-link")
+@click.option("--check", is_flag=True, help="Only say what is there, and fail where something is missing.")
+def nova_link(check: bool) -> None:
+    """Place the driver's entry modules beside the Nova that is imported.
+
+    Needed only where Nova comes from a distribution's packages and bigiron does not live in the same directory.
+    """
+    missing = False
+    for name, text in SHIMS.items():
+        path = _nova_virt() / name
+        if path.exists() and path.read_text() == text:
+            click.echo(f"{path}: in place")
+        elif path.exists() and "bigiron" not in path.read_text():
+            raise click.ClickException(f"{path} is another driver's and is left alone; remove it first")
+        elif check:
+            click.echo(f"{path}: missing")
+            missing = True
+        else:
+            _place(path, text)
+    if missing:
+        raise click.ClickException("run `bigiron nova-link` as the owner of these directories")
+
+
+def _nova_virt() -> Path:
+    spec = importlib.util.find_spec("nova.virt")
+    if spec is None or not spec.submodule_search_locations:
+        raise click.ClickException("Nova is not installed for this Python; install it, or run its Python's bigiron")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _place(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written ({error.strerror}); run this as its owner") from error
+    click.echo(f"{path}: placed")
+
+
+@click.command()
+@click.option(
+    "--config-file",
+    "config_files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False),
+    default=("/etc/nova/nova.conf",),
+    show_default=True,
+    help="nova.conf of this compute host; may be repeated.",
+)
+@click.option(
+    "--instance",
+    "named",
+    multiple=True,
+    metavar="UUID=NAME",
+    help="Adopt this instance, given with the name of its partition, instead of asking Nova's conductor.",
+)
+@click.option("--dry-run", is_flag=True, help="Only list the instances that would be looked for.")
+def adopt(config_files: tuple[str, ...], named: tuple[str, ...], dry_run: bool) -> None:
+    """Mark the partitions that an older driver made as this cloud's.
+
+    Asks Nova for the instances of this host and marks the partition of each that has no mark yet. A partition that
+    Nova does not know is never touched. Stop nova-compute before and start it after.
+    """
+    nova_conf = _read_nova_conf(config_files)
+    instances = [_pair(text) for text in named] if named else _instances_of(nova_conf)
+    if dry_run:
+        for uuid, name in instances:
+            click.echo(f"{uuid} {name}")
+        return
+    for uuid in _mark(nova_conf, instances):
+        click.echo(f"{uuid}: adopted")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    uuid, separator, name = text.partition("=")
+    if not (uuid and separator and name):
+        raise click.BadParameter(f"{text!r} is not of the form UUID=NAME", param_hint="--instance")
+    return uuid, name
+
+
+def _read_nova_conf(config_files: tuple[str, ...]) -> Any:
+    # Nova and the platform are imported when a command runs, so that `bigiron --help` needs neither.
+    from nova import config, objects
+
+    objects.register_all()
+    files = [argument for name in config_files for argument in ("--config-file", name)]
+    config.parse_args(["bigiron-adopt", *files])
+    import nova.conf
+
+    from bigiron.plugins.nova import conf
+
+    conf.register(nova.conf.CONF)
+    return nova.conf.CONF
+
+
+def _instances_of(nova_conf: Any) -> list[tuple[str, str]]:
+    """The instances that Nova has on this host, asked of the conductor as nova-compute does."""
+    from nova import context, objects
+    from nova.conductor import rpcapi
+    from nova.objects import base
+
+    base.NovaObject.indirection_api = rpcapi.ConductorAPI()
+    found = objects.InstanceList.get_by_host(context.get_admin_context(), nova_conf.host)
+    return [(instance.uuid, instance.name) for instance in found]
+
+
+def _mark(nova_conf: Any, instances: list[tuple[str, str]]) -> list[str]:
+    from bigiron import errors
+    from bigiron.plugins.nova import conf
+    from bigiron.powervm.platform import PowerVM
+
+    try:
+        platform = PowerVM(conf.to_options(nova_conf))
+        with contextlib.ExitStack() as stack:
+            stack.callback(platform.stop)
+            platform.start()
+            return list(platform.adopt(instances))
+    except (errors.PlatformError, conf.OptionError) as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,199 @@
+"""The `[powervm]` options of nova.conf: those that existing PowerVM clouds know, and where the REST service is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from oslo_config import cfg
+
+from bigiron.powervm.options import PowerVMOptions
+
+GROUP = cfg.OptGroup(
+    "powervm",
+    title="PowerVM",
+    help="The PowerVM host that nova-compute manages with compute_driver = bigiron.PowerVMDriver.",
+)
+
+REST_OPTS: list[cfg.Opt] = [
+    cfg.HostAddressOpt(
+        "rest_host",
+        help="Address of the PowerVM REST service: this NovaLink partition's own when it is not set, else that of an "
+        "HMC or of another NovaLink partition, which needs rest_username and rest_password as well.",
+    ),
+    cfg.PortOpt("rest_port", help="Port of the REST service; the protocol's usual one (12443 or 12080) when not set."),
+    cfg.StrOpt(
+        "rest_protocol",
+        choices=[("https", "TLS, the certificate verified on every request"), ("http", "no encryption")],
+        help="Protocol of the REST service: https when not set, except for the NovaLink service on this machine.",
+    ),
+    cfg.StrOpt(
+        "rest_username",
+        help="User to log on to the REST service with. Not needed on the NovaLink partition itself, where the user "
+        "that nova-compute runs as must be a member of the group pvm_admin.",
+    ),
+    cfg.StrOpt("rest_password", secret=True, help="Password of rest_username."),
+    cfg.StrOpt(
+        "rest_cacert",
+        help="PEM file with the certificate authority that signed the REST service's certificate, or with that "
+        "certificate itself where it is self-signed; the system's authorities when not set.",
+    ),
+    cfg.FloatOpt(
+        "rest_timeout", default=1200.0, min=1, help="Seconds after which a request without an answer has failed."
+    ),
+    cfg.FloatOpt(
+        "rest_connect_timeout",
+        default=600.0,
+        min=0,
+        help="Seconds to wait, when nova-compute starts, for a REST service that does not answer yet; 0 waits for "
+        "ever. The log says every few seconds what is being waited for.",
+    ),
+    cfg.FloatOpt(
+        "job_timeout", default=1800.0, min=1, help="Seconds after which a job of the platform (power, migrate) failed."
+    ),
+    cfg.StrOpt(
+        "management_root",
+        default="/",
+        help="Root directory of the management partition's own tools (mkvterm, rmvterm, /proc, /sys). Only a "
+        "simulated host has it elsewhere.",
+    ),
+]
+
+DISK_OPTS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "disk_driver",
+        default="localdisk",
+        ignore_case=True,
+        choices=[
+            ("localdisk", "a volume group of one Virtual I/O Server: see volume_group_name"),
+            ("ssp", "a shared storage pool: see cluster_name"),
+        ],
+        help="Where the disks of instances are kept.",
+    ),
+    cfg.StrOpt(
+        "volume_group_name",
+        default="",
+        help="Volume group for the disks of instances; must be set with disk_driver = localdisk. Do not use rootvg.",
+    ),
+    cfg.StrOpt(
+        "cluster_name",
+        default="",
+        help="Cluster whose shared storage pool holds the disks; may stay empty where the host knows only one.",
+    ),
+    cfg.StrOpt(
+        "vopt_media_volume_group",
+        default="rootvg",
+        help="Volume group in which the media repository for config drives is made, where none exists.",
+    ),
+    cfg.IntOpt("vopt_media_rep_size", default=1, min=1, help="Size in GB of the media repository when it is made."),
+]
+
+GUEST_OPTS: list[cfg.Opt] = [
+    cfg.FloatOpt(
+        "proc_units_factor",
+        default=0.1,
+        min=0.05,
+        max=1,
+        help="Processing units per virtual processor, for flavors without powervm:proc_units. Also decides how many "
+        "VCPU the host reports to placement: its processing units divided by this factor.",
+    ),
+    cfg.IntOpt(
+        "uncapped_proc_weight",
+        default=64,
+        min=1,
+        max=255,
+        help="Weight of a partition among those that compete for spare processor time.",
+    ),
+    cfg.BoolOpt(
+        "use_rmc_mgmt_vif",
+        default=True,
+        help="Give each instance an adapter on the management switch, over which the platform talks to its operating "
+        "system (RMC); without it an orderly shutdown needs another way.",
+    ),
+    cfg.BoolOpt(
+        "use_rmc_ipv6_scheme",
+        default=True,
+        help="Put the management adapter's IPv6 link-local address into the config drive.",
+    ),
+]
+
+ALL_OPTS = [*REST_OPTS, *DISK_OPTS, *GUEST_OPTS]
+
+
+class OptionError(ValueError):
+    """An option that cannot be used; the message names it and says what to write instead."""
+
+
+def register(conf: Any) -> None:
+    """Make the options known to oslo.config; harmless when repeated."""
+    conf.register_group(GROUP)
+    conf.register_opts(ALL_OPTS, GROUP)
+
+
+def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
+    """What oslo-config-generator and the configuration reference show."""
+    return [(GROUP, ALL_OPTS)]
+
+
+def to_options(conf: Any) -> PowerVMOptions:
+    """The platform's options from a parsed nova.conf; raises OptionError for what cannot work."""
+    try:
+        group = {opt.dest: getattr(conf.powervm, opt.dest) for opt in ALL_OPTS}
+    except cfg.ConfigFileValueError as error:
+        raise OptionError(f"nova.conf: {error}") from error
+    _check(group)
+    return PowerVMOptions(
+        rest_host=group["rest_host"],
+        rest_port=group["rest_port"],
+        rest_protocol=group["rest_protocol"],
+        rest_username=group["rest_username"],
+        rest_password=group["rest_password"],
+        rest_cacert=group["rest_cacert"],
+        rest_timeout=group["rest_timeout"],
+        connect_timeout_s=group["rest_connect_timeout"],
+        hostname=conf.host,
+        disk_driver=group["disk_driver"].lower(),
+        volume_group_name=group["volume_group_name"],
+        cluster_name=group["cluster_name"],
+        vopt_media_volume_group=group["vopt_media_volume_group"],
+        vopt_media_rep_size_gb=group["vopt_media_rep_size"],
+        proc_units_factor=group["proc_units_factor"],
+        uncapped_proc_weight=group["uncapped_proc_weight"],
+        use_rmc_mgmt_vif=group["use_rmc_mgmt_vif"],
+        use_rmc_ipv6_scheme=group["use_rmc_ipv6_scheme"],
+        job_timeout_s=group["job_timeout"],
+        max_parallel=parallel_steps(conf),
+        management_root=Path(group["management_root"]),
+        state_path=Path(conf.state_path) / "bigiron",
+    )
+
+
+def parallel_steps(conf: Any) -> int:
+    """How many steps may run at once: four side by side in each of the builds that Nova runs at once."""
+    return 4 * (conf.max_concurrent_builds or 32)
+
+
+def _check(group: dict[str, Any]) -> None:
+    """Refuse at start what would otherwise fail in the middle of a build."""
+    if group["disk_driver"].lower() == "localdisk" and not group["volume_group_name"]:
+        raise OptionError(
+            "[powervm] volume_group_name is not set, and disk_driver = localdisk needs it: name the volume group for "
+            "the disks of instances, or set disk_driver = ssp"
+        )
+    if bool(group["rest_username"]) != bool(group["rest_password"]):
+        missing = "rest_password" if group["rest_username"] else "rest_username"
+        raise OptionError(f"[powervm] {missing} is not set: set rest_username and rest_password together, or neither")
+    if group["rest_host"] and not group["rest_username"]:
+        raise OptionError(
+            f"[powervm] rest_host = {group['rest_host']} needs rest_username and rest_password: only the NovaLink "
+            "service on this machine, used when rest_host is not set, takes a logon without them"
+        )
+    cacert = group["rest_cacert"]
+    if cacert and not os.access(cacert, os.R_OK):
+        raise OptionError(
+            f"[powervm] rest_cacert = {cacert} cannot be read: name a PEM file that nova-compute can read"
+        )
+    root = group["management_root"]
+    if not Path(root).is_dir():
+        raise OptionError(f"[powervm] management_root = {root} is not a directory")

@@ -1,0 +1,313 @@
+"""The compute driver that all platforms share: Nova's calls translated into a Hypervisor's verbs and steps."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nova.conf
+from nova import exception
+from nova.compute import task_states, vm_states
+from nova.image import glance
+from nova.virt import configdrive, driver, hardware
+from oslo_log import log as logging
+
+from bigiron import errors
+from bigiron.hypervisor import Hypervisor, Step
+from bigiron.model import GuestSpec, GuestState, PowerState
+from bigiron.plugins.nova import conf, flows, lifecycle, providers, startup, translate, vifwait
+from bigiron.plugins.nova import configdrive as drive
+
+CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
+
+_HALF_MADE = (
+    task_states.SCHEDULING,
+    task_states.NETWORKING,
+    task_states.BLOCK_DEVICE_MAPPING,
+    task_states.SPAWNING,
+)
+
+
+class BigironDriver(driver.ComputeDriver):
+    """A ComputeDriver over one Hypervisor; a subclass names the platform and makes it in `make_hypervisor`."""
+
+    hypervisor_type: str
+    machines: Sequence[str]
+    """Architectures that a guest can have, in Nova's words."""
+    flavor_namespace: str
+    """Prefix of the flavor keys that are the platform's, colon included."""
+
+    def __init__(self, virtapi: Any) -> None:
+        super().__init__(virtapi)
+        self._image_api = glance.API()
+        self._hypervisor: Hypervisor | None = None
+        self._lifecycle: lifecycle.LifecycleReporter | None = None
+        self._executor: concurrent.futures.ThreadPoolExecutor | None = None
+        self._stopping = threading.Event()
+
+    # What a platform's driver says
+
+    def make_hypervisor(self) -> Hypervisor:
+        """The platform as nova.conf describes it; raises ValueError for an option that cannot be used."""
+        raise NotImplementedError
+
+    def config_drive_network(self, spec: GuestSpec, network_info: Sequence[Any]) -> Sequence[Any]:
+        """The network as the guest's config drive shows it."""
+        return network_info
+
+    # The service
+
+    def init_host(self, host: str) -> None:
+        self._stopping.clear()
+        try:
+            hypervisor = self.make_hypervisor()
+            drive.check_format(CONF.config_drive_format)
+        except (ValueError, errors.InvalidSpec) as error:
+            LOG.error("nova-compute cannot start: %s", error)
+            raise exception.InvalidConfiguration(str(error)) from error
+        startup.start(hypervisor, CONF.powervm.rest_connect_timeout, self._stopping)
+        self._hypervisor = hypervisor
+        self._executor = concurrent.futures.ThreadPoolExecutor(
+            max_workers=conf.parallel_steps(CONF), thread_name_prefix="bigiron-step"
+        )
+        self._lifecycle = lifecycle.LifecycleReporter(hypervisor, self.emit_event)
+        self._lifecycle.start()
+        LOG.info("%s", startup.report(hypervisor.facts()))
+
+    def cleanup_host(self, host: str) -> None:
+        self._stopping.set()
+        if self._lifecycle:
+            self._lifecycle.stop()
+        if self._executor:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+        if self._hypervisor:
+            self._hypervisor.stop()
+
+    def process_instances_at_startup(self, context: Any, instances: Any) -> Any:
+        """Remove what is left of builds that ended with the previous process; Nova then sets them to ERROR."""
+        for instance in instances:
+            if instance.vm_state == vm_states.BUILDING or instance.task_state in _HALF_MADE:
+                LOG.info("removing what a build left that was interrupted", instance=instance)
+                try:
+                    self.hypervisor.destroy(instance.uuid)
+                except errors.PlatformError as error:
+                    # The service must come up all the same, and deleting the server removes it later.
+                    LOG.error("a half-made guest is left until its server is deleted: %s", error, instance=instance)
+        return instances
+
+    @property
+    def hypervisor(self) -> Hypervisor:
+        """The started platform."""
+        if self._hypervisor is None:
+            raise exception.VirtDriverNotReady()
+        return self._hypervisor
+
+    @property
+    def lifecycle(self) -> lifecycle.LifecycleReporter:
+        """Who tells Nova of changes that are not ours."""
+        if self._lifecycle is None:
+            raise exception.VirtDriverNotReady()
+        return self._lifecycle
+
+    # The host
+
+    def get_available_nodes(self, refresh: bool = False) -> list[str]:
+        return [CONF.host]
+
+    def get_available_resource(self, nodename: str) -> dict[str, Any]:
+        return providers.resource_view(self._facts(), nodename, self.hypervisor_type, self.machines)
+
+    def update_provider_tree(self, provider_tree: Any, nodename: str, allocations: Any = None) -> None:
+        facts = self._facts()
+        ratios = providers.allocation_ratios(CONF, provider_tree.data(nodename).inventory)
+        reserved_disk_gb = self._get_reserved_host_disk_gb_from_config()
+        provider_tree.update_inventory(nodename, providers.inventory(facts, ratios, reserved_disk_gb))
+        # Traits that an operator set stay; the manager adds those of the capabilities.
+        provider_tree.add_traits(nodename, *providers.traits(facts))
+
+    def get_host_uptime(self) -> str:
+        return self.hypervisor.uptime()
+
+    def get_host_ip_addr(self) -> str:
+        return str(CONF.my_ip)
+
+    def get_host_cpu_stats(self) -> dict[str, int]:
+        stats = self.hypervisor.cpu_stats()
+        return {
+            "kernel": stats.kernel_ns,
+            "idle": stats.idle_ns,
+            "user": stats.user_ns,
+            "iowait": stats.iowait_ns,
+            "frequency": stats.frequency_mhz,
+        }
+
+    def _facts(self) -> Any:
+        try:
+            return self.hypervisor.facts()
+        except errors.Unavailable as error:
+            LOG.warning("the host's resources cannot be read now: %s", error)
+            raise exception.HypervisorUnavailable(error.message) from error
+
+    # Instances
+
+    def get_info(self, instance: Any, use_cache: bool = True) -> hardware.InstanceInfo:
+        with translate.nova_errors(instance, exception.HypervisorUnavailable):
+            guest = self.hypervisor.guest(instance.uuid, fresh=not use_cache)
+        return hardware.InstanceInfo(state=translate.nova_power_state(guest.power))
+
+    def list_instances(self) -> list[str]:
+        return [guest.name for guest in self._guests()]
+
+    def list_instance_uuids(self) -> list[str]:
+        return [guest.uuid for guest in self._guests()]
+
+    def instance_exists(self, instance: Any) -> bool:
+        return any(guest.uuid == instance.uuid for guest in self._guests())
+
+    def _guests(self) -> Sequence[GuestState]:
+        try:
+            return self.hypervisor.guests()
+        except errors.PlatformError as error:
+            raise exception.HypervisorUnavailable(error.message) from error
+
+    def spawn(
+        self,
+        context: Any,
+        instance: Any,
+        image_meta: Any,
+        injected_files: Any,
+        admin_password: str | None,
+        allocations: Any,
+        network_info: Any = None,
+        block_device_info: Any = None,
+        power_on: bool = True,
+        accel_info: Any = None,
+    ) -> None:
+        vifs = list(network_info or ())
+        leaves = PowerState.RUNNING if power_on else PowerState.STOPPED
+        with translate.build_errors(instance), self.lifecycle.operation(instance.uuid, leaves):
+            image = translate.image_source(context, image_meta, self._image_api, instance.trusted_certs)
+            spec = translate.guest_spec(
+                instance,
+                image_meta,
+                vifs,
+                block_device_info,
+                namespace=self.flavor_namespace,
+                config_drive=bool(configdrive.required_by(instance)),
+                power_on=power_on,
+                image=image,
+            )
+            self.hypervisor.check(spec)
+            self._run_spawn(instance, spec, injected_files, admin_password, vifs)
+
+    def _run_spawn(
+        self, instance: Any, spec: GuestSpec, injected_files: Any, admin_password: str | None, vifs: list[Any]
+    ) -> None:
+        steps: list[Step] = list(self.hypervisor.spawn_steps(spec))
+        with tempfile.TemporaryDirectory(prefix="bigiron-") as scratch:
+            if spec.config_drive:
+                network = self.config_drive_network(spec, vifs)
+                steps.append(drive.BuildConfigDrive(instance, injected_files, admin_password, network, Path(scratch)))
+            wait = vifwait.VifWait(
+                self.virtapi, instance, vifs, spec.nics, CONF.vif_plugging_timeout, CONF.vif_plugging_is_fatal
+            )
+            with wait:
+                self._run(f"spawn {instance.uuid}", [*steps, wait])
+
+    def _run(self, name: str, steps: Sequence[Step]) -> None:
+        if self._executor is None:
+            raise exception.VirtDriverNotReady()
+        flows.run(name, steps, self._executor)
+
+    def destroy(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        block_device_info: Any = None,
+        destroy_disks: bool = True,
+        destroy_secrets: bool = True,
+    ) -> None:
+        def failed(reason: str) -> Exception:
+            return exception.InstanceTerminationFailure(reason=reason)
+
+        with translate.nova_errors(instance, failed), self.lifecycle.operation(instance.uuid):
+            self.hypervisor.destroy(instance.uuid, keep_disks=not destroy_disks)
+        self.lifecycle.forget(instance.uuid)
+
+    def cleanup(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        block_device_info: Any = None,
+        destroy_disks: bool = True,
+        migrate_data: Any = None,
+        destroy_vifs: bool = True,
+        destroy_secrets: bool = True,
+    ) -> None:
+        self.destroy(context, instance, network_info, block_device_info, destroy_disks, destroy_secrets)
+
+    # Power
+
+    def power_on(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        block_device_info: Any = None,
+        accel_info: Any = None,
+        share_info: Any = None,
+    ) -> None:
+        def failed(reason: str) -> Exception:
+            return exception.InstancePowerOnFailure(reason=reason)
+
+        with translate.nova_errors(instance, failed), self.lifecycle.operation(instance.uuid, PowerState.RUNNING):
+            self.hypervisor.power_on(instance.uuid)
+
+    def power_off(self, instance: Any, timeout: int = 0, retry_interval: int = 0) -> None:
+        def failed(reason: str) -> Exception:
+            return exception.InstancePowerOffFailure(reason=reason)
+
+        with translate.nova_errors(instance, failed), self.lifecycle.operation(instance.uuid, PowerState.STOPPED):
+            self.hypervisor.power_off(instance.uuid, timeout_s=timeout)
+
+    def reboot(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        reboot_type: str,
+        block_device_info: Any = None,
+        bad_volumes_callback: Any = None,
+        accel_info: Any = None,
+        share_info: Any = None,
+    ) -> None:
+        def failed(reason: str) -> Exception:
+            return exception.InstanceRebootFailure(reason=reason)
+
+        with translate.nova_errors(instance, failed), self.lifecycle.operation(instance.uuid, PowerState.RUNNING):
+            self.hypervisor.reboot(instance.uuid, hard=reboot_type == "HARD")
+
+    # Network
+
+    def plug_vifs(self, instance: Any, network_info: Any) -> None:
+        def failed(reason: str) -> Exception:
+            return exception.VirtualInterfacePlugException(reason)
+
+        for vif in network_info or ():
+            with translate.nova_errors(instance, failed):
+                self.hypervisor.plug(instance.uuid, translate.nic_spec(vif))
+
+    def unplug_vifs(self, instance: Any, network_info: Any) -> None:
+        def failed(reason: str) -> Exception:
+            return exception.VirtualInterfaceUnplugException(reason=reason)
+
+        for vif in network_info or ():
+            with translate.nova_errors(instance, failed):
+                self.hypervisor.unplug(instance.uuid, translate.nic_spec(vif))

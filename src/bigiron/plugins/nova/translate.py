@@ -1,0 +1,145 @@
+"""Nova's objects in, bigiron's values out, and platform errors in, Nova's exceptions out: free functions only."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from nova import exception
+from nova.compute import power_state
+from nova.virt import driver as nova_driver
+
+from bigiron import errors
+from bigiron.model import DiskRole, DiskSpec, GuestOs, GuestSpec, ImageSource, NicSpec, PowerState
+from bigiron.plugins.nova.image import GlanceImage
+
+_POWER_STATES: dict[PowerState, int] = {
+    PowerState.RUNNING: power_state.RUNNING,
+    PowerState.STOPPED: power_state.SHUTDOWN,
+    PowerState.PAUSED: power_state.PAUSED,
+    PowerState.SUSPENDED: power_state.SUSPENDED,
+    PowerState.CRASHED: power_state.CRASHED,
+    # Nova's power sync leaves an instance alone while its state is NOSTATE, and must while the platform is at it.
+    PowerState.CHANGING: power_state.NOSTATE,
+    PowerState.UNKNOWN: power_state.NOSTATE,
+}
+
+_GUEST_OS = {"aix": GuestOs.AIX, "ibmi": GuestOs.IBMI}
+
+
+def nova_power_state(state: PowerState) -> int:
+    """The state in Nova's numbers."""
+    return _POWER_STATES[state]
+
+
+def guest_spec(
+    instance: Any,
+    image_meta: Any,
+    network_info: Iterable[Mapping[str, Any]] | None,
+    block_device_info: Mapping[str, Any] | None,
+    *,
+    namespace: str,
+    config_drive: bool,
+    power_on: bool,
+    image: ImageSource | None,
+) -> GuestSpec:
+    """What the platform needs to make the instance; `namespace` picks the flavor keys that are the platform's.
+
+    Raises InvalidSpec for what the platform's plug-in cannot carry out at all.
+    """
+    return GuestSpec(
+        uuid=instance.uuid,
+        name=instance.name,
+        memory_mb=instance.flavor.memory_mb,
+        vcpus=instance.flavor.vcpus,
+        os=guest_os(image_meta),
+        disks=disk_specs(instance.flavor, block_device_info, image),
+        nics=tuple(nic_spec(vif) for vif in network_info or ()),
+        config_drive=config_drive,
+        power_on=power_on,
+        options={key: str(value) for key, value in instance.flavor.extra_specs.items() if key.startswith(namespace)},
+    )
+
+
+def guest_os(image_meta: Any) -> GuestOs:
+    """The operating-system family that the image's os_distro names; Linux where it names none that differs."""
+    return _GUEST_OS.get(str(image_meta.properties.get("os_distro", "")).lower(), GuestOs.LINUX)
+
+
+def disk_specs(
+    flavor: Any, block_device_info: Mapping[str, Any] | None, image: ImageSource | None
+) -> tuple[DiskSpec, ...]:
+    """The local disks of an instance, the root disk first."""
+    if nova_driver.block_device_info_get_mapping(block_device_info):
+        raise errors.InvalidSpec("volumes cannot be attached on this host; boot from an image without volumes")
+    if image is None:
+        raise errors.InvalidSpec("the server names no image and has no boot volume; name an image")
+    ephemerals = [int(disk["size"]) for disk in nova_driver.block_device_info_get_ephemerals(block_device_info)]
+    if ephemerals or flavor.swap:
+        raise errors.InvalidSpec(
+            f"flavor {flavor.name!r} asks for an ephemeral or swap disk, which this host cannot make; "
+            "use a flavor with neither"
+        )
+    return (DiskSpec(DiskRole.ROOT, flavor.root_gb, image),)
+
+
+def image_source(context: Any, image_meta: Any, image_api: Any, trusted_certs: Any = None) -> ImageSource | None:
+    """The image to boot from, or None for a server without one (`image_meta` then has no id)."""
+    if not image_meta.obj_attr_is_set("id") or not image_meta.id:
+        return None
+    disk_format = image_meta.disk_format if image_meta.obj_attr_is_set("disk_format") else None
+    if disk_format != "raw":
+        raise errors.InvalidSpec(
+            f"image {image_meta.id} has the disk format {disk_format}, and only raw images boot on this host; "
+            "convert it with `qemu-img convert -O raw` and upload it with --disk-format raw"
+        )
+    return GlanceImage(
+        image_meta.id,
+        image_meta.name if image_meta.obj_attr_is_set("name") and image_meta.name else image_meta.id,
+        image_meta.size if image_meta.obj_attr_is_set("size") and image_meta.size else 0,
+        lambda: image_api.download(context, image_meta.id, trusted_certs=trusted_certs),
+    )
+
+
+def nic_spec(vif: Mapping[str, Any]) -> NicSpec:
+    """A VIF of Nova's network model; the VLAN is the binding's, or the network's where the binding has none."""
+    details = vif.get("details") or {}
+    meta = vif["network"].get("meta") or {}
+    vlan = details.get("vlan", meta.get("vlan"))
+    return NicSpec(
+        id=vif["id"],
+        mac=vif["address"],
+        vif_type=vif["type"],
+        vlan=None if vlan is None else int(vlan),
+        physical_network=details.get("physical_network") or meta.get("physical_network"),
+        mtu=meta.get("mtu"),
+        details={key: str(value) for key, value in details.items()},
+    )
+
+
+@contextlib.contextmanager
+def nova_errors(instance: Any, failure: Callable[[str], Exception]) -> Iterator[None]:
+    """Turn what a platform raises inside into Nova's exceptions; `failure` makes the one for everything else."""
+    try:
+        yield
+    except errors.NotFound as error:
+        raise exception.InstanceNotFound(instance_id=instance.uuid) from error
+    except errors.PlatformError as error:
+        raise failure(error.message) from error
+
+
+@contextlib.contextmanager
+def build_errors(instance: Any) -> Iterator[None]:
+    """Turn what a platform raises during a build into what makes Nova abort it or try another host.
+
+    What no other host could do better aborts, so that the user sees this message and not that all hosts failed.
+    """
+    try:
+        yield
+    except (errors.InvalidSpec, errors.Unsupported, errors.Conflict) as error:
+        raise exception.BuildAbortException(instance_uuid=instance.uuid, reason=error.message) from error
+    except errors.NoCapacity as error:
+        raise exception.ComputeResourcesUnavailable(reason=error.message) from error
+    except errors.PlatformError as error:
+        raise exception.InstanceDeployFailure(reason=error.message) from error
