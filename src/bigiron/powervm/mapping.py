@@ -69,16 +69,23 @@ class Backing:
 
 @dataclass(frozen=True, slots=True)
 class AddMappings:
-    """Present the backings to the LPAR; those that it has already stay as they are."""
+    """Present the backings to the LPAR; those that it has already stay as they are.
+
+    With `lpar_id`, what an earlier LPAR of that short id left behind (see RemoveMappings) is removed on the way: the
+    platform gives ids out again.
+    """
 
     owner: str
     lpar_uuid: str
     backings: tuple[Backing, ...]
+    lpar_id: int | None = None
 
     def in_place(self, doc: Any) -> bool:
         return not self._missing(doc)
 
     def apply(self, doc: Any) -> None:
+        for node in list(_orphans_of(doc, self.lpar_id)):
+            node.getparent().remove(node)
         missing = self._missing(doc)
         if not missing:
             return
@@ -121,8 +128,7 @@ class RemoveMappings:
             backing = _backing(node)
             if self.only is None or (backing is not None and self.only(backing)):
                 yield node
-        if self.lpar_id is not None:
-            yield from _orphans_of(doc, self.lpar_id)
+        yield from _orphans_of(doc, self.lpar_id)
 
 
 def mapped(doc: Any, lpar_uuid: str) -> Sequence[Backing]:
@@ -148,8 +154,8 @@ def _nodes_of(doc: Any, lpar_uuid: str) -> Iterator[Any]:
     return (node for node in _all(doc) if _client(node) == wanted)
 
 
-def _orphans_of(doc: Any, lpar_id: int) -> Iterator[Any]:
-    for node in _all(doc):
+def _orphans_of(doc: Any, lpar_id: int | None) -> Iterator[Any]:
+    for node in _all(doc) if lpar_id is not None else ():
         if _client(node) is None and node.find(f"{_NS}ClientAdapter") is None:
             served = node.findtext(f"{_NS}ServerAdapter/{_NS}RemoteLogicalPartitionID")
             if served == str(lpar_id):

@@ -1,0 +1,84 @@
+"""Taking a guest's storage away: mappings first, then disks and config drive, as far as each goes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from bigiron import naming
+from bigiron.errors import PlatformError
+from bigiron.powervm.connection import Connection
+from bigiron.powervm.disk.driver import DiskDriver
+from bigiron.powervm.mapping import Backing, BackingKind, RemoveMappings, mapped
+from bigiron.powervm.media import MediaRepositories, Medium
+
+LOG = logging.getLogger(__name__)
+
+
+def remove_storage(
+    connection: Connection,
+    driver: DiskDriver,
+    media: MediaRepositories,
+    instance_uuid: str,
+    lpar_id: int | None = None,
+    keep_disks: bool = False,
+) -> None:
+    """Unmap and delete what belongs to the guest; goes on after a failure and raises the first error at the end.
+
+    What is mapped is found by its mapping; where nothing is, an interrupted spawn or destroy may have left disks and a
+    config drive, which are looked for by name.
+    """
+    lpar_uuid = naming.lpar_uuid(instance_uuid)
+    disks = [disk.backing for disk in driver.find(lpar_uuid)]
+    optical = _config_drives(connection, lpar_uuid)
+    # Nothing may be deleted under a guest that still uses it, so a failure here ends it.
+    _unmap(connection, instance_uuid, lpar_uuid, lpar_id)
+    work: list[Callable[[], None]] = []
+    if not keep_disks:
+        work += [_deletion(driver, backing) for backing in disks] or [lambda: _delete_leftovers(driver, instance_uuid)]
+    work += [_medium_deletion(media, medium) for medium in optical] or [lambda: media.discard(instance_uuid)]
+    errors: list[PlatformError] = []
+    for job in work:
+        try:
+            job()
+        except PlatformError as error:
+            LOG.warning("Removing the storage of guest %s: %s", instance_uuid, error)
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _config_drives(connection: Connection, lpar_uuid: str) -> list[Medium]:
+    return [
+        Medium(backing, vios.uuid)
+        for vios in connection.vioses.all()
+        for backing in mapped(connection.vioses.document(vios.uuid), lpar_uuid)
+        if backing.kind is BackingKind.OPTICAL and backing.name.startswith("cfg_")
+    ]
+
+
+def _unmap(connection: Connection, instance_uuid: str, lpar_uuid: str, lpar_id: int | None) -> None:
+    change = RemoveMappings(instance_uuid, lpar_uuid, lpar_id=lpar_id)
+    vioses = connection.vioses
+    users = [vios for vios in vioses.all() if not change.in_place(vioses.document(vios.uuid))]
+    if not users:
+        return
+    serving = {vios.uuid for vios in vioses.active()}
+    for vios in users:
+        if vios.uuid not in serving:
+            LOG.warning("VIOS %s is down: the mappings of guest %s stay on it until then", vios.name, instance_uuid)
+    vioses.write_all({vios.uuid: change for vios in users if vios.uuid in serving})
+
+
+def _deletion(driver: DiskDriver, backing: Backing) -> Callable[[], None]:
+    return lambda: driver.delete(backing)
+
+
+def _medium_deletion(media: MediaRepositories, medium: Medium) -> Callable[[], None]:
+    return lambda: media.delete(medium)
+
+
+def _delete_leftovers(driver: DiskDriver, instance_uuid: str) -> None:
+    for backing in driver.leftovers(instance_uuid):
+        LOG.info("Deleting %s, which an interrupted operation on guest %s left", backing.name, instance_uuid)
+        driver.delete(backing)

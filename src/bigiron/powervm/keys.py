@@ -1,0 +1,29 @@
+"""What the steps of a PowerVM operation hand to each other."""
+
+from __future__ import annotations
+
+from bigiron.hypervisor import Key
+from bigiron.powervm.disk.driver import Disk
+from bigiron.powervm.mapping import Backing
+from bigiron.powervm.media import Medium
+from bigiron.powervm.partition import Lpar
+
+LPAR: Key[Lpar] = Key("lpar")
+"""The partition exists."""
+
+IMAGE: Key[Backing] = Key("image")
+"""The root disk's image is in the pool's cache."""
+
+OPTICAL: Key[Medium] = Key("optical")
+"""The config drive is an optical medium of a VIOS."""
+
+MAPPED: Key[None] = Key("mapped")
+"""All storage is presented to the partition."""
+
+RMC_NIC: Key[None] = Key("rmc_nic")
+"""The management adapter exists, where one is wanted."""
+
+
+def disk_key(index: int) -> Key[Disk]:
+    """The guest's disk of that index exists."""
+    return Key(f"disk:{index}")
