@@ -11,41 +11,35 @@ GROUP = "powervm"
 REST_OPTS: list[cfg.Opt] = [
     cfg.HostAddressOpt(
         "rest_host",
-        help="Host name or address of the PowerVM REST service: the NovaLink partition's or the HMC's. Unset means "
-        "the NovaLink service on this machine.",
+        help="Address of the PowerVM REST service: this NovaLink partition's own when it is not set, else that of an "
+        "HMC or of another NovaLink partition, which needs rest_username and rest_password as well.",
     ),
-    cfg.PortOpt(
-        "rest_port",
-        help="Port of the REST service. Unset means 12080 for http and 12443 for https.",
-    ),
+    cfg.PortOpt("rest_port", help="Port of the REST service; the protocol's usual one (12443 or 12080) when not set."),
     cfg.StrOpt(
         "rest_protocol",
-        choices=["http", "https"],
-        help="Protocol of the REST service. Unset means https where a password is given, and http for a NovaLink "
-        "service on this machine.",
+        choices=[("https", "TLS, the certificate verified on every request"), ("http", "no encryption")],
+        help="Protocol of the REST service: https when not set, except for the NovaLink service on this machine.",
     ),
     cfg.StrOpt(
         "rest_username",
-        help="User to log on as. Unset, together with rest_password, means the token file that a local NovaLink "
-        "service hands to members of the group pvm_admin.",
+        help="User to log on to the REST service with. Not needed on the NovaLink partition itself, where the user "
+        "that the process runs as must be a member of the group pvm_admin.",
     ),
     cfg.StrOpt("rest_password", secret=True, help="Password of rest_username."),
     cfg.StrOpt(
         "rest_cacert",
-        help="File with the certificate authorities, in PEM form, that the REST service's certificate is checked "
-        "against. Unset means those of the machine. The certificate is always checked.",
+        help="PEM file with the certificate authority that signed the REST service's certificate, or with that "
+        "certificate itself where it is self-signed; the system's authorities when not set.",
     ),
     cfg.FloatOpt(
-        "rest_timeout",
-        default=1200.0,
-        min=1.0,
-        help="Seconds to wait for the answer to one request. Changes of a VIOS may take minutes.",
+        "rest_timeout", default=1200.0, min=1, help="Seconds after which a request without an answer has failed."
     ),
     cfg.FloatOpt(
         "rest_connect_timeout",
-        default=0.0,
-        min=0.0,
-        help="Seconds to wait at start for a REST service that does not answer yet; 0 waits for ever.",
+        default=600.0,
+        min=0,
+        help="Seconds to wait, when the process starts, for a REST service that does not answer yet; 0 waits for "
+        "ever. The log says every few seconds what is being waited for.",
     ),
 ]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from oslo_config import cfg
 
+from bigiron.plugins import powervm_rest
 from bigiron.powervm.options import PowerVMOptions
 
 GROUP = cfg.OptGroup(
@@ -17,38 +18,7 @@ GROUP = cfg.OptGroup(
 )
 
 REST_OPTS: list[cfg.Opt] = [
-    cfg.HostAddressOpt(
-        "rest_host",
-        help="Address of the PowerVM REST service: this NovaLink partition's own when it is not set, else that of an "
-        "HMC or of another NovaLink partition, which needs rest_username and rest_password as well.",
-    ),
-    cfg.PortOpt("rest_port", help="Port of the REST service; the protocol's usual one (12443 or 12080) when not set."),
-    cfg.StrOpt(
-        "rest_protocol",
-        choices=[("https", "TLS, the certificate verified on every request"), ("http", "no encryption")],
-        help="Protocol of the REST service: https when not set, except for the NovaLink service on this machine.",
-    ),
-    cfg.StrOpt(
-        "rest_username",
-        help="User to log on to the REST service with. Not needed on the NovaLink partition itself, where the user "
-        "that nova-compute runs as must be a member of the group pvm_admin.",
-    ),
-    cfg.StrOpt("rest_password", secret=True, help="Password of rest_username."),
-    cfg.StrOpt(
-        "rest_cacert",
-        help="PEM file with the certificate authority that signed the REST service's certificate, or with that "
-        "certificate itself where it is self-signed; the system's authorities when not set.",
-    ),
-    cfg.FloatOpt(
-        "rest_timeout", default=1200.0, min=1, help="Seconds after which a request without an answer has failed."
-    ),
-    cfg.FloatOpt(
-        "rest_connect_timeout",
-        default=600.0,
-        min=0,
-        help="Seconds to wait, when nova-compute starts, for a REST service that does not answer yet; 0 waits for "
-        "ever. The log says every few seconds what is being waited for.",
-    ),
+    *powervm_rest.REST_OPTS,
     cfg.FloatOpt(
         "job_timeout", default=1800.0, min=1, help="Seconds after which a job of the platform (power, migrate) failed."
     ),
