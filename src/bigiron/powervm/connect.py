@@ -35,7 +35,7 @@ def connect(
     Raises Unavailable once `connect_timeout_s` has passed or `stopping` is set, AuthError for credentials or a
     certificate, and InvalidSpec where the service does not manage exactly one system.
     """
-    session = _log_on(options, journal, stopping or threading.Event())
+    session = log_on(options, journal, stopping or threading.Event())
     try:
         return _read(options, session)
     except BaseException:
@@ -43,7 +43,8 @@ def connect(
         raise
 
 
-def _log_on(options: PowerVMOptions, journal: Journal | None, stopping: threading.Event) -> PowerVMSession:
+def log_on(options: PowerVMOptions, journal: Journal | None, stopping: threading.Event) -> PowerVMSession:
+    """Log on, waiting for a service that does not answer; raises as `connect` does."""
     address = f"{options.rest_host or 'localhost'}:{options.rest_port or 'default port'}"
     started = time.monotonic()
     said = -_SAY_S
@@ -70,7 +71,7 @@ def _read(options: PowerVMOptions, session: PowerVMSession) -> Connection:
     # Subscribed before anything is read, so that no change can fall in between.
     events = EventLoop(adapter)
     events.start()
-    system = _only_system(adapter)
+    system = only_system(adapter)
     ledger = Ledger(options.state_path)
     mirror = LparMirror(adapter, system.uuid, ledger.instance_of)
     vioses = ViosDocuments(adapter)
@@ -86,7 +87,8 @@ def _read(options: PowerVMOptions, session: PowerVMSession) -> Connection:
     return connection
 
 
-def _only_system(adapter: Adapter) -> System:
+def only_system(adapter: Adapter) -> System:
+    """The one system that the service manages; raises InvalidSpec where it is not exactly one."""
     with translated("Reading the managed system"):
         systems = System.get(adapter)
     if len(systems) != 1:

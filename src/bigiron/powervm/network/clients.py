@@ -1,0 +1,100 @@
+"""Reads the client network adapters of a system: which partition has which MAC on which VLAN of which switch.
+
+The REST service lists adapters by partition only, so a first reading costs one request for each. A partition's own
+document names its adapters, so its etag, which the partitions' feed carries, says whether to read them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from pypowervm import exceptions as pvm
+from pypowervm.adapter import Adapter
+from pypowervm.wrappers.logical_partition import LPAR
+from pypowervm.wrappers.network import CNA
+from pypowervm.wrappers.virtual_io_server import VIOS
+
+from bigiron.powervm.errors import translated
+from bigiron.powervm.events import LOST, RestEvent
+from bigiron.powervm.network.vif_events import mac_text
+
+_PARALLEL = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAdapter:
+    """One client adapter: its partition's uuid (upper case), MAC, switch number, and the VLANs that it uses."""
+
+    partition: str
+    mac: str
+    vswitch: int
+    vlans: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    etag: str
+    adapters: tuple[ClientAdapter, ...]
+
+
+class ClientAdapters:
+    """What adapters there are, kept between readings."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+        self._kept: dict[str, _Kept] = {}
+
+    def of(self, partitions: Collection[str]) -> list[ClientAdapter]:
+        """The adapters of those of the partitions (by uuid, upper case) that exist."""
+        return self._read(LPAR, self._etags(LPAR), partitions)
+
+    def all(self) -> list[ClientAdapter]:
+        """The client adapters of every partition, VIOSes included; trunk adapters are no clients."""
+        found = []
+        for kind in (LPAR, VIOS):
+            etags = self._etags(kind)
+            found += self._read(kind, etags, etags)
+        return found
+
+    def on_event(self, event: RestEvent) -> None:
+        """Forget what somebody has changed."""
+        if event.type in LOST:
+            self._kept.clear()
+            return
+        parts = event.data.split("?", 1)[0].rstrip("/").upper().split("/")
+        for kind in (LPAR, VIOS):
+            name = kind.schema_type.upper()
+            if name in parts[:-1]:
+                self._kept.pop(parts[parts.index(name) + 1], None)
+
+    def _etags(self, kind: type[Any]) -> dict[str, str]:
+        with translated(f"Reading the partitions ({kind.schema_type})"):
+            feed = kind.get(self._adapter)
+        return {partition.uuid.upper(): str(partition.etag) for partition in feed}
+
+    def _read(self, kind: type[Any], etags: dict[str, str], wanted: Iterable[str]) -> list[ClientAdapter]:
+        kept = {uuid: self._kept.get(uuid) for uuid in wanted if uuid in etags}
+        known = {uuid: old.adapters for uuid, old in kept.items() if old is not None and old.etag == etags[uuid]}
+        stale = [uuid for uuid in kept if uuid not in known]
+        if stale:
+            with ThreadPoolExecutor(min(_PARALLEL, len(stale)), thread_name_prefix="client adapters") as pool:
+                for uuid, adapters in zip(stale, pool.map(lambda uuid: self._adapters(kind, uuid), stale), strict=True):
+                    self._kept[uuid] = _Kept(etags[uuid], adapters)
+                    known[uuid] = adapters
+        return [adapter for adapters in known.values() for adapter in adapters]
+
+    def _adapters(self, kind: type[Any], uuid: str) -> tuple[ClientAdapter, ...]:
+        with translated(f"Reading the network adapters of partition {uuid}"):
+            try:
+                feed = CNA.get(self._adapter, parent_type=kind, parent_uuid=uuid)
+            except pvm.HttpNotFound:
+                # Deleted since the feed was read.
+                return ()
+        return tuple(
+            ClientAdapter(uuid, mac_text(cna.mac or ""), cna.vswitch_id, frozenset({cna.pvid, *cna.tagged_vlans}))
+            for cna in feed
+            if not cna.is_trunk
+        )
