@@ -1,0 +1,1 @@
+"""The simulated PowerVM system: plain objects and the rules that hold between them, with no XML and no HTTP."""

@@ -1,0 +1,162 @@
+"""Storage: physical volumes, volume groups with virtual disks and media, and the shared storage pool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from bigiron.sim.powervm.model.entity import Entity
+
+
+@dataclass(slots=True, kw_only=True)
+class Content:
+    """The bytes behind a disk or medium: a file below the simulator's media directory."""
+
+    file: str
+    size: int
+    sha256: str
+
+
+@dataclass(slots=True, kw_only=True)
+class PhysicalVolume:
+    """A disk that a VIOS sees; sizes in MB."""
+
+    name: str
+    udid: str
+    size: int
+    location: str
+    description: str = "SAS Disk Drive"
+    unique_id: str = ""
+    fibre_channel: bool = False
+    state: str = "active"
+    group: str | None = None
+    """The volume group it belongs to, or 'caavg_private'/'ssp' where the cluster holds it."""
+    tag: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class VirtualDisk:
+    """A logical volume in a volume group; capacity in GB."""
+
+    name: str
+    udid: str
+    capacity: float
+    label: str = "None"
+    base: str | None = None
+    file_format: str | None = None
+    tag: str | None = None
+    content: Content | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class OpticalMedia:
+    """An ISO in a media repository; size in GB."""
+
+    name: str
+    udid: str
+    size: float
+    mount: str = "rw"
+    content: Content | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class MediaRepository:
+    """Where a VIOS keeps virtual optical media; size in GB."""
+
+    name: str
+    size: float
+    media: list[OpticalMedia] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class VolumeGroup(Entity):
+    """A volume group of a VIOS; capacity in GB."""
+
+    KIND: ClassVar[str] = "VolumeGroup"
+    name: str
+    udid: str
+    serial: str
+    capacity: float
+    disks: list[VirtualDisk] = field(default_factory=list)
+    repository: MediaRepository | None = None
+
+    @property
+    def used(self) -> float:
+        return sum(d.capacity for d in self.disks) + (self.repository.size if self.repository else 0.0)
+
+    @property
+    def free(self) -> float:
+        return max(0.0, round(self.capacity - self.used, 4))
+
+
+@dataclass(slots=True, kw_only=True)
+class LogicalUnit(Entity):
+    """A disk or image in a tier; capacity in GB."""
+
+    KIND: ClassVar[str] = "LogicalUnit"
+    udid: str
+    name: str
+    capacity: float
+    thin: bool = True
+    type: str = "VirtualIO_Disk"
+    cloned_from: str | None = None
+    content: Content | None = None
+
+    @property
+    def is_image(self) -> bool:
+        return self.type == "VirtualIO_Image"
+
+
+@dataclass(slots=True, kw_only=True)
+class Tier(Entity):
+    """A part of the pool with disks of one class; capacity in GB."""
+
+    KIND: ClassVar[str] = "Tier"
+    name: str
+    udid: str
+    capacity: float
+    default: bool = True
+    units: list[LogicalUnit] = field(default_factory=list)
+
+    @property
+    def used(self) -> float:
+        """GB taken: a clone takes nothing until it is written, a thick unit all of it, a thin one what it holds."""
+        return round(sum(_taken(u) for u in self.units), 4)
+
+
+def _taken(unit: LogicalUnit) -> float:
+    if unit.cloned_from:
+        return 0.0
+    if not unit.thin:
+        return unit.capacity
+    return min(unit.capacity, unit.content.size / 2**30 if unit.content else 0.0)
+
+
+@dataclass(slots=True, kw_only=True)
+class SharedStoragePool(Entity):
+    """The pool of a cluster."""
+
+    KIND: ClassVar[str] = "SharedStoragePool"
+    name: str
+    udid: str
+    volumes: list[PhysicalVolume] = field(default_factory=list)
+    tiers: list[Tier] = field(default_factory=list)
+    threshold: int = 75
+
+    @property
+    def units(self) -> list[LogicalUnit]:
+        return [u for t in self.tiers for u in t.units]
+
+
+@dataclass(slots=True, kw_only=True)
+class Cluster(Entity):
+    """VIOSes that share a storage pool."""
+
+    KIND: ClassVar[str] = "Cluster"
+    id: str
+    name: str
+    pool: str
+    """The pool's uuid."""
+    nodes: list[str]
+    """The uuids of its VIOSes."""
+    repository: list[PhysicalVolume] = field(default_factory=list)
