@@ -28,14 +28,17 @@ _SAY_S = 30.0
 
 
 def connect(
-    options: PowerVMOptions, journal: Journal | None = None, stopping: threading.Event | None = None
+    options: PowerVMOptions,
+    journal: Journal | None = None,
+    stopping: threading.Event | None = None,
+    wait: bool = True,
 ) -> Connection:
     """Log on and read the system; the caller closes what it gets.
 
-    Raises Unavailable once `connect_timeout_s` has passed or `stopping` is set, AuthError for credentials or a
-    certificate, and InvalidSpec where the service does not manage exactly one system.
+    Raises Unavailable once `connect_timeout_s` has passed or `stopping` is set (at once without `wait`), AuthError
+    for credentials or a certificate, and InvalidSpec where the service does not manage exactly one system.
     """
-    session = log_on(options, journal, stopping or threading.Event())
+    session = _log_on(options, journal, stopping or threading.Event(), wait)
     try:
         return _read(options, session)
     except BaseException:
@@ -53,7 +56,7 @@ def log_on(options: PowerVMOptions, journal: Journal | None, stopping: threading
             return PowerVMSession(options, journal)
         except (pvm.ConnectionError, pvm.TimeoutError, pvm.HttpNotFound) as error:
             waited = time.monotonic() - started
-            if stopping.is_set() or 0 < options.connect_timeout_s <= waited:
+            if not wait or stopping.is_set() or 0 < options.connect_timeout_s <= waited:
                 raise Unavailable(
                     f"The PowerVM REST service at {address} did not answer within {waited:.0f} s ({error}). Start it "
                     "(on NovaLink: the pvm-rest service) or correct [powervm] rest_host and rest_port."

@@ -122,6 +122,13 @@ class LparMirror:
             self._lpars[lpar.uuid] = lpar
         return lpar
 
+    def remark(self, uuid: str) -> None:
+        """Ask the ledger again whose the partition is."""
+        with self._changed:
+            lpar = self._lpars.get(uuid.upper())
+            if lpar is not None and lpar.instance is None:
+                self._lpars[lpar.uuid] = replace(lpar, instance=self._mark_of(lpar.uuid))
+
     def wrote_state(self, uuid: str, state: str, as_of: int = 0) -> None:
         """Take over a state that an action of ours brought about; `as_of` in milliseconds of the server's clock."""
         uuid = uuid.upper()

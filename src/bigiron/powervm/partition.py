@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from pypowervm.wrappers.base_partition import LPARState
 from pypowervm.wrappers.logical_partition import LPAR
@@ -31,7 +32,11 @@ POWER_STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Lpar:
-    """A partition as last read; `uuid` in upper case, `instance` the Nova instance it is marked with, if any."""
+    """A partition as last read; `instance` is the Nova instance it is marked with, if any.
+
+    `uuid` is in upper case; `memory_mb` and `processors` are what it is configured with, and `memory_held_mb` is what
+    the hypervisor has given it now.
+    """
 
     uuid: str
     id: int
@@ -39,6 +44,7 @@ class Lpar:
     state: str
     rmc_state: str
     memory_mb: int
+    memory_held_mb: int
     vcpus: int
     processors: float
     management: bool
@@ -55,7 +61,7 @@ def record(wrapper: LPAR, mark_of: Callable[[str], str | None]) -> Lpar:
     """The plain value of a partition's document; `mark_of` is asked where the document carries no mark."""
     uuid = str(wrapper.uuid).upper()
     description = wrapper.element.findtext("Description") or ""
-    vcpus, processors = _processors(wrapper)
+    vcpus, units = processors(wrapper)
     return Lpar(
         uuid=uuid,
         id=int(wrapper.id or 0),
@@ -63,8 +69,9 @@ def record(wrapper: LPAR, mark_of: Callable[[str], str | None]) -> Lpar:
         state=str(wrapper.state or LPARState.UNKNOWN),
         rmc_state=str(wrapper.rmc_state or ""),
         memory_mb=int(wrapper.mem_config.desired or 0),
+        memory_held_mb=int(wrapper.mem_config.current or 0),
         vcpus=vcpus,
-        processors=processors,
+        processors=units,
         management=bool(wrapper.is_mgmt_partition),
         description=description,
         instance=naming.marked_instance(description) or mark_of(uuid),
@@ -72,7 +79,8 @@ def record(wrapper: LPAR, mark_of: Callable[[str], str | None]) -> Lpar:
     )
 
 
-def _processors(wrapper: LPAR) -> tuple[int, float]:
+def processors(wrapper: Any) -> tuple[int, float]:
+    """The virtual processors and the processor units that a partition's document asks for."""
     config = wrapper.proc_config
     if config.has_dedicated:
         count = int(config.dedicated_proc_cfg.desired or 0)

@@ -1,0 +1,269 @@
+"""PowerVM as a Hypervisor: puts the parts of the platform together behind the verbs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from bigiron import naming
+from bigiron.errors import InvalidSpec, NotFound, PlatformError, Unavailable, Unsupported
+from bigiron.hypervisor import Hypervisor, Step
+from bigiron.model import CpuStats, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec
+from bigiron.powervm import host
+from bigiron.powervm.connect import connect
+from bigiron.powervm.connection import Connection
+from bigiron.powervm.disk.driver import DiskDriver
+from bigiron.powervm.disk.groups import VolumeGroups
+from bigiron.powervm.disk.localdisk import LocalDisk
+from bigiron.powervm.disk.removal import remove_storage
+from bigiron.powervm.disk.ssp import SharedStoragePool
+from bigiron.powervm.disk.steps import storage_steps
+from bigiron.powervm.guest import Guests
+from bigiron.powervm.media import MediaRepositories
+from bigiron.powervm.network import steps as network
+from bigiron.powervm.network.nic import SEA_SWITCH, ClientAdapters
+from bigiron.powervm.network.vswitch import VirtualSwitches
+from bigiron.powervm.options import PowerVMOptions
+from bigiron.powervm.partition import Lpar
+from bigiron.powervm.power import Power
+from bigiron.powervm.session import Journal
+from bigiron.powervm.steps import CreateLpar, StartGuest
+
+LOG = logging.getLogger(__name__)
+
+_REBOOT_S = 120.0
+_CAPACITY_AGE_S = 60.0
+
+
+class _Started:
+    """The parts that exist while the platform is started."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.guests = Guests(connection)
+        self.power = Power(connection)
+        self.switches = VirtualSwitches(connection)
+        self.adapters = ClientAdapters(connection, self.switches)
+        groups = VolumeGroups(connection)
+        self.media = MediaRepositories(connection, groups)
+        self.disks: DiskDriver = (
+            SharedStoragePool(connection) if connection.options.disk_driver == "ssp" else LocalDisk(connection, groups)
+        )
+        self.capacity_read_at = 0.0
+
+    def check_host(self) -> None:
+        """Find everything that guests will need; raises with the option to change."""
+        serving = self.connection.vioses.active()
+        self.disks.start()
+        self.capacity_read_at = time.monotonic()
+        self.switches.load()
+        if self.switches.find(SEA_SWITCH) is None:
+            raise InvalidSpec(
+                f"The system has no virtual switch {SEA_SWITCH}, on which guests' networks are bridged. Create it."
+            )
+        LOG.info(
+            "System %s: VIOS %s serve, disks come from %s, %d partitions",
+            self.connection.system.system_name,
+            ", ".join(vios.name for vios in serving),
+            self.disks.label,
+            len(self.connection.mirror.lpars()),
+        )
+
+
+class PowerVM(Hypervisor):
+    """One PowerVM managed system."""
+
+    def __init__(self, options: PowerVMOptions, journal: Journal | None = None) -> None:
+        """`journal` is called for every request to the REST service."""
+        self._options = options
+        self._journal = journal
+        self._parts: _Started | None = None
+        self._lock = threading.Lock()
+        self._callbacks: list[Callable[[GuestEvent], None]] = []
+
+    # The connection
+
+    def start(self) -> None:
+        with self._lock:
+            if self._parts is not None:
+                return
+            connection = connect(self._options, self._journal, wait=False)
+            try:
+                parts = _Started(connection)
+                parts.check_host()
+            except BaseException:
+                connection.close()
+                raise
+            connection.mirror.watch(self._state_changed)
+            self._parts = parts
+
+    def stop(self) -> None:
+        with self._lock:
+            parts, self._parts = self._parts, None
+        if parts is not None:
+            parts.connection.close()
+
+    def subscribe(self, callback: Callable[[GuestEvent], None]) -> None:
+        self._callbacks.append(callback)
+
+    @property
+    def _started(self) -> _Started:
+        if self._parts is None:
+            raise Unavailable("The PowerVM platform is not started.")
+        return self._parts
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, for parts that share it; raises Unavailable while the platform is not started."""
+        return self._started.connection
+
+    def _state_changed(self, before: Lpar, after: Lpar) -> None:
+        if after.instance is None or before.power is after.power:
+            return
+        for callback in self._callbacks:
+            callback(GuestEvent(after.instance, after.power))
+
+    # The host
+
+    def facts(self) -> HostFacts:
+        parts = self._started
+        if time.monotonic() - parts.capacity_read_at >= _CAPACITY_AGE_S:
+            parts.disks.capacity()
+            parts.capacity_read_at = time.monotonic()
+        return host.facts(parts.connection, parts.disks.known_capacity(), parts.disks.label)
+
+    def cpu_stats(self) -> CpuStats:
+        raise Unsupported("The host's processor statistics are not collected yet.")
+
+    def uptime(self) -> str:
+        return host.uptime(self.connection)
+
+    # Guests
+
+    def guests(self) -> Sequence[GuestState]:
+        return [_state(lpar) for lpar in self.connection.mirror.lpars() if lpar.instance]
+
+    def guest(self, uuid: str, fresh: bool = False) -> GuestState:
+        parts = self._started
+        lpar = parts.guests.find(uuid)
+        if fresh:
+            lpar = parts.connection.mirror.fresh(lpar.uuid)
+            parts.guests.claim(lpar, uuid)
+        return _state(lpar)
+
+    def check(self, spec: GuestSpec) -> None:
+        parts = self._started
+        parts.guests.build(spec)
+        parts.guests.check_free(spec)
+        parts.disks.check(spec)
+        for nic in spec.nics:
+            parts.adapters.check(nic)
+
+    def spawn_steps(self, spec: GuestSpec) -> Sequence[Step]:
+        parts = self._started
+        return [
+            CreateLpar(parts.guests, spec),
+            *network.network_steps(parts.adapters, spec),
+            *storage_steps(parts.connection, parts.disks, parts.media, spec),
+            StartGuest(parts.guests, parts.power, spec),
+        ]
+
+    def destroy(self, uuid: str, keep_disks: bool = False) -> None:
+        parts = self._started
+        lpar = parts.connection.mirror.find(naming.lpar_uuid(uuid))
+        if lpar is not None:
+            parts.guests.claim(lpar, uuid)
+        errors: list[PlatformError] = []
+
+        def attempt(what: str, work: Callable[[], None]) -> None:
+            try:
+                work()
+            except NotFound as error:
+                LOG.debug("Instance %s: %s: gone already: %s", uuid, what, error)
+            except PlatformError as error:
+                LOG.warning("Instance %s: %s failed, going on: %s", uuid, what, error)
+                errors.append(error)
+
+        if lpar is not None:
+            stopped = lpar
+            attempt("stopping", lambda: parts.power.stop(stopped))
+        lpar_id = lpar.id if lpar is not None else None
+        attempt(
+            "removing storage",
+            lambda: remove_storage(parts.connection, parts.disks, parts.media, uuid, lpar_id, keep_disks),
+        )
+        if not errors:
+            # Last, and only then: the partition's mark and id are what finds the rest on the next try.
+            attempt("deleting the LPAR", lambda: self._delete_lpar(parts, uuid, lpar))
+        if errors:
+            raise errors[0]
+
+    def adopt(self, instances: Iterable[tuple[str, str]]) -> Sequence[str]:
+        guests = self._started.guests
+        marked = []
+        for uuid, name in instances:
+            try:
+                if guests.adopt(uuid, name):
+                    marked.append(uuid)
+            except PlatformError as error:
+                LOG.warning("Instance %s is not adopted: %s", uuid, error)
+        return marked
+
+    def reconcile(self, known: Collection[str]) -> Sequence[str]:
+        """Remove guests whose spawn an earlier process did not complete and that are not among the known instances.
+
+        Returns the instance uuids removed; a known one is its owner's to destroy.
+        """
+        kept = {uuid.lower() for uuid in known}
+        removed = []
+        for entry in self.connection.ledger.making():
+            if entry.instance in kept:
+                continue
+            try:
+                self.destroy(entry.instance)
+                removed.append(entry.instance)
+            except PlatformError as error:
+                LOG.warning("What is left of guest %s could not be removed: %s", entry.name, error)
+        return removed
+
+    @staticmethod
+    def _delete_lpar(parts: _Started, uuid: str, lpar: Lpar | None) -> None:
+        if lpar is not None:
+            parts.guests.delete(lpar)
+            parts.power.forget(lpar.uuid)
+        parts.connection.ledger.drop(naming.lpar_uuid(uuid))
+
+    # Power
+
+    def power_on(self, uuid: str) -> None:
+        parts = self._started
+        parts.power.start(parts.guests.find(uuid))
+
+    def power_off(self, uuid: str, timeout_s: int = 0) -> None:
+        parts = self._started
+        parts.power.stop(parts.guests.find(uuid), timeout_s)
+
+    def reboot(self, uuid: str, hard: bool) -> None:
+        parts = self._started
+        parts.power.restart(parts.guests.find(uuid), hard, _REBOOT_S)
+
+    # Network adapters
+
+    def plug(self, uuid: str, nic: NicSpec) -> None:
+        parts = self._started
+        parts.guests.find(uuid)
+        network.plug(parts.adapters, uuid, nic)
+
+    def unplug(self, uuid: str, nic: NicSpec) -> None:
+        parts = self._started
+        try:
+            lpar = parts.guests.find(uuid)
+        except NotFound:
+            return
+        network.unplug(parts.adapters, lpar.uuid, nic)
+
+
+def _state(lpar: Lpar) -> GuestState:
+    return GuestState(lpar.instance or "", lpar.name, lpar.power, lpar.memory_mb, lpar.vcpus)

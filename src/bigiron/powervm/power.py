@@ -1,0 +1,141 @@
+"""Starts, stops and restarts partitions; what is already so is a success."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+from pypowervm.wrappers.base_partition import LPARState, RMCState
+from pypowervm.wrappers.logical_partition import LPAR
+
+from bigiron.errors import NotFound, PlatformError, Timeout
+from bigiron.model import PowerState
+from bigiron.powervm import jobs
+from bigiron.powervm.connection import Connection
+from bigiron.powervm.errors import translated
+from bigiron.powervm.partition import Lpar
+
+LOG = logging.getLogger(__name__)
+
+_ALREADY_ON = ("HSCL3681", "PVME01042026")
+_ALREADY_OFF = ("HSCL1558", "PVME04000005", "PVME01050901")
+_POLL_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One way to stop a partition, from the gentlest to the last."""
+
+    name: str
+    parameters: tuple[tuple[str, str], ...]
+
+
+_OS = _Way("an operating-system shutdown", (("operation", "osshutdown"), ("immediate", "true")))
+_NORMAL = _Way("a normal power-off", (("operation", "shutdown"),))
+_HARD = _Way("an immediate power-off", (("operation", "shutdown"), ("immediate", "true")))
+
+
+class Power:
+    """The power of the system's partitions; one action at a time for each of them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._adapter = connection.adapter
+        self._mirror = connection.mirror
+        self._guard = threading.Lock()
+        self._locks: dict[str, threading.RLock] = {}
+
+    def start(self, lpar: Lpar, known_off: bool = False) -> None:
+        """Start the partition; `known_off` saves the question whether it runs already."""
+        with self._locked(lpar):
+            if not known_off and self._mirror.fresh(lpar.uuid).power is PowerState.RUNNING:
+                return
+            with self._mirror.working(lpar.uuid):
+                ended = self._job(lpar, "PowerOn", {}, _ALREADY_ON, self._connection.options.job_timeout_s)
+                self._mirror.wrote_state(lpar.uuid, LPARState.RUNNING, ended)
+
+    def stop(self, lpar: Lpar, timeout_s: float = 0, known_on: bool = False) -> None:
+        """Stop the partition: at once with a time-out of 0, else gently first, each gentle way for that long.
+
+        `known_on` does not believe a state that says otherwise: a start may have taken effect and nobody told.
+        """
+        with self._locked(lpar):
+            if not known_on and self._mirror.fresh(lpar.uuid).power is PowerState.STOPPED:
+                return
+            with self._mirror.working(lpar.uuid):
+                ended = self._down(lpar, timeout_s, restart=False)
+                self._mirror.wrote_state(lpar.uuid, LPARState.NOT_ACTIVATED, ended)
+
+    def restart(self, lpar: Lpar, hard: bool, timeout_s: float) -> None:
+        """Restart the partition, asking its operating system first unless `hard`; a stopped one is started."""
+        with self._locked(lpar):
+            if self._mirror.fresh(lpar.uuid).power is PowerState.STOPPED:
+                self.start(lpar, known_off=True)
+                return
+            with self._mirror.working(lpar.uuid):
+                ended = self._down(lpar, 0 if hard else timeout_s, restart=True)
+                self._mirror.wrote_state(lpar.uuid, LPARState.RUNNING, ended)
+
+    def forget(self, lpar_uuid: str) -> None:
+        """The partition is gone for good."""
+        with self._guard:
+            self._locks.pop(lpar_uuid, None)
+
+    def _down(self, lpar: Lpar, timeout_s: float, restart: bool) -> int:
+        gentle = self._gentle(lpar) if timeout_s > 0 else ()
+        for way in gentle:
+            try:
+                return self._try(lpar, way, timeout_s, restart)
+            except (Timeout, jobs.JobFailed) as error:
+                LOG.warning("LPAR %s did not stop by %s, going further: %s", lpar.name, way.name, error)
+        return self._try(lpar, _HARD, self._connection.options.job_timeout_s, restart)
+
+    def _gentle(self, lpar: Lpar) -> tuple[_Way, ...]:
+        """The operating system can only be asked through a working RMC connection, which no event reports."""
+        with translated(f"Reading LPAR {lpar.name}"):
+            now = LPAR.get(self._adapter, uuid=lpar.uuid)
+        return (_OS, _NORMAL) if now.rmc_state == RMCState.ACTIVE else (_NORMAL,)
+
+    def _try(self, lpar: Lpar, way: _Way, timeout_s: float, restart: bool) -> int:
+        parameters = dict(way.parameters)
+        if restart:
+            parameters["restart"] = "true"
+        deadline = time.monotonic() + timeout_s
+        ended = self._job(lpar, "PowerOff", parameters, () if restart else _ALREADY_OFF, timeout_s)
+        if not restart and way is not _HARD:
+            self._await_off(lpar, deadline)
+        return ended
+
+    def _await_off(self, lpar: Lpar, deadline: float) -> None:
+        """A gentle job may end once the request was delivered; the partition is down when its state says so."""
+        while True:
+            with translated(f"Reading the state of LPAR {lpar.name}"):
+                answer = self._adapter.read(
+                    LPAR.schema_type, root_id=lpar.uuid, suffix_type="quick", suffix_parm="PartitionState"
+                )
+            if answer.body.strip().strip('"') == LPARState.NOT_ACTIVATED:
+                return
+            if time.monotonic() >= deadline:
+                raise Timeout(f"LPAR {lpar.name} accepted the shutdown and is still up.")
+            time.sleep(_POLL_S)
+
+    def _job(
+        self, lpar: Lpar, operation: str, parameters: dict[str, str], success: tuple[str, ...], timeout_s: float
+    ) -> int:
+        what = f"{operation} of LPAR {lpar.name}"
+        try:
+            return jobs.run(self._adapter, LPAR.schema_type, lpar.uuid, operation, parameters, timeout_s, what)
+        except NotFound:
+            self._mirror.removed(lpar.uuid)
+            raise
+        except PlatformError as error:
+            if any(code in f"{error.detail} {error.message}" for code in success):
+                LOG.info("%s: %s", what, error)
+                return 0
+            raise
+
+    def _locked(self, lpar: Lpar) -> threading.RLock:
+        with self._guard:
+            return self._locks.setdefault(lpar.uuid, threading.RLock())
