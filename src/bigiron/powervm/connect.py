@@ -38,7 +38,7 @@ def connect(
     Raises Unavailable once `connect_timeout_s` has passed or `stopping` is set (at once without `wait`), AuthError
     for credentials or a certificate, and InvalidSpec where the service does not manage exactly one system.
     """
-    session = _log_on(options, journal, stopping or threading.Event(), wait)
+    session = log_on(options, journal, stopping or threading.Event(), wait)
     try:
         return _read(options, session)
     except BaseException:
@@ -46,7 +46,9 @@ def connect(
         raise
 
 
-def log_on(options: PowerVMOptions, journal: Journal | None, stopping: threading.Event) -> PowerVMSession:
+def log_on(
+    options: PowerVMOptions, journal: Journal | None, stopping: threading.Event, wait: bool = True
+) -> PowerVMSession:
     """Log on, waiting for a service that does not answer; raises as `connect` does."""
     address = f"{options.rest_host or 'localhost'}:{options.rest_port or 'default port'}"
     started = time.monotonic()

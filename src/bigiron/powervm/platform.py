@@ -16,10 +16,10 @@ from bigiron.powervm.connect import connect
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.driver import DiskDriver
 from bigiron.powervm.disk.groups import VolumeGroups
-from bigiron.powervm.disk.localdisk import LocalDisk
 from bigiron.powervm.disk.removal import remove_storage
 from bigiron.powervm.disk.ssp import SharedStoragePool
 from bigiron.powervm.disk.steps import storage_steps
+from bigiron.powervm.disk.volume_group import LocalVolumeGroup
 from bigiron.powervm.guest import Guests
 from bigiron.powervm.media import MediaRepositories
 from bigiron.powervm.network import steps as network
@@ -49,7 +49,9 @@ class _Started:
         groups = VolumeGroups(connection)
         self.media = MediaRepositories(connection, groups)
         self.disks: DiskDriver = (
-            SharedStoragePool(connection) if connection.options.disk_driver == "ssp" else LocalDisk(connection, groups)
+            SharedStoragePool(connection)
+            if connection.options.disk_driver == "ssp"
+            else LocalVolumeGroup(connection, groups)
         )
         self.capacity_read_at = 0.0
 
