@@ -17,7 +17,7 @@ from bigiron.errors import Busy, InvalidSpec, PlatformError, Unavailable
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.groups import Group, VolumeGroups
 from bigiron.powervm.disk.upload import CheckedStream, Uploads
-from bigiron.powervm.mapping import Backing, BackingKind
+from bigiron.powervm.mapping import Backing, BackingKind, users
 from bigiron.powervm.vios import WRITE_TIMEOUT_S
 
 LOG = logging.getLogger(__name__)
@@ -64,6 +64,7 @@ class MediaRepositories:
 
     def __init__(self, connection: Connection, groups: VolumeGroups) -> None:
         self._options = connection.options
+        self._vioses = connection.vioses
         self._groups = groups
         self._uploads = Uploads(connection.adapter)
         self._creating = threading.Lock()
@@ -90,16 +91,16 @@ class MediaRepositories:
                 self._discard(group, medium.backing.name)
 
     def discard(self, instance_uuid: str) -> None:
-        """Delete the instance's config drive wherever it is, by its name."""
+        """Delete the instance's config drive wherever it is unmapped, by its name."""
         for group in self._with_repository():
-            self._discard(group, naming.config_drive(instance_uuid))
+            self._discard_unmapped(group, naming.config_drive(instance_uuid))
 
     def _upload(self, group: Group, name: str, iso: Path) -> None:
         try:
             self._send(group, name, iso)
         except PlatformError as error:
             # Either an interrupted spawn left a medium of that name, or ours arrived and only the answer was lost.
-            if not self._discard(group, name):
+            if not self._discard_unmapped(group, name):
                 raise
             LOG.info("Optical medium %s was on VIOS %s already, uploading it again: %s", name, group.vios.name, error)
             self._send(group, name, iso)
@@ -118,6 +119,10 @@ class MediaRepositories:
             return False
         group.writer.submit(_RemoveMedium(owner=name, name=name), WRITE_TIMEOUT_S)
         return True
+
+    def _discard_unmapped(self, group: Group, name: str) -> bool:
+        document = self._vioses.document(group.vios.uuid)
+        return not users(document, Backing(BackingKind.OPTICAL, name)) and self._discard(group, name)
 
     def _with_repository(self) -> Sequence[Group]:
         # From memory: asking a document that uploads have outdated would cost a request in every spawn.

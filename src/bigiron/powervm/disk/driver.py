@@ -60,7 +60,10 @@ class DiskDriver(abc.ABC):
 
     @abc.abstractmethod
     def discard(self, guest: GuestSpec, index: int) -> None:
-        """Delete `guest.disks[index]` by its name, asking the platform: for a creation that ended nobody knows how."""
+        """Delete `guest.disks[index]` by its name, asking the platform: for a creation that ended nobody knows how.
+
+        A disk of that name that is mapped is not what this creation made, and stays.
+        """
 
     @abc.abstractmethod
     def delete(self, backing: Backing) -> None:

@@ -87,7 +87,7 @@ class SharedStoragePool(DiskDriver):
     def discard(self, guest: GuestSpec, index: int) -> None:
         self._units.refresh()
         unit = self._units.named(self._name(guest, index))
-        if unit is not None:
+        if unit is not None and not self._mapping(unit):
             self._units.delete(unit)
 
     def delete(self, backing: Backing) -> None:
@@ -153,14 +153,18 @@ class SharedStoragePool(DiskDriver):
         unit = self._units.named(name)
         if unit is None:
             return
-        for vios in self._connection.vioses.all():
-            if users(self._connection.vioses.document(vios.uuid), unit.backing):
-                raise Conflict(
-                    f"Logical unit {name} exists and VIOS {vios.name} maps it to a partition. Remove the mapping and "
-                    "the unit if they are not needed."
-                )
+        if vios := self._mapping(unit):
+            raise Conflict(
+                f"Logical unit {name} exists and VIOS {vios} maps it to a partition. Remove the mapping and the unit if "
+                "they are not needed."
+            )
         LOG.warning("Removing logical unit %s, which nothing is mapped to, before making it anew", name)
         self._units.delete(unit)
+
+    def _mapping(self, unit: Unit) -> str | None:
+        """The name of a VIOS that maps the unit."""
+        vioses = self._connection.vioses
+        return next((vios.name for vios in vioses.all() if users(vioses.document(vios.uuid), unit.backing)), None)
 
     def _size(self, backing: Backing) -> float:
         unit = self._units.by_udid(backing.udid)

@@ -100,7 +100,7 @@ class LocalVolumeGroup(DiskDriver):
 
     def discard(self, guest: GuestSpec, index: int) -> None:
         name = self._name(guest.uuid, guest.disks[index].role, ordinal(guest, index))
-        if disk_named(self._group.fresh(), name) is not None:
+        if disk_named(self._group.fresh(), name) is not None and not self._mapped(name):
             self._remove(name)
 
     def delete(self, backing: Backing) -> None:
@@ -173,14 +173,17 @@ class LocalVolumeGroup(DiskDriver):
 
     def _make_way(self, name: str) -> None:
         """Delete a disk of that name that an interrupted spawn left; one that is mapped is refused."""
-        document = self._connection.vioses.document(self._group.vios.uuid)
-        if users(document, Backing(BackingKind.VIRTUAL_DISK, name)):
+        if self._mapped(name):
             raise Conflict(
                 f"Virtual disk {name} exists in {self.label} and is mapped to a partition. Remove the mapping and the "
                 "disk if they are not needed."
             )
         LOG.warning("Removing virtual disk %s, which nothing is mapped to, before making it anew", name)
         self._remove(name)
+
+    def _mapped(self, name: str) -> bool:
+        document = self._connection.vioses.document(self._group.vios.uuid)
+        return bool(users(document, Backing(BackingKind.VIRTUAL_DISK, name)))
 
     def _serving(self) -> str:
         vios = self._group.vios
