@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -309,5 +310,6 @@ class BigironDriver(driver.ComputeDriver):
             return exception.VirtualInterfaceUnplugException(reason=reason)
 
         for vif in network_info or ():
-            with translate.nova_errors(instance, failed):
+            # Nova also unplugs after a build that was undone, when neither adapter nor guest is there any more.
+            with contextlib.suppress(exception.InstanceNotFound), translate.nova_errors(instance, failed):
                 self.hypervisor.unplug(instance.uuid, translate.nic_spec(vif))

@@ -1,0 +1,226 @@
+"""The one module that knows Nova's test fixtures: a real Nova API, conductor, scheduler, placement and nova-compute.
+
+Nova's fixtures are its internals and change between releases; everything else here asks this module.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import nova.tests.fixtures as nova_fixtures
+from nova.tests.fixtures import glance as glance_fixture
+from nova.tests.fixtures import neutron as neutron_fixture
+from nova.tests.functional import integrated_helpers
+from oslo_config import cfg
+
+HOST = "power1"
+PHYSICAL_NETWORK = "default"
+VLAN = 100
+SETTLE_S = 60
+IMAGE_BYTES = b"PowerVM boot disk image " * 4096
+
+
+class SeaNeutron(neutron_fixture.NeutronFixture):
+    """Nova's Neutron with VLAN networks bound by `pvm_sea`; each port has an id, a MAC and an address of its own."""
+
+    vlan = VLAN
+    physical_network = PHYSICAL_NETWORK
+    vif_type = "pvm_sea"
+    status = "ACTIVE"
+
+    def __init__(self, test: Any) -> None:
+        super().__init__(test)
+        network = copy.deepcopy(self.network_1)
+        network["provider:network_type"] = "vlan"
+        network["provider:physical_network"] = self.physical_network
+        network["provider:segmentation_id"] = self.vlan
+        self._networks[network["id"]] = network
+        self._ports.clear()
+        self._number = 0
+
+    def create_port(self, body: Any = None) -> Any:
+        self._number += 1
+        port = copy.deepcopy(self.default_port)
+        port.update(copy.deepcopy((body or {"port": {}})["port"]))
+        port["id"] = str(uuid.uuid4())
+        port["mac_address"] = f"fa:16:3e:00:{self._number // 256:02x}:{self._number % 256:02x}"
+        port["fixed_ips"] = [{"ip_address": f"192.168.1.{10 + self._number % 200}", "subnet_id": self.subnet_1["id"]}]
+        port["binding:vif_type"] = self.vif_type
+        port["binding:vif_details"] = {"vlan": str(self.vlan), "physical_network": self.physical_network}
+        port["status"] = self.status
+        self._ports[port["id"]] = port
+        return {"port": copy.deepcopy(port)}
+
+
+class ByteGlance(glance_fixture.GlanceFixture):
+    """Nova's Glance with images that have bytes."""
+
+    def download(
+        self, context: Any, image_id: str, data: Any = None, dst_path: Any = None, trusted_certs: Any = None
+    ) -> Iterator[bytes] | None:
+        if data is not None or dst_path is not None:
+            super().download(context, image_id, data, dst_path, trusted_certs)
+            return None
+        content = self._imagedata.get(image_id)
+        if content is None:
+            return None
+        return (content[start : start + 16384] for start in range(0, len(content), 16384))
+
+
+class NovaCloud(integrated_helpers.ProviderUsageBaseTestCase):
+    """Nova's services in this process; a subclass says which compute driver runs and against what."""
+
+    compute_driver = "bigiron.PowerVMDriver"
+
+    def setUp(self) -> None:
+        self.flags(api_paste_config=str(Path(sys.prefix, "etc/nova/api-paste.ini")), group="wsgi")
+        self.before_services()
+        with (
+            mock.patch.object(nova_fixtures, "NeutronFixture", SeaNeutron),
+            mock.patch.object(nova_fixtures, "GlanceFixture", ByteGlance),
+        ):
+            super().setUp()
+        self.flags(host=HOST, state_path=str(self.state_path()))
+        # With one host there is none to try next, and Nova then shows why the build failed, not that all hosts have.
+        self.flags(max_attempts=1, group="scheduler")
+        self.image_id = self.upload_image(IMAGE_BYTES)
+        self.after_services()
+
+    def _clear_attrs(self) -> None:
+        """Nova's clean-up drops every attribute; pytest put the test method itself there and takes it back."""
+        method = self.__dict__[self._testMethodName]
+        super()._clear_attrs()
+        self.__dict__[self._testMethodName] = method
+
+    def before_services(self) -> None:
+        """Start what the compute driver will talk to."""
+
+    def after_services(self) -> None:
+        """Set the options and start nova-compute."""
+
+    def state_path(self) -> Path:
+        """Where nova-compute keeps what must survive a restart."""
+        raise NotImplementedError
+
+    def powervm_options(self, **options: Any) -> None:
+        """Set options of [powervm] for this test."""
+        self.flags(group="powervm", **options)
+
+    def start_compute(self) -> Any:
+        """Start nova-compute, for the first time or again."""
+        self.compute = self.start_service("compute", host=HOST)
+        self.computes[HOST] = self.compute
+        return self.compute
+
+    @property
+    def driver(self) -> Any:
+        """The compute driver of the running nova-compute."""
+        return self.compute.manager.driver
+
+    # Things to boot from
+
+    def upload_image(self, content: bytes, **fields: Any) -> str:
+        """An active image in Glance; returns its id."""
+        metadata = {
+            "id": str(uuid.uuid4()),
+            "name": "linux",
+            "container_format": "bare",
+            "disk_format": "raw",
+            "size": len(content),
+            "status": "active",
+            "visibility": "public",
+            "min_ram": 0,
+            "min_disk": 0,
+            "protected": False,
+            "tags": [],
+            "properties": {},
+            **fields,
+        }
+        return str(self.glance.create(None, metadata, data=io.BytesIO(content))["id"])
+
+    def make_flavor(
+        self, memory_mb: int = 1024, vcpus: int = 1, disk_gb: int = 2, extra_specs: dict[str, str] | None = None
+    ) -> str:
+        """A flavor; returns its id."""
+        flavor_id = str(uuid.uuid4())
+        body = {"name": flavor_id, "id": flavor_id, "ram": memory_mb, "vcpus": vcpus, "disk": disk_gb}
+        self.admin_api.post_flavor({"flavor": body})
+        if extra_specs:
+            self.admin_api.post_extra_spec(flavor_id, {"extra_specs": extra_specs})
+        return flavor_id
+
+    # Servers
+
+    def boot(
+        self,
+        name: str = "web",
+        *,
+        flavor_id: str | None = None,
+        image_id: str | None = None,
+        networks: Any = None,
+        config_drive: bool = False,
+        expected: str | None = "ACTIVE",
+        **fields: Any,
+    ) -> dict[str, Any]:
+        """Create a server and wait for the status; None does not wait."""
+        body: dict[str, Any] = {
+            "name": name,
+            "flavorRef": flavor_id or self.make_flavor(),
+            "imageRef": image_id or self.image_id,
+            "networks": [{"uuid": SeaNeutron.network_1["id"]}] if networks is None else networks,
+            **fields,
+        }
+        if config_drive:
+            body["config_drive"] = True
+        server = self.api.post_server({"server": body})
+        return self.settle(server, expected) if expected else server
+
+    def settle(self, server: dict[str, Any], expected: str) -> dict[str, Any]:
+        """Wait until the server has the status, and say why where it gets another one for good."""
+        deadline = time.monotonic() + SETTLE_S
+        while True:
+            current = self.admin_api.get_server(server["id"])
+            busy = current["OS-EXT-STS:task_state"] is not None
+            if current["status"] == expected and not busy:
+                return dict(current)
+            if (current["status"] == "ERROR" and not busy) or time.monotonic() > deadline:
+                fault = json.dumps(current.get("fault", {}), indent=1)
+                raise AssertionError(f"server {current['name']} is {current['status']}, not {expected}: {fault}")
+            time.sleep(0.05)
+
+    def boot_fails(self, **fields: Any) -> str:
+        """Create a server that must end in ERROR; returns the message of its fault."""
+        server = self.boot(expected="ERROR", **fields)
+        return str(self.admin_api.get_server(server["id"])["fault"]["message"])
+
+    def delete(self, *servers: dict[str, Any]) -> None:
+        """Delete servers and wait until they are gone."""
+        for server in servers:
+            self.api.delete_server(server["id"])
+        for server in servers:
+            self._wait_until_deleted(server)
+
+    def power_state(self, server: dict[str, Any]) -> int:
+        return int(self.admin_api.get_server(server["id"])["OS-EXT-STS:power_state"])
+
+    def inventory(self) -> dict[str, dict[str, Any]]:
+        """What placement has of the host."""
+        return dict(self._get_provider_inventory(self._get_provider_uuid_by_host(HOST)))
+
+    def traits(self) -> set[str]:
+        return set(self._get_provider_traits(self._get_provider_uuid_by_host(HOST)))
+
+    def allocations_of(self, servers: Iterable[dict[str, Any]]) -> dict[str, Any]:
+        return {server["id"]: self._get_allocations_by_server_uuid(server["id"]) for server in servers}
+
+
+CONF = cfg.CONF

@@ -1,0 +1,95 @@
+"""The driver that all platforms share, in a real Nova, over a platform in memory."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import types
+from pathlib import Path
+from typing import Any
+
+from tests.functional import base
+from tests.support.memory import MemoryHypervisor
+
+from bigiron import errors
+from bigiron.hypervisor import Hypervisor
+from bigiron.model import PowerState
+from bigiron.plugins.nova import conf
+from bigiron.plugins.nova.driver import BigironDriver
+
+HOST: list[MemoryHypervisor] = []
+
+
+class MemoryDriver(BigironDriver):
+    hypervisor_type = "phyp"
+    machines = ("ppc64le",)
+    flavor_namespace = "powervm:"
+
+    def make_hypervisor(self) -> Hypervisor:
+        return HOST[-1]
+
+
+class SharedDriver(base.NovaCloud):
+    compute_driver = "bigiron_memory.MemoryDriver"
+
+    def before_services(self) -> None:
+        self.scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(self.scratch.cleanup)
+        HOST.append(MemoryHypervisor())
+        self.platform = HOST[-1]
+        module = types.ModuleType("nova.virt.bigiron_memory")
+        module.MemoryDriver = MemoryDriver  # type: ignore[attr-defined]
+        sys.modules[module.__name__] = module
+        self.addCleanup(sys.modules.pop, module.__name__)
+
+    def state_path(self) -> Path:
+        return Path(self.scratch.name)
+
+    def after_services(self) -> None:
+        conf.register(base.CONF)
+        self.start_compute()
+
+    def test_a_server_lives_and_leaves_nothing(self) -> None:
+        server = self.boot(config_drive=True)
+        assert self.platform.images[server["id"]] == base.IMAGE_BYTES
+        assert b"config-2" in self.platform.drives[server["id"]]
+        (nic,) = self.platform.nics[server["id"]]
+        assert (nic.vif_type, nic.vlan, nic.physical_network) == ("pvm_sea", base.VLAN, base.PHYSICAL_NETWORK)
+        self._stop_server(server)
+        assert ("power_off", server["id"], 60) in self.platform.calls
+        self._start_server(server)
+        self._reboot_server(server)
+        self._reboot_server(server, hard=True)
+        assert [call[2] for call in self.platform.calls if call[0] == "reboot"] == [False, True]
+        self.delete(server)
+        assert self.platform.nothing_left()
+
+    def test_a_refused_build_says_why_and_is_not_tried_again(self) -> None:
+        self.platform.refusal = errors.InvalidSpec("Flavor key powervm:shared_weight is '999', ...")
+        message = self.boot_fails()
+        assert "powervm:shared_weight" in message
+        assert self.platform.nothing_left()
+
+    def test_a_build_that_fails_half_way_is_undone(self) -> None:
+        for step in ("define", "copy", "upload", "start"):
+            self.platform.fail = {step: errors.Unavailable(f"{step}: the REST service cannot be reached")}
+            assert f"{step}: the REST service" in self.boot_fails(config_drive=True)
+            assert self.platform.nothing_left(), step
+
+    def test_a_guest_that_stops_by_itself_is_seen_to(self) -> None:
+        server = self.boot()
+        self.platform.set_power(server["id"], PowerState.STOPPED)
+        self.settle(server, "SHUTOFF")
+        self.delete(server)
+
+    def test_inventory_and_traits(self) -> None:
+        inventory: dict[str, dict[str, Any]] = self.inventory()
+        assert inventory["MEMORY_MB"]["total"] == 65536
+        assert inventory["MEMORY_MB"]["reserved"] == 8192
+        assert inventory["MEMORY_MB"]["step_size"] == 256
+        assert inventory["MEMORY_MB"]["allocation_ratio"] == 1.0
+        assert inventory["VCPU"]["total"] == 80
+        assert inventory["VCPU"]["reserved"] == 10
+        assert inventory["VCPU"]["max_unit"] == 64
+        assert inventory["DISK_GB"]["total"] == 500
+        assert {"HW_ARCH_PPC64LE", "COMPUTE_ARCH_PPC64LE", "CUSTOM_POWERVM"} <= self.traits()
