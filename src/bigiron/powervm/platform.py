@@ -20,7 +20,6 @@ from bigiron.powervm.disk.removal import remove_storage
 from bigiron.powervm.disk.ssp import SharedStoragePool
 from bigiron.powervm.disk.steps import storage_steps
 from bigiron.powervm.disk.volume_group import LocalVolumeGroup
-from bigiron.powervm.disk.volume_group import LocalVolumeGroup
 from bigiron.powervm.guest import Guests
 from bigiron.powervm.media import MediaRepositories
 from bigiron.powervm.network import steps as network

@@ -155,8 +155,8 @@ class SharedStoragePool(DiskDriver):
             return
         if vios := self._mapping(unit):
             raise Conflict(
-                f"Logical unit {name} exists and VIOS {vios} maps it to a partition. Remove the mapping and the unit if "
-                "they are not needed."
+                f"Logical unit {name} exists and VIOS {vios} maps it to a partition. Remove the mapping and the "
+                "unit if they are not needed."
             )
         LOG.warning("Removing logical unit %s, which nothing is mapped to, before making it anew", name)
         self._units.delete(unit)
