@@ -21,15 +21,32 @@ from bigiron.lab.paths import write_private
 from bigiron.lab.ports import LOOPBACK
 
 PACKAGES = (
-    "rabbitmq-server", "erlang-base", "erlang-asn1", "erlang-crypto", "erlang-inets", "erlang-mnesia", "erlang-os-mon",
-    "erlang-parsetools", "erlang-public-key", "erlang-runtime-tools", "erlang-ssl", "erlang-syntax-tools",
-    "erlang-tools", "erlang-xmerl",
+    "rabbitmq-server",
+    "erlang-base",
+    "erlang-asn1",
+    "erlang-crypto",
+    "erlang-inets",
+    "erlang-mnesia",
+    "erlang-os-mon",
+    "erlang-parsetools",
+    "erlang-public-key",
+    "erlang-runtime-tools",
+    "erlang-ssl",
+    "erlang-syntax-tools",
+    "erlang-tools",
+    "erlang-xmerl",
 )
 _CORE_PLUGINS = ("rabbitmq_prelaunch",)
 _APT_SECONDS = 300
 # Shared libraries the unpacked emulator takes from the system, and the package of each.
-_LIBRARY_PACKAGES = {"libstdc++": "libstdc++6", "libgcc_s": "libgcc-s1", "libtinfo": "libtinfo6", "libz": "zlib1g",
-                     "libcrypto": "libssl3", "libsystemd": "libsystemd0"}
+_LIBRARY_PACKAGES = {
+    "libstdc++": "libstdc++6",
+    "libgcc_s": "libgcc-s1",
+    "libtinfo": "libtinfo6",
+    "libz": "zlib1g",
+    "libcrypto": "libssl3",
+    "libsystemd": "libsystemd0",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +110,14 @@ def _private_apt_options(cache: Path) -> list[str]:
     state = cache / "apt"
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (state / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-    return ["-o", f"Dir::State={state / 'state'}", "-o", f"Dir::Cache={state / 'cache'}",
-            "-o", "Dir::State::status=/var/lib/dpkg/status"]
+    return [
+        "-o",
+        f"Dir::State={state / 'state'}",
+        "-o",
+        f"Dir::Cache={state / 'cache'}",
+        "-o",
+        "Dir::State::status=/var/lib/dpkg/status",
+    ]
 
 
 def _run(argv: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -127,19 +150,24 @@ def write_files(folder: Path, port: int, password: str, cookie: str) -> None:
     write_private(folder / ".erlang.cookie", cookie)
     # Erlang refuses a cookie that its owner could change.
     (folder / ".erlang.cookie").chmod(0o400)
-    write_private(folder / "rabbitmq.conf", "\n".join((
-        f"listeners.tcp.1 = {LOOPBACK}:{port}",
-        "num_acceptors.tcp = 2",
-        "default_user = lab",
-        f"default_pass = {password}",
-        "loopback_users = none",
-        "vm_memory_high_watermark.absolute = 1GB",
-        "disk_free_limit.absolute = 50MB",
-        "log.file = rabbit.log",
-        "log.file.level = info",
-        "log.console = false",
-        "",
-    )))
+    write_private(
+        folder / "rabbitmq.conf",
+        "\n".join(
+            (
+                f"listeners.tcp.1 = {LOOPBACK}:{port}",
+                "num_acceptors.tcp = 2",
+                "default_user = lab",
+                f"default_pass = {password}",
+                "loopback_users = none",
+                "vm_memory_high_watermark.absolute = 1GB",
+                "disk_free_limit.absolute = 50MB",
+                "log.file = rabbit.log",
+                "log.file.level = info",
+                "log.console = false",
+                "",
+            )
+        ),
+    )
 
 
 def erlang_root(folder: Path, binaries: Binaries) -> Path:
@@ -176,17 +204,30 @@ def environment(folder: Path, port: int, binaries: Binaries, root: Path) -> Mapp
     """Return what `rabbitmq-server` would export, with every path inside the lab."""
     bindir = sorted(root.glob("erts-*"))[-1] / "bin"
     return {
-        "ROOTDIR": str(root), "BINDIR": str(bindir), "EMU": "beam", "PROGNAME": "erl",
-        "HOME": str(folder), "TMPDIR": str(folder / "tmp"), "PATH": f"{bindir}:{os.defpath}",
-        "ERL_EPMD_ADDRESS": LOOPBACK, "ERL_LIBS": str(root / "plugins"), "ERL_MAX_ETS_TABLES": "50000",
-        "ERL_CRASH_DUMP": str(folder / "log" / "erl_crash.dump"), "ERL_CRASH_DUMP_SECONDS": "0", "SYS_PREFIX": "",
-        "RABBITMQ_HOME": str(binaries.rabbitmq), "RABBITMQ_NODENAME": f"bigiron{port}@localhost",
-        "RABBITMQ_BASE": str(folder), "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
-        "RABBITMQ_LOG_BASE": str(folder / "log"), "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq"),
+        "ROOTDIR": str(root),
+        "BINDIR": str(bindir),
+        "EMU": "beam",
+        "PROGNAME": "erl",
+        "HOME": str(folder),
+        "TMPDIR": str(folder / "tmp"),
+        "PATH": f"{bindir}:{os.defpath}",
+        "ERL_EPMD_ADDRESS": LOOPBACK,
+        "ERL_LIBS": str(root / "plugins"),
+        "ERL_MAX_ETS_TABLES": "50000",
+        "ERL_CRASH_DUMP": str(folder / "log" / "erl_crash.dump"),
+        "ERL_CRASH_DUMP_SECONDS": "0",
+        "SYS_PREFIX": "",
+        "RABBITMQ_HOME": str(binaries.rabbitmq),
+        "RABBITMQ_NODENAME": f"bigiron{port}@localhost",
+        "RABBITMQ_BASE": str(folder),
+        "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(folder / "log"),
+        "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq"),
         "RABBITMQ_CONF_ENV_FILE": str(folder / "env.conf"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
         "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
-        "RABBITMQ_GENERATED_CONFIG_DIR": str(folder / "generated"), "RABBITMQ_PID_FILE": str(folder / "pid"),
+        "RABBITMQ_GENERATED_CONFIG_DIR": str(folder / "generated"),
+        "RABBITMQ_PID_FILE": str(folder / "pid"),
         "RABBITMQ_PLUGINS_DIR": str(root / "plugins"),
     }
 
@@ -195,13 +236,58 @@ def command(port: int, root: Path) -> tuple[str, ...]:
     """Return the emulator's command line: one scheduler, small allocators, no distribution."""
     erlexec = sorted(root.glob("erts-*"))[-1] / "bin" / "erlexec"
     return (
-        str(erlexec), "-noinput", "-s", "rabbit", "boot", "-boot", "start_sasl",
-        "+W", "w", "+MBas", "ageffcbf", "+MHas", "ageffcbf", "+MBlmbcs", "512", "+MHlmbcs", "512", "+MMmcs", "30",
-        "+S", "1:1", "+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none",
-        "+P", "1048576", "+t", "5000000", "+stbt", "db", "+zdbbl", "128000",
-        "-sname", f"bigiron{port}@localhost", "-start_epmd", "false", "-erl_epmd_port", "1", "-dist_listen", "false",
-        "-syslog", "logger", "[]", "-syslog", "syslog_error_logger", "false",
-        "-kernel", "prevent_overlapping_partitions", "false",
+        str(erlexec),
+        "-noinput",
+        "-s",
+        "rabbit",
+        "boot",
+        "-boot",
+        "start_sasl",
+        "+W",
+        "w",
+        "+MBas",
+        "ageffcbf",
+        "+MHas",
+        "ageffcbf",
+        "+MBlmbcs",
+        "512",
+        "+MHlmbcs",
+        "512",
+        "+MMmcs",
+        "30",
+        "+S",
+        "1:1",
+        "+sbwt",
+        "none",
+        "+sbwtdcpu",
+        "none",
+        "+sbwtdio",
+        "none",
+        "+P",
+        "1048576",
+        "+t",
+        "5000000",
+        "+stbt",
+        "db",
+        "+zdbbl",
+        "128000",
+        "-sname",
+        f"bigiron{port}@localhost",
+        "-start_epmd",
+        "false",
+        "-erl_epmd_port",
+        "1",
+        "-dist_listen",
+        "false",
+        "-syslog",
+        "logger",
+        "[]",
+        "-syslog",
+        "syslog_error_logger",
+        "false",
+        "-kernel",
+        "prevent_overlapping_partitions",
+        "false",
     )
 
 

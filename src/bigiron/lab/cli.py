@@ -13,7 +13,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from bigiron.lab import lifecycle, spec, status
+from bigiron.lab import lifecycle, spec, status, tempest
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import LabPaths, default_root
 from bigiron.lab.progress import Board, Quiet, Reporter
@@ -67,10 +67,16 @@ def prepare(as_json: bool) -> None:
 
 
 @lab.command()
-@click.option("--driver", type=click.Choice(spec.DRIVERS), help="Compute driver; fake is Nova's own and needs no platform.")
-@click.option("--system", type=click.Path(dir_okay=False, exists=True), help="System document of the simulated platform.")
+@click.option(
+    "--driver", type=click.Choice(spec.DRIVERS), help="Compute driver; fake is Nova's own and needs no platform."
+)
+@click.option(
+    "--system", type=click.Path(dir_okay=False, exists=True), help="System document of the simulated platform."
+)
 @click.option("--latency", help="Latency profile of the simulated platform.")
-@click.option("--broker", "broker_url", metavar="URL", help="Use this message broker, e.g. rabbit://user:password@host:5672/.")
+@click.option(
+    "--broker", "broker_url", metavar="URL", help="Use this message broker, e.g. rabbit://user:password@host:5672/."
+)
 @click.option("--debug/--no-debug", default=None, help="Let the services log at debug level.")
 @_json_option
 @click.pass_obj
@@ -86,7 +92,10 @@ def up(paths: LabPaths, as_json: bool, **wishes: Any) -> None:
         click.echo(json.dumps(status.as_json(paths, rows)))
         return
     Console().print(status.table(paths, rows))
-    click.echo(f"OpenStack answers at {current.url('keystone')}/v3. To use it:\n  eval \"$(bigiron lab env)\"\n  openstack server list")
+    click.echo(
+        f"OpenStack answers at {current.url('keystone')}/v3. To use it:\n"
+        '  eval "$(bigiron lab env)"\n  openstack server list'
+    )
 
 
 @lab.command()
@@ -167,3 +176,29 @@ def env(paths: LabPaths, user: str, as_json: bool) -> None:
         return
     for name, value in values.items():
         click.echo(f"export {name}={shlex.quote(value)}")
+
+
+@lab.command(name="tempest")
+@click.option("--slice", "name", type=click.Choice(sorted(tempest.SLICES)), default="smoke", show_default=True)
+@click.option("--regex", default="", help="Run the tests that match this expression instead of a slice.")
+@click.option("--concurrency", type=click.IntRange(1), default=2, show_default=True, help="Tests at the same time.")
+@click.option("--timeout", "seconds", type=float, default=1800.0, show_default=True, help="Seconds for the whole run.")
+@click.option("--configure-only", is_flag=True, help="Write tempest.conf and run nothing.")
+@_json_option
+@click.pass_context
+@_explained
+def tempest_(context: click.Context, name: str, regex: str, concurrency: int, seconds: float, configure_only: bool,
+             as_json: bool) -> None:  # fmt: skip
+    """Run a slice of Tempest against the lab; the exit status is 0 when nothing failed."""
+    paths: LabPaths = context.obj
+    current = spec.require(paths)
+    if configure_only:
+        click.echo(str(tempest.prepare(paths, current)))
+        return
+    result = tempest.run(paths, current, name, concurrency, seconds, regex)
+    if as_json:
+        counts = {"passed": result.passed, "skipped": result.skipped, "failed": result.failed}
+        click.echo(json.dumps({**counts, "output": str(result.output)}))
+    else:
+        click.echo(f"{result.passed} passed, {result.skipped} skipped, {result.failed} failed: {result.output}")
+    context.exit(0 if result.good else 1)

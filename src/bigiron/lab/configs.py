@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +30,17 @@ _FILES = {
     "cinder.conf.j2": "cinder/cinder.conf",
 }
 _STATE_FOLDERS = (
-    "glance/images", "glance/tasks", "glance/staging", "glance/lock", "nova/lock", "nova-compute/lock",
-    "neutron/lock", "neutron-sea-agent/lock", "cinder/lock", "cinder/coordination", "sim",
+    "glance/images",
+    "glance/tasks",
+    "glance/staging",
+    "glance/lock",
+    "nova/lock",
+    "nova-compute/lock",
+    "neutron/lock",
+    "neutron-sea-agent/lock",
+    "cinder/lock",
+    "cinder/coordination",
+    "sim",
 )
 
 
@@ -41,7 +51,7 @@ class Renderer:
     paths: LabPaths
     spec: LabSpec
 
-    def text(self, template: str) -> str:
+    def text(self, template: str, **values: object) -> str:
         """Fill in one template; an unknown name in it is an error."""
         # These are option files, not HTML: nothing is to be escaped.
         environment = Environment(
@@ -51,7 +61,7 @@ class Renderer:
         environment.globals.update(self._values())
         macros = environment.get_template("macros.j2").make_module()
         environment.globals.update({name: getattr(macros, name) for name in ("database", "auth", "token", "rabbit")})
-        return environment.get_template(template).render()
+        return environment.get_template(template).render(values)
 
     def _values(self) -> dict[str, object]:
         return {
@@ -85,6 +95,11 @@ def write(paths: LabPaths, spec: LabSpec) -> None:
     write_private(paths.clouds_yaml, renderer.text("clouds.yaml.j2"))
     (paths.etc / "neutron" / "policy.d").mkdir(mode=0o700, exist_ok=True)
     shutil.copyfile(shared_folder() / "nova" / "api-paste.ini", paths.etc / "nova" / "api-paste.ini")
+    if spec.driver == "fake":
+        # Nova's fake driver derives its node's uuid from the host name but never writes it down, and nova-compute
+        # refuses a second start without it.
+        identity = str(uuid.uuid5(uuid.NAMESPACE_DNS, lab_spec.COMPUTE_HOST))
+        write_private(paths.data / "nova-compute" / "compute_id", identity)
     for repository in ("fernet-keys", "credential-keys"):
         _write_keys(paths.data / "keystone" / repository)
 

@@ -17,7 +17,17 @@ from bigiron.lab.errors import LabError
 from bigiron.lab.paths import program, write_private
 
 DATABASES = ("keystone", "glance", "placement", "nova_api", "nova_cell0", "nova_cell1", "neutron", "cinder")
-_VERSIONED = ("keystone", "glance", "openstack-placement", "nova", "neutron", "cinder", "oslo.db", "SQLAlchemy", "alembic")
+_VERSIONED = (
+    "keystone",
+    "glance",
+    "openstack-placement",
+    "nova",
+    "neutron",
+    "cinder",
+    "oslo.db",
+    "SQLAlchemy",
+    "alembic",
+)
 # Raised whenever the steps below change what they produce.
 _LAYOUT = "1"
 _MIGRATION_SECONDS = 900

@@ -1,4 +1,4 @@
-"""The one error of the lab, so that the command line can show a sentence where a programming error shows a traceback."""
+"""The one error of the lab: the command line shows it as a sentence, and any other error as a traceback."""
 
 
 class LabError(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import openstack
 import requests
@@ -30,22 +31,29 @@ def connection(spec: LabSpec, user: str = "admin") -> Connection:
 
 
 class Health:
-    """Checks by name; each returns whether the program works now and never blocks for long."""
+    """Checks by name; each returns whether the program works now and never blocks for long.
+
+    Programs without an API of their own are known by their reports to the control plane. A report counts when it is
+    younger than the process, because the database still shows the one before as up for a minute.
+    """
 
     def __init__(self, spec: LabSpec) -> None:
         self._spec = spec
         self._cloud: Connection | None = None
-        self._special: dict[str, Callable[[], bool]] = {
-            "broker": lambda: broker.answers(spec.ports["broker"]),
-            "sim": lambda: self._answers("sim_control"),
-            "compute": self._compute,
-            "sea_agent": self._sea_agent,
-        }
+        self._reporting: dict[str, Callable[[float], bool]] = {"compute": self._compute, "sea_agent": self._sea_agent}
 
-    def works(self, check: str) -> bool:
-        """Run one check."""
-        special = self._special.get(check)
-        return special() if special else self._answers(check)
+    def works(self, check: str, since: float) -> bool:
+        """Run one check of a process that was started at `since` (seconds since the epoch)."""
+        if check == "broker":
+            return broker.answers(self._spec.ports["broker"])
+        if check == "sim":
+            return self._answers("sim_control")
+        if check in self._reporting:
+            try:
+                return self._reporting[check](since)
+            except (SDKException, ClientException):
+                return False
+        return self._answers(check)
 
     def _answers(self, name: str) -> bool:
         try:
@@ -59,20 +67,24 @@ class Health:
             self._cloud = connection(self._spec)
         return self._cloud
 
-    def _compute(self) -> bool:
-        """A compute host works when it is mapped into the cell, up, and has its inventory in Placement."""
-        try:
-            for host in self._connection().compute.hypervisors():
-                provider = f"/resource_providers/{host.id}/inventories"
-                if host.state == "up" and self._connection().placement.get(provider).json().get("inventories"):
-                    return True
-        except (SDKException, ClientException):
+    def _compute(self, since: float) -> bool:
+        """A compute host works when it reports, is mapped into the cell, and has its inventory in Placement."""
+        cloud = self._connection()
+        services = list(cloud.compute.services(binary="nova-compute", host=COMPUTE_HOST))
+        # The first report is stamped when the service is created, and has no time of its own.
+        if not any(each.state == "up" and (not each.updated_at or _after(each.updated_at, since)) for each in services):
             return False
+        for host in cloud.compute.hypervisors():
+            provider = f"/resource_providers/{host.id}/inventories"
+            if cloud.placement.get(provider).json().get("inventories"):
+                return True
         return False
 
-    def _sea_agent(self) -> bool:
-        try:
-            agents = list(self._connection().network.agents(host=COMPUTE_HOST))
-        except (SDKException, ClientException):
-            return False
-        return any(agent.is_alive for agent in agents)
+    def _sea_agent(self, since: float) -> bool:
+        agents = self._connection().network.agents(host=COMPUTE_HOST)
+        return any(agent.is_alive and _after(agent.last_heartbeat_at, since) for agent in agents)
+
+
+def _after(stamp: str, since: float) -> bool:
+    """Tell whether a UTC time of an OpenStack API is not before a moment; APIs cut it to whole seconds."""
+    return datetime.fromisoformat(stamp).replace(tzinfo=UTC).timestamp() >= int(since)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -55,13 +56,14 @@ def prepare(report: Reporter, *, with_broker: bool = True) -> None:
     """Fill the cache: migrated databases, and a broker when none is installed."""
     cache = cache_root()
     with ThreadPoolExecutor(2) as pool:
-        waiting = {"databases": pool.submit(database.template, cache)}
+        waiting: dict[str, Future[Any]] = {"databases": pool.submit(database.template, cache)}
         if with_broker:
             waiting["rabbitmq"] = pool.submit(broker.obtain, cache)
         for name in waiting:
             report.begin(name)
         for name, future in waiting.items():
-            report.done(name, str(getattr(future.result(), "rabbitmq", "") or ""))
+            future.result()
+            report.done(name)
 
 
 def up(paths: LabPaths, wishes: Wishes, report: Reporter) -> LabSpec:
@@ -116,7 +118,7 @@ def _start_all(paths: LabPaths, wanted: LabSpec, supervisor: Supervisor, report:
             for name in [name for name in waiting if name in started]:
                 each = waiting[name]
                 restarted = states[name].pid and pids.setdefault(name, states[name].pid) != states[name].pid
-                if states[name].alive and checks.works(each.check):
+                if states[name].alive and checks.works(each.check, states[name].started):
                     report.done(name, f"127.0.0.1:{wanted.ports[each.port]}" if each.port else "")
                     steps.ready.add(name)
                     del waiting[name]
@@ -173,7 +175,7 @@ class _Steps:
 
 def _give_up(paths: LabPaths, supervisor: Supervisor, name: str, what: str, report: Reporter) -> None:
     report.fail(name, what)
-    supervisor.stop(name)
+    supervisor.stop([name], _STOP_SECONDS)
     log = paths.logs / f"{name}.log"
     raise LabError(f"{name} {what}; the end of {log}:\n{tail(paths, name, _TAIL_LINES)}")
 
@@ -196,19 +198,24 @@ def down(paths: LabPaths, report: Reporter) -> bool:
         return _stop(paths, report)
 
 
-def _stop(paths: LabPaths, report: Reporter) -> bool:
+def _stop(paths: LabPaths, report: Reporter, *, gently: bool = True) -> bool:
     supervisor = supervise.connect(paths)
     if supervisor is None:
         return False
     report.begin("stopping")
     pid = supervisor.pid()
-    # The guests' side first, so that nothing reports to a control plane that has gone.
-    for name in ("nova-compute", "neutron-sea-agent"):
-        if name in supervisor.states():
-            supervisor.stop(name)
+    if gently:
+        # The guests' side first, so that nothing reports to a control plane that has gone; the broker last.
+        outer, base = {"nova-compute", "neutron-sea-agent"}, {"broker", "sim", "keystone"}
+        for level in (outer, supervisor.states().keys() - outer - base, base):
+            supervisor.stop(level, _STOP_SECONDS)
+    else:
+        supervisor.kill()
     supervisor.shutdown()
     if not supervise.await_end(pid, _STOP_SECONDS):
-        raise LabError(f"supervisord (pid {pid}) did not end within {_STOP_SECONDS:.0f} s: see {paths.run}/supervisord.log")
+        raise LabError(
+            f"supervisord (pid {pid}) did not end within {_STOP_SECONDS:.0f} s: see {paths.run}/supervisord.log"
+        )
     report.done("stopping")
     return True
 
@@ -217,5 +224,5 @@ def destroy(paths: LabPaths, report: Reporter) -> None:
     """Stop the lab and remove everything it wrote; a directory that is no lab is refused."""
     spec.require(paths)
     with _locked(paths):
-        _stop(paths, report)
+        _stop(paths, report, gently=False)
         shutil.rmtree(paths.root)

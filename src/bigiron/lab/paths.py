@@ -35,7 +35,9 @@ def program(name: str) -> str:
     """Return the path of a console script of the running virtual environment, so that PATH does not matter."""
     script = Path(sys.executable).parent / name
     if not script.exists():
-        raise LabError(f"{name} is not in {script.parent}: install bigiron with its extras, e.g. pip install 'bigiron[lab]'")
+        raise LabError(
+            f"{name} is not in {script.parent}: install bigiron with its extras, e.g. pip install 'bigiron[lab]'"
+        )
     return str(script)
 
 

@@ -45,7 +45,9 @@ class Board:
         self._console, self._title = console, title
         self._rows: dict[str, tuple[float, float | None, str, bool]] = {}
         self._started = time.monotonic()
-        self._live = Live(console=console, get_renderable=self._table, refresh_per_second=8) if console.is_terminal else None
+        self._live = (
+            Live(console=console, get_renderable=self._table, refresh_per_second=8) if console.is_terminal else None
+        )
 
     def __enter__(self) -> Board:
         if self._live:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+from typing import cast
 
-from openstack.connection import Connection
+from openstack.identity.v3._proxy import Proxy
 
 from bigiron.lab.errors import LabError
 from bigiron.lab.health import connection
@@ -34,18 +35,17 @@ def bootstrap(paths: LabPaths, spec: LabSpec) -> None:
 
 def seed(spec: LabSpec) -> None:
     """Make users, roles and endpoints what the spec says; running it again changes only what differs."""
-    cloud = connection(spec)
-    roles = {role.name: role.id for role in cloud.identity.roles()}
+    identity = cast(Proxy, connection(spec).identity)
+    roles = {role.name: role.id for role in identity.roles()}
     for project, users, granted in (
         ("service", tuple(spec.endpoints), ("admin", "service")),
         ("demo", ("demo",), ("member",)),
     ):
-        _project(cloud, spec, project, users, [roles[name] for name in granted])
-    _catalog(cloud, spec)
+        _project(identity, spec, project, users, [roles[name] for name in granted])
+    _catalog(identity, spec)
 
 
-def _project(cloud: Connection, spec: LabSpec, name: str, users: tuple[str, ...], roles: list[str]) -> None:
-    identity = cloud.identity
+def _project(identity: Proxy, spec: LabSpec, name: str, users: tuple[str, ...], roles: list[str]) -> None:
     project = identity.find_project(name, domain_id=_DOMAIN) or identity.create_project(name=name, domain_id=_DOMAIN)
     for user_name in users:
         user = identity.find_user(user_name, domain_id=_DOMAIN)
@@ -57,16 +57,14 @@ def _project(cloud: Connection, spec: LabSpec, name: str, users: tuple[str, ...]
             identity.assign_project_role_to_user(project, user, role)
 
 
-def _catalog(cloud: Connection, spec: LabSpec) -> None:
-    services = {service.type: service for service in cloud.identity.services()}
-    endpoints = {(each.service_id, each.interface): each for each in cloud.identity.endpoints()}
+def _catalog(identity: Proxy, spec: LabSpec) -> None:
+    services = {service.type: service for service in identity.services()}
+    endpoints = {(each.service_id, each.interface): each for each in identity.endpoints()}
     for name, (kind, url) in spec.endpoints.items():
-        service = services.get(kind) or cloud.identity.create_service(name=name, type=kind)
+        service = services.get(kind) or identity.create_service(name=name, type=kind)
         for interface in _INTERFACES:
             existing = endpoints.get((service.id, interface))
             if existing is None:
-                cloud.identity.create_endpoint(
-                    service_id=service.id, interface=interface, url=url, region_id=REGION
-                )
+                identity.create_endpoint(service_id=service.id, interface=interface, url=url, region_id=REGION)
             elif existing.url != url:
-                cloud.identity.update_endpoint(existing, url=url)
+                identity.update_endpoint(existing, url=url)

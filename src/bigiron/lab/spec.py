@@ -15,8 +15,16 @@ from bigiron.lab.paths import LabPaths, write_private
 DRIVERS = ("powervm", "fake")
 PORT_NAMES = ("broker", "keystone", "glance", "placement", "nova", "neutron", "cinder", "sim", "sim_control")
 SECRET_NAMES = (
-    "admin", "demo", "broker", "cookie", "metadata",
-    "glance", "placement", "nova", "neutron", "cinder",
+    "admin",
+    "demo",
+    "broker",
+    "cookie",
+    "metadata",
+    "glance",
+    "placement",
+    "nova",
+    "neutron",
+    "cinder",
 )
 COMPUTE_HOST = "lab-compute"
 CONTROL_HOST = "lab-control"

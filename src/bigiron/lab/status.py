@@ -39,14 +39,16 @@ def collect(paths: LabPaths) -> list[ProgramStatus]:
     for name, process in supervisor.states().items():
         state = process.state.lower()
         if process.state == "RUNNING":
-            state = "working" if checks.works(_check_name(name)) else "silent"
+            state = "working" if checks.works(_check_name(name), process.started) else "silent"
         age = int(time.time() - process.started) if process.pid else 0
         rows.append(ProgramStatus(name, state, process.pid, _port(current, name), _rss(process.pid), age))
     return rows
 
 
 def _own(pid: int) -> ProgramStatus:
-    return ProgramStatus("supervisord", "working", pid, 0, _rss(pid), int(time.time() - psutil.Process(pid).create_time()))
+    return ProgramStatus(
+        "supervisord", "working", pid, 0, _rss(pid), int(time.time() - psutil.Process(pid).create_time())
+    )
 
 
 def _check_name(name: str) -> str:

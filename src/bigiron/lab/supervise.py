@@ -88,10 +88,23 @@ class Supervisor:
         with _tolerating(_ALREADY_STARTED):
             self._rpc.supervisor.startProcess(name, False)
 
-    def stop(self, name: str) -> None:
-        """Stop a program and wait until it is gone."""
-        with _tolerating(_NOT_RUNNING):
-            self._rpc.supervisor.stopProcess(name, True)
+    def stop(self, names: Iterable[str], seconds: float) -> None:
+        """Stop programs side by side and wait until all of them are gone; the supervisor kills those that linger."""
+        pending = {name for name, state in self.states().items() if name in names and state.pid}
+        for name in pending:
+            with _tolerating(_NOT_RUNNING):
+                self._rpc.supervisor.stopProcess(name, False)
+        deadline = time.monotonic() + seconds
+        while pending := {name for name in pending if self.states()[name].pid}:
+            if time.monotonic() > deadline:
+                raise LabError(
+                    f"{', '.join(sorted(pending))} did not stop within {seconds:.0f} s, not even when killed"
+                )
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        """End every program at once, for a lab whose data will be removed."""
+        self._rpc.supervisor.signalAllProcesses("KILL")
 
     def shutdown(self) -> None:
         """Stop every program, then the supervisor."""
@@ -162,8 +175,7 @@ def _configuration(paths: LabPaths, table: Iterable[Program]) -> str:
         f"[unix_http_server]\nfile={paths.supervisor_socket}\nchmod=0600\n",
         f"[supervisord]\n{user}logfile={paths.run}/supervisord.log\npidfile={paths.run}/supervisord.pid\n"
         f"childlogdir={paths.logs}\ndirectory={paths.run}\numask=077\n",
-        "[rpcinterface:supervisor]\n"
-        "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n",
+        "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n",
     ]
     for each in table:
         command = " ".join(_quoted(word) for word in each.argv)

@@ -16,7 +16,9 @@ from bigiron.lab import litedb
 from bigiron.lab.control.serving import serve
 
 LOG = logging.getLogger(__name__)
-_DISCOVERY_SECONDS = 2.0
+_DISCOVERY_SECONDS = 1.0
+# The paste file must be the first one: nova takes the application's path from it.
+_CONFIG_FILES = ("api-paste.ini", "nova.conf")
 
 
 def map_cells(cell0_url: str) -> None:
@@ -75,12 +77,19 @@ def main() -> None:
     folder, port = sys.argv[1], int(sys.argv[2])
     sys.argv = ["nova-control"]
     os.environ["OS_NOVA_CONFIG_DIR"] = folder
-    # The paste file must be the first one: nova takes the application's path from it.
-    os.environ["OS_NOVA_CONFIG_FILES"] = "api-paste.ini;nova.conf"
+    os.environ["OS_NOVA_CONFIG_FILES"] = ";".join(_CONFIG_FILES)
     litedb.install()
-    from nova.wsgi import osapi_compute  # Parses the options, patches for native threads, starts RPC.
+    from nova import monkey_patch
 
+    monkey_patch.patch(backend="threading")
+    from nova.api.openstack import wsgi_app
+
+    files = [f"{folder}/{name}" for name in _CONFIG_FILES]
+    wsgi_app.init_global_data(files, "osapi_compute", "nova-api-os-compute")
+    # The application looks into every cell when it is loaded, so they must be mapped before.
     map_cells(os.environ["BIGIRON_CELL0"])
+    from nova.wsgi import osapi_compute
+
     services = start_services()
     stopped = threading.Event()
     threading.Thread(target=discover_hosts, args=(stopped,), daemon=True, name="discover-hosts").start()

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any
 
@@ -30,8 +31,8 @@ def serve(application: Any, port: int, threads: int, on_stop: Iterable[Callable[
         server.safe_start()
     finally:
         server.stop()
-        for stop in on_stop:
-            _attempt(stop)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(_attempt, on_stop))
         logging.shutdown()
         sys.stderr.flush()
         # The services' executor threads are not daemons, and their periodic tasks would hold the process for minutes.

@@ -1,0 +1,141 @@
+"""Run slices of Tempest, OpenStack's own acceptance tests, against the lab."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from openstack.connection import Connection
+
+from bigiron import features
+from bigiron.lab.configs import Renderer
+from bigiron.lab.errors import LabError
+from bigiron.lab.health import connection
+from bigiron.lab.paths import LabPaths, program, write_private
+from bigiron.lab.services import base_environment
+from bigiron.lab.spec import LabSpec
+
+_SERVERS = r"tempest\.api\.compute\.servers\."
+SLICES: Mapping[str, tuple[str, ...]] = {
+    "smoke": (
+        _SERVERS + r"test_create_server\.ServersTestJSON\.",
+        _SERVERS + r"test_server_addresses\.ServerAddressesTestJSON\.",
+        _SERVERS + r"test_delete_server\.DeleteServersTestJSON\.test_delete_(active|shutoff|server_while_in_b)",
+        _SERVERS
+        + r"test_server_actions\.ServerActionsTestJSON\.test_(stop_start|reboot_server_(hard|soft)|rebuild_server\b)",
+        _SERVERS + r"test_servers\.ServersTestJSON\.",
+        r"tempest\.api\.compute\.flavors\.test_flavors\.",
+        r"tempest\.api\.compute\.keypairs\.test_keypairs\.",
+        r"tempest\.api\.network\.test_networks\.NetworksTest\.",
+        r"tempest\.api\.network\.test_ports\.PortsTestJSON\.test_(create_(update_delete_port|port_in)|show_port|list_ports\b)",
+    ),
+    "wide": (
+        _SERVERS,
+        r"tempest\.api\.compute\.(admin\.test_(servers|hypervisor|aggregates|flavors)|flavors|images|keypairs|limits|quotas)",
+        r"tempest\.api\.network\.test_(networks|ports|security_groups|subnetpools|tags|versions)",
+        r"tempest\.api\.image\.v2\.test_images\b",
+        r"tempest\.api\.identity\.v3\.test_(tokens|projects|users)",
+    ),
+}
+# A platform's host holds a few of these at once; its memory is given in blocks of up to 256 MiB.
+_FLAVORS = {"tempest-small": 512, "tempest-large": 768}
+_IMAGES = ("tempest-one", "tempest-two")
+_IMAGE_BYTES = 1024 * 1024
+_SUMMARY = re.compile(r"^ - (Passed|Skipped|Failed|Unexpected Success): (\d+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What Tempest must be told about this cloud."""
+
+    image: str
+    other_image: str
+    flavor: str
+    other_flavor: str
+    max_microversion: str
+    network_extensions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a slice went. `output` is the file with everything Tempest said."""
+
+    passed: int
+    skipped: int
+    failed: int
+    output: Path
+
+    @property
+    def good(self) -> bool:
+        """Tell whether something was tested and nothing failed."""
+        return self.passed > 0 and self.failed == 0
+
+
+def prepare(paths: LabPaths, spec: LabSpec) -> Path:
+    """Make the images and flavors that Tempest needs, and write its option file; return that file."""
+    workspace = paths.root / "tempest"
+    (workspace / "lock").mkdir(mode=0o700, parents=True, exist_ok=True)
+    facts = _facts(connection(spec), spec)
+    flags = features.tempest_flags() if spec.driver == "powervm" else {}
+    options = workspace / "tempest.conf"
+    renderer = Renderer(paths, spec)
+    write_private(options, renderer.text("tempest.conf.j2", workspace=workspace, facts=facts, features=flags))
+    return options
+
+
+def run(paths: LabPaths, spec: LabSpec, name: str, concurrency: int, seconds: float, regex: str = "") -> Result:
+    """Run one slice, or the tests that match `regex`, and count what came of it."""
+    options = prepare(paths, spec)
+    include = options.with_name(f"{name}.txt")
+    include.write_text("\n".join((regex,) if regex else SLICES[name]) + "\n", encoding="utf-8")
+    output = options.with_name(f"{name}.log")
+    command = [
+        program("tempest"), "run", "--config-file", str(options), "--include-list", str(include),
+        "--concurrency", str(concurrency),
+    ]  # fmt: skip
+    with output.open("w", encoding="utf-8") as stream:
+        try:
+            subprocess.run(
+                command, cwd=options.parent, env=base_environment(), stdout=stream, stderr=subprocess.STDOUT,
+                timeout=seconds, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise LabError(f"tempest did not end within {seconds:.0f} s: see {output}") from error
+    counts = dict.fromkeys(("Passed", "Skipped", "Failed"), 0)
+    text = output.read_text(encoding="utf-8", errors="replace")
+    found = {word: int(number) for word, number in _SUMMARY.findall(text)}
+    if not found:
+        ending = "\n".join(text.splitlines()[-15:])
+        raise LabError(f"tempest ran no test; the end of {output}:\n{ending}")
+    counts |= found
+    return Result(counts["Passed"], counts["Skipped"], counts["Failed"], output)
+
+
+def _facts(cloud: Connection, spec: LabSpec) -> Facts:
+    images = [_image(cloud, name) for name in _IMAGES]
+    flavors = [_flavor(cloud, name, memory) for name, memory in _FLAVORS.items()]
+    versions = cloud.compute.get(spec.url("nova") + "/").json()["versions"]
+    newest = next(each["version"] for each in versions if each["id"] == "v2.1")
+    extensions = tuple(sorted(each.alias for each in cloud.network.extensions()))
+    return Facts(images[0], images[1], flavors[0], flavors[1], newest, extensions)
+
+
+def _image(cloud: Connection, name: str) -> str:
+    existing = cloud.image.find_image(name)
+    if existing is None:
+        existing = cloud.image.create_image(
+            name, data=secrets.token_bytes(_IMAGE_BYTES), disk_format="raw", container_format="bare",
+            visibility="public", wait=True,
+        )  # fmt: skip
+    return str(existing.id)
+
+
+def _flavor(cloud: Connection, name: str, memory: int) -> str:
+    existing = cloud.compute.find_flavor(name)
+    if existing is None:
+        existing = cloud.compute.create_flavor(name=name, ram=memory, vcpus=1, disk=1)
+    return str(existing.id)
