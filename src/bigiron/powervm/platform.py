@@ -48,11 +48,8 @@ class _Started:
         self.adapters = ClientAdapters(connection, self.switches)
         groups = VolumeGroups(connection)
         self.media = MediaRepositories(connection, groups)
-        self.disks: DiskDriver = (
-            SharedStoragePool(connection)
-            if connection.options.disk_driver == "ssp"
-            else LocalVolumeGroup(connection, groups)
-        )
+        local = connection.options.disk_driver == "localdisk"
+        self.disks: DiskDriver = LocalVolumeGroup(connection, groups) if local else SharedStoragePool(connection)
         self.capacity_read_at = 0.0
 
     def check_host(self) -> None:
