@@ -70,9 +70,12 @@ class SeaMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
         return True
 
     def get_vif_details(self, context: Any, agent: Mapping[str, Any], segment: Mapping[str, Any]) -> dict[str, Any]:
-        """What the compute driver needs to make the client adapter: the VLAN, and the network it belongs to."""
-        return {
+        """What the compute driver needs to make the client adapter: the VLAN, its network and the virtual switch."""
+        details = {
             **self.vif_details,
             portbindings.VIF_DETAILS_VLAN: segment[api.SEGMENTATION_ID],
             api.PHYSICAL_NETWORK: segment[api.PHYSICAL_NETWORK],
         }
+        switches = agent["configurations"].get("virtual_switches") or {}
+        switch = switches.get(segment[api.PHYSICAL_NETWORK])
+        return {**details, "vswitch": switch} if switch else details

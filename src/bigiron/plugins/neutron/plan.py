@@ -66,6 +66,9 @@ class _Planner:
         self._refused: dict[tuple[str, int], str] = {}
 
     def run(self, unused: Mapping[str, frozenset[int]]) -> Plan:
+        for uuid in self._wanted.vlans.keys() - self._bridges.keys():
+            reason = f"network bridge {uuid} is not on the system any more; correct [AGENT] bridge_mappings"
+            self._refused |= {(uuid, vlan): reason for vlan in self._wanted.vlans[uuid]}
         missing = {uuid: list(self._missing(uuid)) for uuid in sorted(self._wanted.vlans) if uuid in self._bridges}
         # Whole steps, in this order: a number must be free on the switch before another trunk can take it.
         for vlan in sorted({vlan for vlans in missing.values() for vlan in vlans}):

@@ -38,13 +38,14 @@ def open_link(
 ) -> NetworkLink:
     """Log on and subscribe to events; waits and raises as `connect.connect` does."""
     session = log_on(options, journal, stopping or threading.Event())
+    adapter = Adapter(session, helpers=[vios_busy_retry_helper])
+    events = EventLoop(adapter)
     try:
-        adapter = Adapter(session, helpers=[vios_busy_retry_helper])
-        events = EventLoop(adapter)
         # Subscribed before anything is read, so that no change can fall in between.
         events.start()
         system = only_system(adapter)
     except BaseException:
+        events.stop()
         session.close()
         raise
     return NetworkLink(session, adapter, events, str(system.uuid), str(system.system_name))

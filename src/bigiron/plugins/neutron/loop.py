@@ -1,0 +1,172 @@
+"""The agent's work loop: one thread does everything to the bridges, and whatever happens only fills its queue.
+
+RPC, the platform's events and the clock put something in the queue; what arrives while the thread works is done
+together. A pass that fails is made good by comparing everything, after a pause that grows with each failure.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from bigiron.errors import PlatformError
+from bigiron.naming import VIF_TYPE_PVM_SEA
+from bigiron.plugins.neutron.reconcile import Reconciler
+from bigiron.powervm.events import LOST, RestEvent
+from bigiron.powervm.network.vif_events import VifEvent, parse
+
+LOG = logging.getLogger(__name__)
+
+GATHER_S = 0.2
+"""How long a bridge update waits for announcements that come together; an update itself takes seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Heal:
+    """Compare everything."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """End the loop."""
+
+
+class WorkLoop:
+    """Feeds the reconciler; `run` works until `stop`, everything else may be called from any thread."""
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        host: str,
+        heal_interval: float,
+        exception_interval: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reconciler = reconciler
+        self._host = host
+        self._heal_interval = heal_interval
+        self._exception_interval = exception_interval
+        self._clock = clock
+        self._queue: queue.Queue[VifEvent | _Heal | _Stop] = queue.Queue()
+        self._stopping = threading.Event()
+        self._failures = 0
+        self._next_heal = clock() + heal_interval
+
+    def run(self) -> None:
+        """Compare everything once, then work until `stop`."""
+        self.heal_soon("the agent starts")
+        while not self._stopping.is_set():
+            self.step()
+
+    def step(self, timeout: float | None = None) -> None:
+        """Wait for something to do, for no longer than `timeout` seconds, and do it."""
+        events, heal = self._next(timeout)
+        if self._stopping.is_set():
+            return
+        # A guest's start waits for its announcement; comparing everything can wait for that.
+        if events:
+            self._attempt("wiring announced adapters", partial(self._reconciler.handle, events, self._gather))
+        if heal and self._attempt("comparing everything", self._reconciler.heal):
+            self._failures = 0
+            self._next_heal = self._clock() + self._heal_interval
+
+    def stop(self) -> None:
+        """Let `run` return after the pass that it is in."""
+        self._stopping.set()
+        self._queue.put(_Stop())
+
+    def heal_soon(self, reason: str) -> None:
+        """Ask for a comparison."""
+        self._queue.put(_Heal(reason))
+
+    def on_event(self, event: RestEvent) -> None:
+        """A listener for the platform's event stream."""
+        if event.type in LOST:
+            self.heal_soon(f"the platform reports {event.type}")
+            return
+        announced = parse(event)
+        if announced is not None and announced.vif_type == VIF_TYPE_PVM_SEA:
+            self._queue.put(announced)
+
+    def port_changed(
+        self, port_id: str, host: str | None, physical_network: str, vlan: int, enabled: bool, active: bool
+    ) -> None:
+        """Neutron has changed a port: of interest only if it is plugged here and now differs.
+
+        A port without an adapter stays as it is: reported up before the compute service waits for it, it would be
+        waited for in vain.
+        """
+        known = self._reconciler.plugged(port_id)
+        if known is None:
+            return
+        if host != self._host:
+            self._reconciler.forget(port_id)
+        elif (known.physical_network, known.vlan, known.enabled) != (physical_network, vlan, enabled) or (
+            enabled and not active
+        ):
+            self._queue.put(VifEvent("plug", known.mac, VIF_TYPE_PVM_SEA, port_id))
+
+    def port_gone(self, port_id: str) -> None:
+        """The port was deleted, or its binding to this host was deactivated."""
+        self._reconciler.forget(port_id)
+
+    def port_arrived(self, port_id: str) -> None:
+        """The port's binding to this host was activated; its adapter may have come with a migrated guest."""
+        self.heal_soon(f"port {port_id} was activated on this host")
+
+    def _next(self, timeout: float | None) -> tuple[list[VifEvent], bool]:
+        """All that there is to do: the announcements, and whether to compare everything."""
+        due = max(0.0, self._next_heal - self._clock())
+        items: list[VifEvent | _Heal | _Stop] = []
+        try:
+            items.append(self._queue.get(timeout=due if timeout is None else min(due, timeout)))
+        except queue.Empty:
+            if timeout is None or due <= timeout:
+                items.append(_Heal("it is time"))
+        items += self._waiting()
+        events = [item for item in items if isinstance(item, VifEvent)]
+        reasons = [item.reason for item in items if isinstance(item, _Heal)]
+        if reasons:
+            LOG.debug("Comparing everything: %s", "; ".join(reasons))
+        return events, bool(reasons)
+
+    def _waiting(self) -> list[VifEvent | _Heal | _Stop]:
+        items = []
+        while True:
+            try:
+                items.append(self._queue.get_nowait())
+            except queue.Empty:
+                return items
+
+    def _gather(self) -> list[VifEvent]:
+        """What is announced within a moment; anything else goes back."""
+        self._stopping.wait(GATHER_S)
+        items = self._waiting()
+        for item in items:
+            if not isinstance(item, VifEvent):
+                self._queue.put(item)
+        return [item for item in items if isinstance(item, VifEvent)]
+
+    def _attempt(self, what: str, work: Callable[[], bool]) -> bool:
+        """Do one pass and say whether all went well; if not, a comparison follows after a pause."""
+        try:
+            complete = work()
+        except PlatformError as error:
+            LOG.error("The SEA agent of host %s failed at %s: %s", self._host, what, error)
+            complete = False
+        except Exception:
+            # The loop must outlive any mistake: the ports of the whole host depend on it.
+            LOG.exception("The SEA agent of host %s failed at %s", self._host, what)
+            complete = False
+        if not complete:
+            pause = min(self._exception_interval * 2 ** min(self._failures, 16), self._heal_interval)
+            self._failures += 1
+            self._next_heal = self._clock() + pause
+        return complete

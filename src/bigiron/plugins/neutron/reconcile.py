@@ -1,0 +1,277 @@
+"""Makes the bridges carry what Neutron's ports need, and tells Neutron which ports carry traffic.
+
+Two ways in: `handle`, for the client adapters that the compute service has just announced, and `heal`, which compares
+everything. Both read, plan, apply and report; neither knows of threads, RPC or REST. A port is reported up only when
+its VLAN is on the bridge and its client adapter is there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bigiron import naming
+from bigiron.errors import PlatformError
+from bigiron.plugins.neutron.plan import Plan, Wanted, plan
+from bigiron.powervm.errors import Stale
+from bigiron.powervm.network.clients import ClientAdapter
+from bigiron.powervm.network.trunks import Bridge, Op
+from bigiron.powervm.network.vif_events import VifEvent
+
+LOG = logging.getLogger(__name__)
+
+_STALE_TRIES = 8
+
+Gather = Callable[[], Sequence[VifEvent]]
+"""Hands over announcements that have arrived since, so that one bridge update serves them too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A Neutron port of this host; `device` is what it was asked for by (its id or its MAC)."""
+
+    id: str
+    mac: str
+    physical_network: str
+    vlan: int
+    enabled: bool
+    active: bool
+    guest: str
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A physical network that this host serves: its bridge's uuid, the virtual switch, and the bridge in words."""
+
+    bridge: str
+    vswitch: int
+    vswitch_name: str = ""
+    name: str = ""
+
+
+class Server(Protocol):
+    """Neutron's server, as the agent needs it."""
+
+    def ports(self) -> list[Port]:
+        """Every port bound to this host by our driver."""
+        ...
+
+    def lookup(self, devices: Collection[str]) -> list[Port]:
+        """The ports of those devices (port ids or MACs) that are bound here."""
+        ...
+
+    def report(self, up: Collection[str], down: Collection[str]) -> None:
+        """Devices (port ids or MACs) that carry traffic now, and those that no longer do."""
+        ...
+
+
+class Bridges(Protocol):
+    """The platform's bridges: see powervm.network.bridges.BridgeDocuments."""
+
+    def read(self) -> tuple[Bridge, ...]: ...
+    def read_orphans(self) -> dict[int, dict[int, str]]: ...
+    def apply(self, ops: Sequence[Op]) -> int: ...
+
+
+class Clients(Protocol):
+    """The platform's client adapters: see powervm.network.clients.ClientAdapters."""
+
+    def of(self, partitions: Collection[str]) -> list[ClientAdapter]: ...
+    def all(self) -> list[ClientAdapter]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """The (bridge, VLAN) not carried, with the reasons; `failed` where it was the platform that refused."""
+
+    refused: Mapping[tuple[str, int], str]
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """Works for one host; `handle` and `heal` are called from one thread."""
+
+    server: Server
+    bridges: Bridges
+    clients: Clients
+    networks: Mapping[str, Network]
+    cleanup: bool = True
+    _orphans: dict[int, dict[int, str]] | None = None
+    _taken: dict[int, frozenset[int]] = field(default_factory=dict)
+    _plugged: dict[str, Port] = field(default_factory=dict)
+
+    def handle(self, events: Sequence[VifEvent], gather: Gather = tuple) -> bool:
+        """Wire the announced adapters and report them; `gather` is asked before a bridge is updated.
+
+        False says that the platform refused something, so that trying again later may help.
+        """
+        latest = _latest(events)
+        ports = self._lookup(latest.values())
+        seen = self.bridges.read() if ports else ()
+        if self._plan(seen, self._by_bridge(ports)).ops:
+            more = _latest(gather())
+            ports = [port for port in ports if port.device not in more] + self._lookup(more.values())
+            latest |= more
+        outcome = self._ensure(seen, self._by_bridge(ports))
+        up = self._carrying(ports, outcome)
+        gone = {device for device, event in latest.items() if event.action == "unplug"}
+        self._plugged = {port.id: port for port in (*self._plugged.values(), *ports) if not gone & {port.id, port.mac}}
+        down = gone | {port.id for port in ports if not port.enabled}
+        if up or down:
+            self.server.report([port.id for port in up], sorted(down))
+        return not outcome.failed
+
+    def heal(self) -> bool:
+        """Compare all ports of this host with the bridges and client adapters, and put right what differs.
+
+        False says that the platform refused something, so that trying again later may help.
+        """
+        self._orphans = None
+        ports = self.server.ports()
+        guests = {naming.lpar_uuid(port.guest) for port in ports if port.guest}
+        macs = {(adapter.partition, adapter.mac) for adapter in self.clients.of(guests)} if guests else set()
+        plugged = [port for port in ports if port.guest and (naming.lpar_uuid(port.guest), port.mac) in macs]
+        self._plugged = {port.id: port for port in plugged}
+        seen = self.bridges.read()
+        outcome = self._ensure(seen, self._by_bridge(plugged), self._unused(seen, ports) if self.cleanup else {})
+        carrying = {port.id for port in self._carrying(plugged, outcome)}
+        up = [port.id for port in ports if port.id in carrying and not port.active]
+        down = [port.id for port in ports if port.id not in carrying and port.active]
+        LOG.info(
+            "Compared: %d ports bound here, %d with a client adapter, %d come up, %d go down",
+            len(ports), len(plugged), len(up), len(down),
+        )  # fmt: skip
+        if up or down:
+            self.server.report(up, down)
+        return not outcome.failed
+
+    def plugged(self, port_id: str) -> Port | None:
+        """The port as last seen with a client adapter on this host, or None; may be called from any thread."""
+        return self._plugged.get(port_id)
+
+    def forget(self, port_id: str) -> None:
+        """The port is no longer bound here, so nothing about it is to be reported; may be called from any thread."""
+        self._plugged.pop(port_id, None)
+
+    def _lookup(self, events: Iterable[VifEvent]) -> list[Port]:
+        devices = [_device(event) for event in events if event.action == "plug"]
+        ports = self.server.lookup(devices) if devices else []
+        for device in set(devices) - {port.device for port in ports}:
+            LOG.info("Adapter %s was announced, but Neutron has no port for it bound to this host", device)
+        return ports
+
+    def _carrying(self, ports: Iterable[Port], outcome: _Outcome) -> list[Port]:
+        """The enabled ports whose VLAN is on their bridge; says of each other one why it stays down."""
+        carrying = []
+        for port in ports:
+            if port.physical_network not in self.networks:
+                LOG.warning(
+                    "Port %s stays down: no bridge of this host carries its physical network %s; add it to [AGENT] "
+                    "bridge_mappings",
+                    port.id, port.physical_network,
+                )  # fmt: skip
+            elif self._key(port) in outcome.refused:
+                LOG.error("Port %s stays down: %s", port.id, outcome.refused[self._key(port)])
+            elif port.enabled:
+                carrying.append(port)
+        return carrying
+
+    def _key(self, port: Port) -> tuple[str, int]:
+        return self.networks[port.physical_network].bridge, port.vlan
+
+    def _by_bridge(self, ports: Iterable[Port]) -> dict[str, frozenset[int]]:
+        """The VLANs wanted by bridge; every served bridge has an entry."""
+        wanted: dict[str, set[int]] = {network.bridge: set() for network in self.networks.values()}
+        for port in ports:
+            if port.physical_network in self.networks:
+                bridge, vlan = self._key(port)
+                wanted[bridge].add(vlan)
+        return {bridge: frozenset(vlans) for bridge, vlans in wanted.items()}
+
+    def _plan(
+        self,
+        seen: Sequence[Bridge],
+        vlans: Mapping[str, frozenset[int]],
+        unused: Mapping[str, frozenset[int]] | None = None,
+    ) -> Plan:
+        result = plan(seen, Wanted(vlans, self._taken, self._orphans or {}), unused)
+        if result.ops and self._orphans is None:
+            # Read only when a bridge is to be changed, and kept until the next comparison.
+            self._orphans = self.bridges.read_orphans()
+            result = plan(seen, Wanted(vlans, self._taken, self._orphans), unused)
+        return result
+
+    def _ensure(
+        self,
+        seen: Sequence[Bridge],
+        vlans: Mapping[str, frozenset[int]],
+        unused: Mapping[str, frozenset[int]] | None = None,
+    ) -> _Outcome:
+        """Make the bridges carry the VLANs, in one go where the platform takes it."""
+        for _ in range(_STALE_TRIES):
+            result = self._plan(seen, vlans, unused)
+            if not result.ops:
+                return _Outcome(result.refused)
+            try:
+                updates = self.bridges.apply(result.ops)
+            except Stale as error:
+                LOG.debug("A bridge has changed since it was read; planning again: %s", error)
+                seen = self.bridges.read()
+            except PlatformError as error:
+                if error.retryable:
+                    raise
+                LOG.warning("The platform refused %s: %s", ", ".join(map(str, result.ops)), error)
+                return self._one_by_one(vlans, result.refused, error)
+            else:
+                LOG.info("Changed the bridges in %d updates: %s", updates, ", ".join(map(str, result.ops)))
+                return _Outcome(result.refused)
+        raise Stale(f"The network bridges were changed by somebody else {_STALE_TRIES} times in a row.")
+
+    def _one_by_one(
+        self, vlans: Mapping[str, frozenset[int]], refused: Mapping[tuple[str, int], str], error: PlatformError
+    ) -> _Outcome:
+        """After a refused update, add each VLAN alone, so that only the one at fault fails."""
+        self._orphans = None
+        missing = [
+            (bridge.uuid, vlan)
+            for bridge in self.bridges.read()
+            for vlan in sorted(vlans.get(bridge.uuid, ()))
+            if not bridge.carries(vlan) and (bridge.uuid, vlan) not in refused
+        ]
+        if len(missing) < 2:
+            return _Outcome({**refused, **dict.fromkeys(missing, error.message)}, failed=True)
+        there = {uuid: vlans[uuid] - {vlan for bridge, vlan in missing if bridge == uuid} for uuid in vlans}
+        found, failed = dict(refused), False
+        for uuid, vlan in missing:
+            alone = self._ensure(self.bridges.read(), {**there, uuid: there[uuid] | {vlan}})
+            found |= alone.refused
+            failed |= alone.failed
+        return _Outcome(found, failed)
+
+    def _unused(self, seen: Sequence[Bridge], ports: Sequence[Port]) -> dict[str, frozenset[int]]:
+        """VLANs that no port bound here and no client adapter of the system needs, by served bridge.
+
+        A port counts from its binding on, long before its adapter is made: its VLAN must not go in between.
+        """
+        needed = self._by_bridge(ports)
+        spare = {b.uuid: b.added_vlans() - needed[b.uuid] for b in seen if b.uuid in needed}
+        if not any(spare.values()):
+            return {}
+        used: dict[int, set[int]] = {}
+        for adapter in self.clients.all():
+            used.setdefault(adapter.vswitch, set()).update(adapter.vlans)
+        self._taken = {vswitch: frozenset(vlans) for vswitch, vlans in used.items()}
+        return {b.uuid: spare[b.uuid] - used.get(b.vswitch, set()) for b in seen if b.uuid in spare}
+
+
+def _device(event: VifEvent) -> str:
+    return event.port or event.mac
+
+
+def _latest(events: Iterable[VifEvent]) -> dict[str, VifEvent]:
+    """The last announcement of each adapter: what came before it no longer matters."""
+    return {_device(event): event for event in events}

@@ -1,0 +1,174 @@
+"""Neutron's server by RPC: the ports of this host, what becomes of them, and what the server tells us of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import oslo_messaging
+from neutron.agent import rpc as agent_rpc
+from neutron_lib import constants
+from neutron_lib import context as neutron_context
+from neutron_lib.agent import topics
+from neutron_lib.api.definitions import portbindings
+from oslo_utils import uuidutils
+
+from bigiron.errors import Unavailable
+from bigiron.naming import VIF_TYPE_PVM_SEA
+from bigiron.plugins.neutron.reconcile import Port
+
+_BATCH = 50
+"""Devices asked for at once: the server looks each up, and all must fit in one RPC time-out."""
+
+CONSUMERS = [
+    [topics.PORT, topics.UPDATE],
+    [topics.PORT, topics.DELETE],
+    [topics.PORT_BINDING, topics.ACTIVATE],
+    [topics.PORT_BINDING, topics.DEACTIVATE],
+]
+
+
+class NeutronServer:
+    """The reconciler's Server over Neutron's plug-in RPC; raises Unavailable, which is worth a retry."""
+
+    def __init__(self, host: str, api: agent_rpc.PluginApi) -> None:
+        self._host = host
+        self._api = api
+        self._agent_id = f"sea-agent-{host}"
+        self._context = neutron_context.get_admin_context_without_session()
+
+    def ports(self) -> list[Port]:
+        """Every port that our driver has bound to this host, in one call that changes no port's status."""
+        with _answered("listing the ports of this host"):
+            found = self._api.get_ports_by_vnic_type_and_host(
+                self._context, vnic_type=portbindings.VNIC_NORMAL, host=self._host
+            )
+        ours = [port for port in found if self._is_ours(port)]
+        partial = [port["id"] for port in ours if not _complete(port)]
+        # A port bound by an older driver says less about itself; its network is asked for by the slower way.
+        missing = {port.id: port for port in self.lookup(partial)}
+        return [_from_dict(port, missing.get(port["id"])) for port in ours if _complete(port) or port["id"] in missing]
+
+    def lookup(self, devices: Collection[str]) -> list[Port]:
+        """The ports of the devices that are bound here; Neutron counts them as being built from then on."""
+        ids = [device for device in devices if uuidutils.is_uuid_like(device)]
+        macs = [device for device in devices if device not in ids]
+        details: list[Mapping[str, Any]] = []
+        with _answered(f"looking up {', '.join(devices)}"):
+            for batch in _batches(ids):
+                answer = self._api.get_devices_details_list_and_failed_devices(
+                    self._context, batch, self._agent_id, self._host
+                )
+                if answer["failed_devices"]:
+                    raise Unavailable(f"Neutron failed to look up {', '.join(answer['failed_devices'])}; see its log.")
+                details += answer["devices"]
+            for batch in _batches(macs):
+                details += self._api.get_devices_details_list(self._context, batch, self._agent_id, self._host)
+        return [_from_details(entry) for entry in details if entry.get("network_type") == constants.TYPE_VLAN]
+
+    def report(self, up: Collection[str], down: Collection[str]) -> None:
+        """Report devices (port ids or MACs) as wired and as gone."""
+        with _answered(f"reporting {len(up)} devices up and {len(down)} down"):
+            answer = self._api.update_device_list(self._context, list(up), list(down), self._agent_id, self._host)
+        failed = answer["failed_devices_up"] + answer["failed_devices_down"]
+        if failed:
+            raise Unavailable(f"Neutron failed to take the state of {', '.join(failed)}; see its log.")
+
+    def _is_ours(self, port: Mapping[str, Any]) -> bool:
+        # A port that moves has an inactive binding on the other host too, and is listed for both.
+        return port[portbindings.VIF_TYPE] == VIF_TYPE_PVM_SEA and port[portbindings.HOST_ID] == self._host
+
+
+class Callbacks(Protocol):
+    """What the agent wants to hear of; called from RPC threads."""
+
+    def port_changed(
+        self, port_id: str, host: str | None, physical_network: str, vlan: int, enabled: bool, active: bool
+    ) -> None: ...
+    def port_gone(self, port_id: str) -> None: ...
+    def port_arrived(self, port_id: str) -> None: ...
+
+
+class Endpoint:
+    """What Neutron's server calls on every agent; most of it is about other hosts' ports."""
+
+    target = oslo_messaging.Target(version="1.5")
+
+    def __init__(self, host: str, callbacks: Callbacks) -> None:
+        self._host = host
+        self._callbacks = callbacks
+
+    def port_update(self, context: Any, **kwargs: Any) -> None:
+        """A port was changed in some way."""
+        port = kwargs["port"]
+        vlan = kwargs.get("segmentation_id")
+        if port.get(portbindings.VIF_TYPE) != VIF_TYPE_PVM_SEA or vlan is None:
+            return
+        self._callbacks.port_changed(
+            port["id"],
+            port.get(portbindings.HOST_ID),
+            str(kwargs.get("physical_network")),
+            int(vlan),
+            bool(port["admin_state_up"]),
+            port["status"] == constants.PORT_STATUS_ACTIVE,
+        )
+
+    def port_delete(self, context: Any, **kwargs: Any) -> None:
+        """A port was deleted."""
+        self._callbacks.port_gone(kwargs["port_id"])
+
+    def binding_activate(self, context: Any, **kwargs: Any) -> None:
+        """A port's binding to a host became the active one, as at the end of a live migration."""
+        if kwargs.get("host") == self._host:
+            self._callbacks.port_arrived(kwargs["port_id"])
+
+    def binding_deactivate(self, context: Any, **kwargs: Any) -> None:
+        """A port's binding to a host is no longer the active one."""
+        if kwargs.get("host") == self._host:
+            self._callbacks.port_gone(kwargs["port_id"])
+
+
+@contextmanager
+def _answered(what: str) -> Iterator[None]:
+    try:
+        yield
+    except oslo_messaging.MessagingException as error:
+        raise Unavailable(f"Neutron's server did not answer when {what}: {error}") from error
+
+
+def _batches(devices: list[str]) -> Iterable[list[str]]:
+    return (devices[start : start + _BATCH] for start in range(0, len(devices), _BATCH))
+
+
+def _complete(port: Mapping[str, Any]) -> bool:
+    details = port.get(portbindings.VIF_DETAILS) or {}
+    return "vlan" in details and "physical_network" in details
+
+
+def _from_dict(port: Mapping[str, Any], looked_up: Port | None) -> Port:
+    details = port.get(portbindings.VIF_DETAILS) or {}
+    return Port(
+        id=port["id"],
+        mac=port["mac_address"].lower(),
+        physical_network=looked_up.physical_network if looked_up else str(details["physical_network"]),
+        vlan=looked_up.vlan if looked_up else int(details["vlan"]),
+        enabled=bool(port["admin_state_up"]),
+        # What was looked up counts as being built now, whatever it was before.
+        active=looked_up is None and port["status"] == constants.PORT_STATUS_ACTIVE,
+        guest=str(port["device_id"] or ""),
+        device=port["id"],
+    )
+
+
+def _from_details(entry: Mapping[str, Any]) -> Port:
+    return Port(
+        id=entry["port_id"],
+        mac=entry["mac_address"].lower(),
+        physical_network=str(entry["physical_network"]),
+        vlan=int(entry["segmentation_id"]),
+        enabled=bool(entry["admin_state_up"]),
+        active=False,
+        guest="",
+        device=entry["device"],
+    )
