@@ -1,0 +1,198 @@
+"""The work loop: what fills its queue, and what follows a pass that failed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from bigiron.errors import Unavailable
+from bigiron.naming import VIF_TYPE_PVM_SEA
+from bigiron.plugins.neutron.loop import WorkLoop
+from bigiron.plugins.neutron.reconcile import Port
+from bigiron.powervm.events import CUSTOM_CLIENT_EVENT, MISSING_EVENTS, MODIFY_URI, RestEvent
+from bigiron.powervm.network.vif_events import VifEvent
+
+MAC = "fa:16:3e:00:00:01"
+PLUGGED = Port("port-1", MAC, "physnet1", 100, enabled=True, active=True, guest="")
+
+
+class Recorder:
+    """Stands for the reconciler: remembers the passes, fails those it is told to."""
+
+    def __init__(self) -> None:
+        self.handled: list[list[VifEvent]] = []
+        self.heals = 0
+        self.failures: list[Exception | bool] = []
+        self.ports = {"port-1": PLUGGED}
+
+    def handle(self, events: Sequence[VifEvent], gather: Callable[[], Sequence[VifEvent]]) -> bool:
+        self.handled.append([*events, *gather()])
+        return self._outcome()
+
+    def heal(self) -> bool:
+        self.heals += 1
+        return self._outcome()
+
+    def plugged(self, port_id: str) -> Port | None:
+        return self.ports.get(port_id)
+
+    def forget(self, port_id: str) -> None:
+        self.ports.pop(port_id, None)
+
+    def _outcome(self) -> bool:
+        outcome = self.failures.pop(0) if self.failures else True
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def loop(recorder: Any, clock: Clock) -> WorkLoop:
+    return WorkLoop(recorder, "host1", heal_interval=1800, exception_interval=5, clock=clock)
+
+
+def announced(
+    action: str = "plug", vif_type: str = VIF_TYPE_PVM_SEA, mac: str = MAC, port: str | None = None
+) -> RestEvent:
+    detail = VifEvent(action, mac, vif_type, port).detail()  # type: ignore[arg-type]
+    return RestEvent(CUSTOM_CLIENT_EVENT, 1, "http://host/adapter", detail)
+
+
+def test_an_announcement_is_handled(loop: WorkLoop, recorder: Recorder) -> None:
+    loop.on_event(announced(port="port-1"))
+    loop.step(0)
+    assert recorder.handled == [[VifEvent("plug", MAC, VIF_TYPE_PVM_SEA, "port-1")]]
+    assert recorder.heals == 0
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        announced(vif_type="pvm_sriov"),
+        RestEvent(CUSTOM_CLIENT_EVENT, 1, "x", "not json"),
+        RestEvent(CUSTOM_CLIENT_EVENT, 1, "x", '{"provider": "SOMEBODY", "action": "plug"}'),
+        RestEvent(CUSTOM_CLIENT_EVENT, 1, "x", '{"provider": "NOVA_PVM_VIF", "action": "plug", "mac": "no"}'),
+        RestEvent(MODIFY_URI, 1, "http://host/LogicalPartition/1", "PartitionState"),
+    ],
+)
+def test_other_events_are_none_of_its_business(loop: WorkLoop, recorder: Recorder, event: RestEvent) -> None:
+    loop.on_event(event)
+    loop.step(0)
+    assert (recorder.handled, recorder.heals) == ([], 0)
+
+
+def test_a_mac_in_the_platform_s_own_spelling_is_understood(loop: WorkLoop, recorder: Recorder) -> None:
+    loop.on_event(announced(mac="FA163E000001"))
+    loop.step(0)
+    assert recorder.handled[0][0].mac == MAC
+
+
+def test_all_that_waits_is_one_pass(loop: WorkLoop, recorder: Recorder) -> None:
+    for number in range(5):
+        loop.on_event(announced(port=f"port-{number}"))
+    loop.step(0)
+    assert [len(events) for events in recorder.handled] == [5]
+
+
+def test_lost_events_and_an_activated_binding_ask_for_a_comparison(loop: WorkLoop, recorder: Recorder) -> None:
+    loop.on_event(RestEvent(MISSING_EVENTS, 0, "", ""))
+    loop.port_arrived("port-7")
+    loop.step(0)
+    assert recorder.heals == 1
+
+
+def test_it_compares_when_it_is_time(loop: WorkLoop, recorder: Recorder, clock: Clock) -> None:
+    clock.now += 1799
+    loop.step(0)
+    assert recorder.heals == 0
+    clock.now += 1
+    loop.step(0)
+    loop.step(0)
+    assert recorder.heals == 1
+
+
+@pytest.mark.parametrize("failure", [Unavailable("the platform is away"), KeyError("a mistake"), False])
+def test_a_failed_pass_is_followed_by_comparisons_with_growing_pauses(
+    loop: WorkLoop, recorder: Recorder, clock: Clock, failure: Exception | bool
+) -> None:
+    recorder.failures = [failure, failure, True]
+    loop.on_event(announced())
+    loop.step(0)
+    assert recorder.heals == 0
+    clock.now += 5
+    loop.step(0)
+    assert recorder.heals == 1
+    clock.now += 9
+    loop.step(0)
+    assert recorder.heals == 1
+    clock.now += 1
+    loop.step(0)
+    assert recorder.heals == 2
+    clock.now += 1799
+    loop.step(0)
+    assert recorder.heals == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"vlan": 101},
+        {"physical_network": "physnet2"},
+        {"enabled": False},
+        {"active": False},
+    ],
+)
+def test_a_changed_port_that_is_plugged_is_looked_at_again(
+    loop: WorkLoop, recorder: Recorder, change: dict[str, Any]
+) -> None:
+    same = {"host": "host1", "physical_network": "physnet1", "vlan": 100, "enabled": True, "active": True}
+    loop.port_changed("port-1", **same)
+    loop.step(0)
+    assert recorder.handled == []
+    loop.port_changed("port-1", **{**same, **change})
+    loop.step(0)
+    assert recorder.handled == [[VifEvent("plug", MAC, VIF_TYPE_PVM_SEA, "port-1")]]
+
+
+def test_a_port_without_an_adapter_is_not_touched_by_an_update(loop: WorkLoop, recorder: Recorder) -> None:
+    loop.port_changed("port-2", "host1", "physnet1", 100, enabled=True, active=False)
+    loop.step(0)
+    assert recorder.handled == []
+
+
+def test_a_port_that_leaves_is_forgotten(loop: WorkLoop, recorder: Recorder) -> None:
+    loop.port_changed("port-1", "host2", "physnet1", 100, enabled=True, active=False)
+    loop.step(0)
+    assert (recorder.handled, recorder.ports) == ([], {})
+
+
+def test_it_compares_at_the_start_and_ends_when_told(loop: WorkLoop, recorder: Recorder) -> None:
+    compared = threading.Event()
+    recorder.heal = lambda: bool(compared.set()) or True  # type: ignore[method-assign]
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    assert compared.wait(10)
+    loop.stop()
+    thread.join(10)
+    assert not thread.is_alive()
