@@ -1,0 +1,1 @@
+"""The management partition: the commands and files that NovaLink software finds beside the REST API."""

@@ -1,0 +1,46 @@
+"""The management partition of a running simulator: guests, terminals and the file tree, put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bigiron.sim.kernel.control import Control
+from bigiron.sim.powervm.guests.fleet import Guests
+from bigiron.sim.powervm.management.control import ConsoleRoutes
+from bigiron.sim.powervm.management.tree import Identity, build
+from bigiron.sim.powervm.management.vterms import Vterms
+from bigiron.sim.powervm.model.world import World
+
+
+class ManagementPartition:
+    """Made with the world, before anything is powered on; `present` writes the tree when the address is known."""
+
+    def __init__(self, world: World, control: Control) -> None:
+        self._world = world
+        self.guests = Guests(world)
+        self.vterms = Vterms(self.guests)
+        ConsoleRoutes(self.guests, self.vterms).mount(control)
+
+    def present(self, root: Path, control_url: str) -> None:
+        """Write the file tree; its commands call `control_url`."""
+        with self._world.lock:
+            identity = _identity(self._world)
+        build(root, control_url, identity)
+
+    def stop(self) -> None:
+        """Close the terminals and end their threads."""
+        self.vterms.stop()
+        self.guests.close()
+
+
+def _identity(world: World) -> Identity:
+    """The partition that NovaLink runs in; on a system that an HMC manages there is none, so its id is 0."""
+    machine = world.system.mtms
+    partition = world.management
+    return Identity(
+        partition_id=partition.id if partition else 0,
+        partition_name=partition.name if partition else world.state.console.name,
+        system_type=f"IBM,{machine.type}-{machine.model}",
+        serial=f"IBM,{machine.serial}",
+        processors=partition.processors.vcpus if partition else 1,
+    )

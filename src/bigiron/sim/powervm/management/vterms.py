@@ -1,0 +1,91 @@
+"""The virtual terminals that are open: at most one for each partition, shown by VNC or attached as text."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from bigiron.sim.powervm.guests.fleet import Guests, Seat
+from bigiron.sim.powervm.management.vnc import VncLoop, VncServer
+
+
+@dataclass(frozen=True, slots=True)
+class Vterm:
+    """An open terminal; `port` is its VNC port on the loopback address, None where it is attached as text."""
+
+    lpar_id: int
+    uuid: str
+    port: int | None
+    codepage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The answer to a request to open a terminal: the one that is open now, and whether it was open before."""
+
+    vterm: Vterm
+    already: bool
+
+
+class Vterms:
+    """Opens and closes terminals of one system's partitions."""
+
+    def __init__(self, guests: Guests) -> None:
+        self._guests = guests
+        self._open: dict[str, tuple[Vterm, VncServer | None]] = {}
+        self._lock = threading.Lock()
+        self._loop = VncLoop()
+        guests.on_gone(self._gone)
+
+    def open(self, reference: str, vnc: bool, codepage: str) -> Opening:
+        """Open a partition's terminal, unless it has one. Raises NoPartition."""
+        seat = self._guests.seat(reference)
+        key = seat.uuid.upper()
+        with self._lock:
+            if key in self._open:
+                return Opening(self._open[key][0], already=True)
+            server = self._server(seat) if vnc else None
+            vterm = Vterm(seat.lpar_id, seat.uuid, server.start() if server else None, codepage)
+            self._open[key] = (vterm, server)
+        return Opening(vterm, already=False)
+
+    def close(self, reference: str) -> bool:
+        """Close a partition's terminal and drop who looks at it; False when none was open. Raises NoPartition."""
+        return self._close(self._guests.seat(reference).uuid.upper())
+
+    def list(self) -> list[Vterm]:
+        """The open terminals."""
+        with self._lock:
+            return [vterm for vterm, _server in self._open.values()]
+
+    def find(self, reference: str) -> Vterm | None:
+        """A partition's open terminal. Raises NoPartition."""
+        key = self._guests.seat(reference).uuid.upper()
+        with self._lock:
+            return self._open[key][0] if key in self._open else None
+
+    def stop(self) -> None:
+        """Close all of them and end the thread that serves them."""
+        for vterm in self.list():
+            self._close(vterm.uuid.upper())
+        self._loop.stop()
+
+    def _server(self, seat: Seat) -> VncServer:
+        guest, now = seat.guest, self._guests.now
+        return VncServer(
+            self._loop,
+            seat.name,
+            guest.console,
+            type_text=lambda text: guest.type_text(text, now()),
+            tick=lambda: guest.advance(now()),
+        )
+
+    def _gone(self, uuid: str) -> None:
+        self._close(uuid)
+
+    def _close(self, key: str) -> bool:
+        with self._lock:
+            vterm, server = self._open.pop(key, (None, None))
+        if server:
+            server.close()
+        return vterm is not None
