@@ -78,6 +78,8 @@ class MemoryHypervisor(Hypervisor):
 
     def guest(self, uuid: str, fresh: bool = False) -> GuestState:
         self.calls.append(("guest", uuid, fresh))
+        if fresh and (error := self.fail.get("guest")):
+            raise error
         if uuid not in self.guests_by_uuid:
             raise errors.NotFound(f"no guest {uuid}")
         return self.guests_by_uuid[uuid]

@@ -88,8 +88,9 @@ def adopt(config_files: tuple[str, ...], named: tuple[str, ...], dry_run: bool) 
     Asks Nova for the instances of this host and marks the partition of each that has no mark yet. A partition that
     Nova does not know is never touched. Stop nova-compute before and start it after.
     """
+    pairs = [_pair(text) for text in named]
     nova_conf = _read_nova_conf(config_files)
-    instances = [_pair(text) for text in named] if named else _instances_of(nova_conf)
+    instances = pairs or _instances_of(nova_conf)
     if dry_run:
         for uuid, name in instances:
             click.echo(f"{uuid} {name}")

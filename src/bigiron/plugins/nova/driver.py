@@ -6,7 +6,7 @@ import concurrent.futures
 import contextlib
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from oslo_log import log as logging
 
 from bigiron import errors
 from bigiron.hypervisor import Hypervisor, Step
-from bigiron.model import GuestSpec, GuestState, PowerState
+from bigiron.model import GuestSpec, GuestState, HostFacts, PowerState
 from bigiron.plugins.nova import conf, flows, lifecycle, providers, startup, translate, vifwait
 from bigiron.plugins.nova import configdrive as drive
 
@@ -32,6 +32,15 @@ _HALF_MADE = (
     task_states.BLOCK_DEVICE_MAPPING,
     task_states.SPAWNING,
 )
+
+
+@contextlib.contextmanager
+def _host_errors() -> Iterator[None]:
+    """Nova takes a host that does not answer for a passing trouble when it is told so in these words."""
+    try:
+        yield
+    except (errors.Unavailable, errors.Busy, errors.Timeout, errors.AuthError) as error:
+        raise exception.HypervisorUnavailable(error.message) from error
 
 
 class BigironDriver(driver.ComputeDriver):
@@ -99,7 +108,11 @@ class BigironDriver(driver.ComputeDriver):
                 except errors.PlatformError as error:
                     # The service must come up all the same, and deleting the server removes it later.
                     LOG.error("a half-made guest is left until its server is deleted: %s", error, instance=instance)
+        self.remove_unknown({instance.uuid for instance in instances})
         return instances
+
+    def remove_unknown(self, known: Set[str]) -> None:
+        """Remove what builds left whose instances Nova has not on this host any more, where the platform can tell."""
 
     @property
     def hypervisor(self) -> Hypervisor:
@@ -132,13 +145,19 @@ class BigironDriver(driver.ComputeDriver):
         provider_tree.add_traits(nodename, *providers.traits(facts))
 
     def get_host_uptime(self) -> str:
-        return self.hypervisor.uptime()
+        with _host_errors():
+            return self.hypervisor.uptime()
 
     def get_host_ip_addr(self) -> str:
         return str(CONF.my_ip)
 
     def get_host_cpu_stats(self) -> dict[str, int]:
-        stats = self.hypervisor.cpu_stats()
+        try:
+            with _host_errors():
+                stats = self.hypervisor.cpu_stats()
+        except errors.Unsupported as error:
+            # What Nova's monitor of processors expects of a driver that has no figures.
+            raise NotImplementedError(error.message) from error
         return {
             "kernel": stats.kernel_ns,
             "idle": stats.idle_ns,
@@ -147,12 +166,9 @@ class BigironDriver(driver.ComputeDriver):
             "frequency": stats.frequency_mhz,
         }
 
-    def _facts(self) -> Any:
-        try:
+    def _facts(self) -> HostFacts:
+        with _host_errors():
             return self.hypervisor.facts()
-        except errors.Unavailable as error:
-            LOG.warning("the host's resources cannot be read now: %s", error)
-            raise exception.HypervisorUnavailable(error.message) from error
 
     # Instances
 
@@ -171,10 +187,8 @@ class BigironDriver(driver.ComputeDriver):
         return any(guest.uuid == instance.uuid for guest in self._guests())
 
     def _guests(self) -> Sequence[GuestState]:
-        try:
+        with _host_errors():
             return self.hypervisor.guests()
-        except errors.PlatformError as error:
-            raise exception.HypervisorUnavailable(error.message) from error
 
     def spawn(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, ClassVar
 
 import nova.conf
@@ -67,6 +67,10 @@ class PowerVMDriver(BigironDriver):
 
     def make_hypervisor(self) -> Hypervisor:
         return PowerVM(conf.to_options(CONF))
+
+    def remove_unknown(self, known: Set[str]) -> None:
+        if isinstance(self.hypervisor, PowerVM):
+            self.hypervisor.reconcile(known)
 
     def config_drive_network(self, spec: GuestSpec, network_info: Sequence[Any]) -> Sequence[Any]:
         """Nova's adapters, and the management adapter with the address by which the platform talks to the guest."""
