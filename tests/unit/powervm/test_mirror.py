@@ -1,0 +1,254 @@
+"""The mirror against a table of partitions whose answers can be held back, to force every order of events."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pypowervm import exceptions as pvm
+from pypowervm.adapter import Response
+from pypowervm.wrappers.logical_partition import LPAR
+
+from bigiron import naming
+from bigiron.errors import NotFound
+from bigiron.model import PowerState
+from bigiron.powervm.events import ADD_URI, DELETE_URI, MISSING_EVENTS, MODIFY_URI, RestEvent
+from bigiron.powervm.mirror import LparMirror
+from bigiron.powervm.partition import Lpar
+
+UOM = "http://www.ibm.com/xmlns/systems/power/firmware/uom/mc/2012_10/"
+SYSTEM = "1cab7366-6b73-342c-9f43-ddfeb9f8edd3"
+INSTANCE = "9f2c1d0a-1111-4222-8333-444455556666"
+UUID = naming.lpar_uuid(INSTANCE)
+OTHER = "3F2C1D0A-1111-4222-8333-444455557777"
+QUIET_S = 0.8
+
+
+class Service:
+    """Answers like the REST service would, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.states = {UUID: "running", OTHER: "running"}
+        self.marks = {UUID: naming.mark(INSTANCE)}
+        self.asked: list[str] = []
+        self.hold: threading.Event | None = None
+        self.held = threading.Event()
+
+    def read(self, root_type: str, root_id: str | None = None, **query: Any) -> Response:
+        if query.get("suffix_type") == "quick":
+            assert root_id is not None
+            self.asked.append(f"quick {root_id}")
+            return self._quick(root_id)
+        if root_type == "ManagedSystem":
+            self.asked.append("feed")
+            return self._response("".join(map(self._entry, self.states)), feed=True)
+        assert root_id is not None
+        self.asked.append(f"entry {root_id}")
+        if root_id not in self.states:
+            raise pvm.HttpNotFound(Response("GET", "/x", 404, "Not Found", {}))
+        return self._response(self._entry(root_id))
+
+    def wrapper(self, uuid: str) -> LPAR:
+        return LPAR.wrap(self._response(self._entry(uuid)))
+
+    def _quick(self, uuid: str) -> Response:
+        if uuid not in self.states:
+            raise pvm.HttpNotFound(Response("GET", "/x", 404, "Not Found", {}))
+        answer = Response("GET", "/x", 200, "OK", {}, body=f'"{self.states[uuid]}"')
+        if self.hold is not None:
+            self.held.set()
+            assert self.hold.wait(10)
+        return answer
+
+    def _response(self, text: str, feed: bool = False) -> Response:
+        body = f'<feed xmlns="http://www.w3.org/2005/Atom">{text}</feed>' if feed else text
+        answer = Response("GET", "/rest/api/uom/LogicalPartition", 200, "OK", {}, body=body)
+        answer.adapter = self
+        answer._unmarshal_atom()
+        return answer
+
+    def _entry(self, uuid: str) -> str:
+        mark = f"<Description>{self.marks[uuid]}</Description>" if uuid in self.marks else ""
+        return (
+            f'<entry xmlns="http://www.w3.org/2005/Atom"><id>{uuid}</id><content type="application/xml">'
+            f'<LogicalPartition xmlns="{UOM}"><Metadata><Atom><AtomID>{uuid}</AtomID></Atom></Metadata>'
+            f"<PartitionID>5</PartitionID><PartitionMemoryConfiguration><DesiredMemory>2048</DesiredMemory>"
+            f"<CurrentMemory>2048</CurrentMemory></PartitionMemoryConfiguration>"
+            f"<PartitionName>lpar-{uuid[:4]}</PartitionName><PartitionProcessorConfiguration>"
+            f"<HasDedicatedProcessors>false</HasDedicatedProcessors><SharedProcessorConfiguration>"
+            f"<DesiredProcessingUnits>0.20</DesiredProcessingUnits><DesiredVirtualProcessors>2"
+            f"</DesiredVirtualProcessors></SharedProcessorConfiguration></PartitionProcessorConfiguration>"
+            f"<PartitionState>{self.states[uuid]}</PartitionState>{mark}</LogicalPartition></content></entry>"
+        )
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+@pytest.fixture
+def mirror(service: Service) -> Iterator[LparMirror]:
+    mirror = LparMirror(service, SYSTEM)
+    mirror.start()
+    service.asked.clear()
+    yield mirror
+    mirror.stop()
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not become so within 10 s"
+        time.sleep(0.01)
+
+
+def event(kind: str = MODIFY_URI, uuid: str = UUID, detail: str = "PartitionState,Other", id: int = 0) -> RestEvent:
+    uri = f"http://localhost:12080/rest/api/uom/ManagedSystem/{SYSTEM}/LogicalPartition/{uuid}"
+    return RestEvent(kind, id, uri, detail)
+
+
+def state(mirror: LparMirror, uuid: str = UUID) -> PowerState | None:
+    lpar = mirror.find(uuid)
+    return lpar.power if lpar else None
+
+
+def test_everything_is_read_in_one_feed(mirror: LparMirror) -> None:
+    assert {lpar.uuid for lpar in mirror.lpars()} == {UUID, OTHER}
+    ours = mirror.find(UUID.lower())
+    assert ours is not None and ours.instance == INSTANCE
+    assert (ours.memory_mb, ours.vcpus, ours.processors, ours.id) == (2048, 2, 0.2, 5)
+    assert mirror.named(ours.name) == ours
+    other = mirror.find(OTHER)
+    assert other is not None and other.instance is None
+
+
+def test_the_ledger_says_whose_a_partition_is_where_the_platform_does_not(service: Service) -> None:
+    service.marks.clear()
+    mirror = LparMirror(service, SYSTEM, {UUID: INSTANCE}.get)
+    mirror.load()
+    ours = mirror.find(UUID)
+    assert ours is not None and ours.instance == INSTANCE
+
+
+def test_a_change_of_state_is_read_and_told(service: Service, mirror: LparMirror) -> None:
+    told: list[tuple[Lpar, Lpar]] = []
+    mirror.watch(lambda before, after: told.append((before, after)))
+    service.states[UUID] = "not activated"
+    for _ in range(5):
+        mirror.on_event(event())
+    eventually(lambda: state(mirror) is PowerState.STOPPED)
+    eventually(lambda: told)
+    assert [(before.state, after.state) for before, after in told] == [("running", "not activated")]
+    assert service.asked == [f"quick {UUID}"]
+
+
+def test_other_details_of_a_partition_are_not_asked_for(service: Service, mirror: LparMirror) -> None:
+    for detail in ("Other", "NVRAM", "ReferenceCode,Other"):
+        mirror.on_event(event(detail=detail))
+    mirror.on_event(event(ADD_URI))
+    service.states[OTHER] = "not activated"
+    mirror.on_event(event(uuid=OTHER))
+    eventually(lambda: state(mirror, OTHER) is PowerState.STOPPED)
+    assert service.asked == [f"quick {OTHER}"]
+
+
+def test_new_and_deleted_partitions_are_followed(service: Service, mirror: LparMirror) -> None:
+    new = "4F2C1D0A-1111-4222-8333-444455558888"
+    service.states[new] = "not activated"
+    mirror.on_event(event(ADD_URI, new, ""))
+    eventually(lambda: mirror.find(new))
+    del service.states[OTHER]
+    mirror.on_event(event(DELETE_URI, OTHER, ""))
+    eventually(lambda: mirror.find(OTHER) is None)
+
+
+def test_lost_events_cost_one_feed(service: Service, mirror: LparMirror) -> None:
+    service.states[UUID] = "error"
+    del service.states[OTHER]
+    mirror.on_event(RestEvent(MISSING_EVENTS, 0, "", ""))
+    eventually(lambda: state(mirror) is PowerState.CRASHED)
+    eventually(lambda: mirror.find(OTHER) is None)
+    assert service.asked == ["feed"]
+
+
+def test_many_changes_cost_one_feed(service: Service, mirror: LparMirror) -> None:
+    uuids = [f"{n:08X}-1111-4222-8333-444455558888" for n in range(20)]
+    service.states.update(dict.fromkeys(uuids, "running"))
+    for uuid in uuids:
+        mirror.on_event(event(ADD_URI, uuid, ""))
+    eventually(lambda: all(map(mirror.find, uuids)))
+    assert service.asked == ["feed"]
+
+
+def test_an_event_during_our_own_work_is_dropped(service: Service, mirror: LparMirror) -> None:
+    told: list[object] = []
+    mirror.watch(lambda before, after: told.append(after))
+    with mirror.working(UUID):
+        service.states[UUID] = "not activated"
+        mirror.on_event(event())
+        mirror.wrote_state(UUID, "not activated")
+    time.sleep(QUIET_S)
+    assert state(mirror) is PowerState.STOPPED
+    assert not service.asked and not told
+
+
+def test_an_event_that_is_older_than_our_write_is_dropped(service: Service, mirror: LparMirror) -> None:
+    mirror.wrote_state(UUID, "running", as_of=1000)
+    mirror.on_event(event(id=1000))
+    service.states[OTHER] = "not activated"
+    mirror.on_event(event(uuid=OTHER, id=1001))
+    eventually(lambda: state(mirror, OTHER) is PowerState.STOPPED)
+    assert service.asked == [f"quick {OTHER}"]
+
+
+def test_a_reading_that_a_write_overtook_is_thrown_away(service: Service, mirror: LparMirror) -> None:
+    service.states[UUID] = "not activated"
+    service.hold = threading.Event()
+    mirror.on_event(event())
+    assert service.held.wait(10)
+    # The stale "off" is on its way; we start the guest meanwhile.
+    with mirror.working(UUID):
+        service.states[UUID] = "running"
+        mirror.wrote_state(UUID, "running")
+    service.hold.set()
+    time.sleep(QUIET_S)
+    assert state(mirror) is PowerState.RUNNING
+
+
+def test_failed_work_is_looked_at_again(service: Service, mirror: LparMirror) -> None:
+    service.states[UUID] = "not activated"
+    with pytest.raises(RuntimeError), mirror.working(UUID):
+        raise RuntimeError("the connection broke")
+    eventually(lambda: state(mirror) is PowerState.STOPPED)
+
+
+def test_fresh_asks_only_when_the_entry_is_old(
+    service: Service, mirror: LparMirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert mirror.fresh(UUID).power is PowerState.RUNNING
+    assert not service.asked
+    monkeypatch.setattr("bigiron.powervm.mirror._FRESH_S", 0.0)
+    service.states[UUID] = "not activated"
+    assert mirror.fresh(UUID).power is PowerState.STOPPED
+    assert service.asked == [f"quick {UUID}"]
+    del service.states[UUID]
+    with pytest.raises(NotFound, match=UUID):
+        mirror.fresh(UUID)
+    assert mirror.find(UUID) is None
+
+
+def test_what_we_made_and_removed_is_known_at_once(service: Service, mirror: LparMirror) -> None:
+    new = "4F2C1D0A-1111-4222-8333-444455558888"
+    service.states[new] = "not activated"
+    with mirror.working(new):
+        mirror.wrote(service.wrapper(new))
+    assert state(mirror, new) is PowerState.STOPPED
+    mirror.on_event(event(ADD_URI, new, ""))
+    mirror.removed(new)
+    assert mirror.find(new) is None
+    time.sleep(QUIET_S)
+    assert not service.asked
