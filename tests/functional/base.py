@@ -20,6 +20,7 @@ import nova.tests.fixtures as nova_fixtures
 from nova.tests.fixtures import glance as glance_fixture
 from nova.tests.fixtures import neutron as neutron_fixture
 from nova.tests.functional import integrated_helpers
+from nova.tests.functional.api import client as api_client
 from oslo_config import cfg
 
 HOST = "power1"
@@ -206,8 +207,18 @@ class NovaCloud(integrated_helpers.ProviderUsageBaseTestCase):
         """Delete servers and wait until they are gone."""
         for server in servers:
             self.api.delete_server(server["id"])
+        deadline = time.monotonic() + SETTLE_S
         for server in servers:
-            self._wait_until_deleted(server)
+            while self._exists(server):
+                assert time.monotonic() < deadline, f"server {server['name']} is not deleted"
+                time.sleep(0.05)
+
+    def _exists(self, server: dict[str, Any]) -> bool:
+        try:
+            self.admin_api.get_server(server["id"])
+        except api_client.OpenStackApiNotFoundException:
+            return False
+        return True
 
     def power_state(self, server: dict[str, Any]) -> int:
         return int(self.admin_api.get_server(server["id"])["OS-EXT-STS:power_state"])

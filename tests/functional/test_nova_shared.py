@@ -8,12 +8,15 @@ import types
 from pathlib import Path
 from typing import Any
 
+from nova import context as nova_context
+from nova import objects
+from nova.compute import task_states, vm_states
 from tests.functional import base
 from tests.support.memory import MemoryHypervisor
 
 from bigiron import errors
 from bigiron.hypervisor import Hypervisor
-from bigiron.model import PowerState
+from bigiron.model import NicSpec, PowerState
 from bigiron.plugins.nova import conf
 from bigiron.plugins.nova.driver import BigironDriver
 
@@ -80,6 +83,50 @@ class SharedDriver(base.NovaCloud):
         server = self.boot()
         self.platform.set_power(server["id"], PowerState.STOPPED)
         self.settle(server, "SHUTOFF")
+        self.delete(server)
+
+    def test_the_guest_starts_after_neutron_has_reported_its_port(self) -> None:
+        self.flags(vif_plugging_timeout=60)
+        self.neutron.status = "DOWN"
+        reported: list[str] = []
+
+        def report(uuid: str, nic: NicSpec) -> None:
+            assert self.platform.guests_by_uuid[uuid].power is PowerState.STOPPED
+            reported.append(nic.id)
+            event = {"name": "network-vif-plugged", "server_uuid": uuid, "tag": nic.id, "status": "completed"}
+            self.admin_api.create_server_external_events([event])
+
+        self.platform.on_plug = report
+        server = self.boot()
+        assert reported == [nic.id for nic in self.platform.nics[server["id"]]]
+        assert self.platform.guests_by_uuid[server["id"]].power is PowerState.RUNNING
+        self.delete(server)
+
+    def test_a_port_that_never_comes_up_fails_the_build_and_leaves_nothing(self) -> None:
+        self.flags(vif_plugging_timeout=1)
+        self.neutron.status = "DOWN"
+        assert "Failed to allocate the network" in self.boot_fails()
+        assert self.platform.nothing_left()
+
+    def test_a_port_that_never_comes_up_is_passed_over_where_that_is_not_fatal(self) -> None:
+        self.flags(vif_plugging_timeout=1, vif_plugging_is_fatal=False)
+        self.neutron.status = "DOWN"
+        self.delete(self.boot())
+
+    def test_an_image_that_is_not_raw_is_refused_with_what_to_do(self) -> None:
+        image_id = self.upload_image(b"QFI\xfb", disk_format="qcow2")
+        assert "qemu-img convert" in self.boot_fails(image_id=image_id)
+        assert self.platform.nothing_left()
+
+    def test_a_build_that_a_dead_process_left_is_removed_at_the_next_start(self) -> None:
+        server = self.boot()
+        instance = objects.Instance.get_by_uuid(nova_context.get_admin_context(), server["id"])
+        instance.vm_state, instance.task_state = vm_states.BUILDING, task_states.SPAWNING
+        instance.save()
+        self.compute.stop()
+        self.start_compute()
+        assert self.platform.nothing_left()
+        assert self.admin_api.get_server(server["id"])["status"] == "ERROR"
         self.delete(server)
 
     def test_inventory_and_traits(self) -> None:

@@ -47,6 +47,7 @@ class MemoryHypervisor(Hypervisor):
         self.fail: dict[str, Exception] = {}
         self.start_errors: list[Exception] = []
         self.refusal: Exception | None = None
+        self.on_plug: Callable[[str, NicSpec], None] = lambda uuid, nic: None
         self.started = 0
         self.stopped = 0
         self.callbacks: list[Callable[[GuestEvent], None]] = []
@@ -122,6 +123,7 @@ class MemoryHypervisor(Hypervisor):
     def plug(self, uuid: str, nic: NicSpec) -> None:
         self.guest(uuid)
         self.nics.setdefault(uuid, []).append(nic)
+        self.on_plug(uuid, nic)
 
     def unplug(self, uuid: str, nic: NicSpec) -> None:
         self.guest(uuid)
