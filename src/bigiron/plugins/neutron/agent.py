@@ -124,26 +124,29 @@ class Heartbeat:
             self._loop.heal_soon("Neutron had counted the agent as dead")
 
 
+def work_loop(options: cfg.ConfigOpts, host: Host, api: agent_rpc.PluginApi) -> WorkLoop:
+    """The loop over the host's bridges and Neutron's ports, fed by the platform's events."""
+    agent = options.AGENT
+    server = rpc.NeutronServer(options.host, api)
+    reconciler = Reconciler(
+        server, host.bridges, host.clients, host.networks, cleanup=agent.automated_powervm_vlan_cleanup
+    )
+    loop = WorkLoop(reconciler, options.host, agent.heal_and_optimize_interval, agent.exception_interval)
+    host.link.events.subscribe(loop.on_event)
+    return loop
+
+
 def run(options: cfg.ConfigOpts, host: Host, stopping: threading.Event) -> None:
     """Serve until `stopping` is set."""
-    name = options.host
-    server = rpc.NeutronServer(name, agent_rpc.PluginApi(topics.PLUGIN))
-    reconciler = Reconciler(
-        server, host.bridges, host.clients, host.networks, options.AGENT.automated_powervm_vlan_cleanup
-    )
-    loop = WorkLoop(reconciler, name, options.AGENT.heal_and_optimize_interval, options.AGENT.exception_interval)
-    host.link.events.subscribe(loop.on_event)
-    connection = agent_rpc.create_consumers([rpc.Endpoint(name, loop)], topics.AGENT, rpc.CONSUMERS)
-    heartbeat = Heartbeat(agent_rpc.PluginReportStateAPI(topics.REPORTS), state(name, host), loop)
+    loop = work_loop(options, host, agent_rpc.PluginApi(topics.PLUGIN))
+    connection = agent_rpc.create_consumers([rpc.Endpoint(options.host, loop)], topics.AGENT, rpc.CONSUMERS)
+    heartbeat = Heartbeat(agent_rpc.PluginReportStateAPI(topics.REPORTS), state(options.host, host), loop)
     worker = threading.Thread(target=loop.run, name="sea worker", daemon=True)
     beating = (options.AGENT.report_interval, stopping)
     worker.start()
     threading.Thread(target=heartbeat.run, args=beating, name="sea heartbeat", daemon=True).start()
-    LOG.info(
-        "The SEA agent of host %s serves %s",
-        name,
-        "; ".join(f"{physnet} through {network.name}" for physnet, network in host.networks.items()),
-    )
+    served = (f"{physnet} through {network.name}" for physnet, network in host.networks.items())
+    LOG.info("The SEA agent of host %s serves %s", options.host, "; ".join(served))
     stopping.wait()
     loop.stop()
     worker.join(_LAST_PASS_S)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pypowervm.adapter import Adapter
@@ -36,14 +35,6 @@ LOG = logging.getLogger(__name__)
 _O = TypeVar("_O")
 
 
-@dataclass(frozen=True, slots=True)
-class _Switch:
-    """What TrunkAdapter.bld asks of a virtual switch, taken from a trunk on it: saves reading the switch."""
-
-    switch_id: int
-    related_href: str
-
-
 class BridgeDocuments:
     """The bridges of one system, as values to plan with and as the documents to change."""
 
@@ -57,13 +48,14 @@ class BridgeDocuments:
         self._parent = {"parent_type": System, "parent_uuid": system_uuid}
         self._documents: dict[str, NetBridge] = {}
         self._vios_names: Mapping[str, str] = {}
+        self._switches: Mapping[int, VSwitch] = {}
 
     def read(self) -> tuple[Bridge, ...]:
         """Every bridge as it is now, in one request; what `apply` changes is this reading."""
         with translated("Reading the network bridges"):
             feed = NetBridge.get(self._adapter, **self._parent)
-        self._documents = {document.uuid: document for document in feed}
-        return tuple(self._bridge(document) for document in feed)
+        self._documents = {document.uuid: document for document in feed if _seas(document)}
+        return tuple(self._bridge(document) for document in self._documents.values())
 
     def read_orphans(self) -> dict[int, dict[int, str]]:
         """By virtual switch and VLAN, the trunk adapters of VIOSes outside any bridge: they clash with a bridge's.
@@ -75,7 +67,7 @@ class BridgeDocuments:
         self._vios_names = {vios.uuid.upper(): str(vios.name) for vios in feed}
         found: dict[int, dict[int, str]] = {}
         for vios in feed:
-            bridged = {_slot(trunk) for sea in vios.seas for trunk in (sea.primary_adpt, *sea.addl_adpts)}
+            bridged = {_slot(trunk) for sea in vios.seas for trunk in (sea.primary_adpt, *sea.addl_adpts) if trunk}
             for trunk in vios.trunk_adapters:
                 if _slot(trunk) in bridged or any(sea.contains_device(trunk.dev_name) for sea in vios.seas):
                     continue
@@ -84,9 +76,10 @@ class BridgeDocuments:
         return found
 
     def switch_names(self) -> dict[int, str]:
-        """The virtual switches' names by number, in one request."""
+        """The virtual switches' names by number, in one request; a new trunk needs its switch's address too."""
         with translated("Reading the virtual switches"):
-            return {switch.switch_id: str(switch.name) for switch in VSwitch.get(self._adapter, **self._parent)}
+            self._switches = {switch.switch_id: switch for switch in VSwitch.get(self._adapter, **self._parent)}
+        return {number: str(switch.name) for number, switch in self._switches.items()}
 
     def apply(self, ops: Sequence[Op]) -> int:
         """Apply the operations in order, in as few updates as the platform allows; returns how many it took.
@@ -101,15 +94,25 @@ class BridgeDocuments:
             if document is None:
                 raise NotFound(f"Network bridge {batch[0].bridge} is not on this system any more.")
             for op in batch:
-                _EDITS[type(op)](document, op)
+                self._edit(document, op)
             with translated(f"Updating {self._bridge(document).names()}"):
                 self._documents[document.uuid] = document.update()
             updates += 1
         return updates
 
+    def _edit(self, document: NetBridge, op: Op) -> None:
+        if not isinstance(op, AddTrunk):
+            _EDITS[type(op)](document, op)
+            return
+        number = _seas(document)[0].primary_adpt.vswitch_id
+        if number not in self._switches:
+            self.switch_names()
+        _add_trunk(document, op, self._switches[number])
+
     def _bridge(self, document: NetBridge) -> Bridge:
-        adapters = tuple(self._shared_adapter(sea) for sea in document.seas)
-        return Bridge(document.uuid, document.vswitch_id, bool(document.load_balance), adapters)
+        seas = _seas(document)
+        adapters = tuple(self._shared_adapter(sea) for sea in seas)
+        return Bridge(document.uuid, seas[0].primary_adpt.vswitch_id, bool(document.load_balance), adapters)
 
     def _shared_adapter(self, sea: SEA) -> SharedAdapter:
         vios = str(sea.vio_uri or "").rstrip("/").rpartition("/")[2].upper()
@@ -119,6 +122,11 @@ class BridgeDocuments:
             _trunk(sea.primary_adpt),
             tuple(map(_trunk, sea.addl_adpts)),
         )
+
+
+def _seas(document: NetBridge) -> list[SEA]:
+    """The adapters that can carry VLANs: one whose VIOS is down may be listed without its trunks."""
+    return [sea for sea in document.seas if sea.primary_adpt is not None]
 
 
 def _trunk(wrapper: TrunkAdapter) -> Trunk:
@@ -141,16 +149,14 @@ def _batches(ops: Iterable[Op]) -> list[list[Op]]:
 
 
 def _trunks(document: NetBridge, pvid: int) -> list[TrunkAdapter]:
-    return [trunk for sea in document.seas for trunk in sea.addl_adpts if trunk.pvid == pvid]
+    return [trunk for sea in _seas(document) for trunk in sea.addl_adpts if trunk.pvid == pvid]
 
 
-def _add_trunk(document: NetBridge, op: AddTrunk) -> None:
-    for sea in document.seas:
-        if any(trunk.pvid == op.pvid for trunk in sea.addl_adpts):
-            continue
-        primary = sea.primary_adpt
-        switch = _Switch(primary.vswitch_id, primary.associated_vswitch_uri)
-        sea.addl_adpts.append(TrunkAdapter.bld(sea.adapter, op.pvid, [], switch, trunk_pri=primary.trunk_pri))
+def _add_trunk(document: NetBridge, op: AddTrunk, switch: VSwitch) -> None:
+    for sea in _seas(document):
+        if all(trunk.pvid != op.pvid for trunk in sea.addl_adpts):
+            priority = sea.primary_adpt.trunk_pri
+            sea.addl_adpts.append(TrunkAdapter.bld(sea.adapter, op.pvid, [], switch, trunk_pri=priority))
 
 
 def _add_vlan(document: NetBridge, op: AddVlan) -> None:
@@ -161,14 +167,14 @@ def _add_vlan(document: NetBridge, op: AddVlan) -> None:
 
 
 def _remove_vlan(document: NetBridge, op: RemoveVlan) -> None:
-    for sea in document.seas:
+    for sea in _seas(document):
         for trunk in sea.addl_adpts:
             if op.vlan in trunk.tagged_vlans:
                 trunk.tagged_vlans = [vlan for vlan in trunk.tagged_vlans if vlan != op.vlan]
 
 
 def _remove_trunk(document: NetBridge, op: RemoveTrunk) -> None:
-    for sea in document.seas:
+    for sea in _seas(document):
         sea.addl_adpts = [trunk for trunk in sea.addl_adpts if trunk.pvid != op.pvid]
 
 
@@ -178,7 +184,6 @@ def _renumber(document: NetBridge, op: Renumber) -> None:
 
 
 _EDITS: dict[type, Callable[[NetBridge, Any], None]] = {
-    AddTrunk: _add_trunk,
     AddVlan: _add_vlan,
     RemoveVlan: _remove_vlan,
     RemoveTrunk: _remove_trunk,
