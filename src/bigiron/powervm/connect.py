@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 from pypowervm import exceptions as pvm
 from pypowervm.adapter import Adapter
@@ -25,6 +27,7 @@ LOG = logging.getLogger(__name__)
 
 _RETRY_S = 2.0
 _SAY_S = 30.0
+_BUSY_S = 2
 
 
 def connect(
@@ -72,7 +75,7 @@ def log_on(
 
 
 def _read(options: PowerVMOptions, session: PowerVMSession) -> Connection:
-    adapter = Adapter(session, helpers=[vios_busy_retry_helper])
+    adapter = Adapter(session, helpers=[patient])
     # Subscribed before anything is read, so that no change can fall in between.
     events = EventLoop(adapter)
     events.start()
@@ -90,6 +93,16 @@ def _read(options: PowerVMOptions, session: PowerVMSession) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def patient(request: Callable[..., Any]) -> Callable[..., Any]:
+    """Repeat a request that a busy VIOS refused, a few times; an upload's stream cannot be sent again."""
+    repeated = vios_busy_retry_helper(request, max_retries=3, delay=_BUSY_S)
+
+    def send(*args: Any, **options: Any) -> Any:
+        return (request if options.get("filehandle") is not None else repeated)(*args, **options)
+
+    return send
 
 
 def only_system(adapter: Adapter) -> System:

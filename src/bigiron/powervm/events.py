@@ -91,11 +91,12 @@ class EventLoop:
         while not self._stopping.is_set():
             try:
                 events = self._poll()
-            except pvm.Error as error:
+            except Exception as error:
                 if self._stopping.is_set():
                     return
                 if failures == 0:
-                    LOG.warning("The event stream is interrupted; trying again: %s", error)
+                    unexpected = not isinstance(error, pvm.Error)
+                    LOG.warning("The event stream is interrupted; trying again: %s", error, exc_info=unexpected)
                 self._stopping.wait(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
                 failures += 1
                 continue

@@ -54,7 +54,7 @@ def room(connection: Connection) -> Room:
     system = connection.system
     ours = [lpar for lpar in connection.mirror.lpars() if lpar.instance]
     foreign = [lpar for lpar in connection.mirror.lpars() if not lpar.instance]
-    vioses = [connection.vioses.document(vios.uuid) for vios in connection.vioses.all()]
+    vioses = [connection.vioses.last(vios.uuid) for vios in connection.vioses.all()]
     reserved_mb = int(system.firmware_memory or 0)
     reserved_mb += sum(_held(lpar) for lpar in foreign)
     reserved_mb += sum(int(vios.mem_config.desired or 0) for vios in vioses)
@@ -120,7 +120,7 @@ def uptime(connection: Connection) -> str:
     if connection.session.use_file_auth:
         seconds, load = _local_uptime(connection.options.management_root)
     else:
-        documents = [connection.vioses.document(vios.uuid) for vios in connection.vioses.all()]
+        documents = [connection.vioses.last(vios.uuid) for vios in connection.vioses.all()]
         seconds, load = max((float(document.uptime or 0) for document in documents), default=0.0), ""
     days, rest = divmod(int(seconds), 86400)
     clock = time.strftime("%H:%M:%S")

@@ -23,6 +23,7 @@ LOG = logging.getLogger(__name__)
 
 _POLL_FIRST_S = 0.1
 _POLL_MOST_S = 1.0
+_POLL_FAILURES = 5
 _CANCEL_S = 10.0
 _UNFINISHED = (JobStatus.NOT_ACTIVE, JobStatus.RUNNING)
 _SCHEMA = {"schemaVersion": "V1_0"}
@@ -62,6 +63,7 @@ def run(
 def _wait(adapter: Adapter, job: Job, timeout_s: float) -> tuple[Job, bool]:
     deadline = time.monotonic() + timeout_s
     pause = _POLL_FIRST_S
+    failures = 0
     while job.job_status in _UNFINISHED:
         if time.monotonic() >= deadline:
             return job, False
@@ -69,8 +71,12 @@ def _wait(adapter: Adapter, job: Job, timeout_s: float) -> tuple[Job, bool]:
         pause = min(_POLL_MOST_S, pause * 1.5)
         try:
             job = Job.wrap(adapter.read_job(job.job_id))
-        except (pvm.ConnectionError, pvm.TimeoutError) as error:
-            # The job goes on without us; the deadline still holds.
+            failures = 0
+        except pvm.Error as error:
+            # The job goes on without us: one answer less is no reason to give up what it is doing.
+            failures += 1
+            if failures > _POLL_FAILURES or isinstance(error, (pvm.HttpNotFound, pvm.HttpUnauth)):
+                raise
             LOG.warning("Job %s could not be read, trying again: %s", job.job_id, error)
     return job, True
 

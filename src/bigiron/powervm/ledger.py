@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bigiron import naming
+from bigiron.errors import PlatformError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,16 @@ class Ledger:
 
     def put(self, entry: LedgerEntry) -> None:
         """Record a guest, on disk before this returns."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._path(naming.lpar_uuid(entry.instance))
-        text = json.dumps({"instance": entry.instance, "name": entry.name, "making": entry.making})
+        try:
+            self._write(path, json.dumps({"instance": entry.instance, "name": entry.name, "making": entry.making}))
+        except OSError as error:
+            raise PlatformError(
+                f"Guest {entry.name} cannot be entered in the ledger {path}: {error}. Check [DEFAULT] state_path."
+            ) from error
+
+    def _write(self, path: Path, text: str) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = path.with_suffix(".new")
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as stream:

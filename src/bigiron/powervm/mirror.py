@@ -217,8 +217,9 @@ class LparMirror:
                 else:
                     for uuid in sorted(dirty):
                         self._refresh(uuid)
-            except PlatformError as error:
-                LOG.warning("Partitions could not be read again, trying later: %s", error)
+            except Exception as error:
+                unexpected = not isinstance(error, PlatformError)
+                LOG.warning("Partitions could not be read again, trying later: %s", error, exc_info=unexpected)
                 with self._changed:
                     self._reload = True
                     self._changed.wait_for(lambda: self._stopping, _RETRY_S)
@@ -255,4 +256,8 @@ class LparMirror:
                 self._lpars[uuid] = read
         if before is not None and read is not None and before.state != read.state:
             for watcher in self._watchers:
-                watcher(before, read)
+                try:
+                    watcher(before, read)
+                except Exception:
+                    # A watcher's mistake must not fail whoever read the partition.
+                    LOG.exception("A watcher failed on LPAR %s", read.name)

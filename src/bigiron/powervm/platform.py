@@ -129,8 +129,11 @@ class PowerVM(Hypervisor):
     def facts(self) -> HostFacts:
         parts = self._started
         if time.monotonic() - parts.capacity_read_at >= _CAPACITY_AGE_S:
-            parts.disks.capacity()
             parts.capacity_read_at = time.monotonic()
+            try:
+                parts.disks.capacity()
+            except PlatformError as error:
+                LOG.warning("The capacity of %s is not known anew: %s", parts.disks.label, error)
         return host.facts(parts.connection, parts.disks.known_capacity(), parts.disks.label)
 
     def cpu_stats(self) -> CpuStats:

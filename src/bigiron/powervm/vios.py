@@ -13,7 +13,7 @@ from pypowervm.const import XAG
 from pypowervm.wrappers.base_partition import LPARState, RMCState
 from pypowervm.wrappers.virtual_io_server import VIOS
 
-from bigiron.errors import NotFound, PlatformError, Unavailable
+from bigiron.errors import Busy, NotFound, PlatformError, Unavailable
 from bigiron.powervm.errors import translated
 from bigiron.powervm.events import LOST, RestEvent
 from bigiron.powervm.writer import Change, DocumentWriter
@@ -22,7 +22,7 @@ LOG = logging.getLogger(__name__)
 
 WRITE_TIMEOUT_S = 600.0
 _OWN_EVENT_S = 5.0
-_STATE_WORDS = ("PartitionState", "ResourceMonitoringControlState")
+_STATE_WORDS = ("PartitionState", "RMCState", "ResourceMonitoringControlState")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class ViosDocuments:
         self._adapter = adapter
         self._lock = threading.Lock()
         self._writers: dict[str, DocumentWriter[VIOS]] = {}
+        self._known: list[Vios] = []
         self._written_at: dict[str, float] = {}
         self._down: frozenset[str] = frozenset()
 
@@ -52,15 +53,15 @@ class ViosDocuments:
             for wrapper in feed:
                 uuid = wrapper.uuid.upper()
                 self._writers[uuid] = self._writer(uuid, wrapper)
+            self._known = sorted(map(_summary, feed), key=lambda vios: vios.id)
 
     def active(self) -> list[Vios]:
         """The VIOSes that run and answer, by id.
 
         Raises Unavailable, naming them, where none does; warns once where some do not.
         """
-        documents = [self.document(uuid) for uuid in list(self._writers)]
-        serving = [wrapper for wrapper in documents if _serves(wrapper)]
-        down = frozenset(wrapper.name for wrapper in documents if not _serves(wrapper))
+        serving = [vios for vios in self._known if self._is_serving(vios)]
+        down = frozenset(vios.name for vios in self._known if vios not in serving)
         if not serving:
             raise Unavailable(
                 f"No VIOS can serve storage: {', '.join(sorted(down)) or 'the system has none'}. "
@@ -69,11 +70,15 @@ class ViosDocuments:
         if down and down != self._down:
             LOG.warning("VIOS %s does not serve; guests get their storage through the others", ", ".join(sorted(down)))
         self._down = down
-        return sorted((_summary(wrapper) for wrapper in serving), key=lambda vios: vios.id)
+        return serving
 
     def all(self) -> list[Vios]:
-        """Every VIOS known, whether it serves or not."""
-        return sorted((_summary(self.document(uuid)) for uuid in list(self._writers)), key=lambda vios: vios.id)
+        """Every VIOS known, whether it serves or not, by id."""
+        return list(self._known)
+
+    def last(self, uuid: str) -> VIOS:
+        """The VIOS as last seen, be it out of date: for what seldom changes, such as its memory."""
+        return self._writer_of(uuid).last()
 
     def document(self, uuid: str) -> VIOS:
         """The VIOS with its mappings as last written or read; treat it as read-only."""
@@ -112,6 +117,13 @@ class ViosDocuments:
         of_state = any(word in event.detail for word in _STATE_WORDS)
         if of_state or time.monotonic() - self._written_at.get(uuid, -_OWN_EVENT_S) >= _OWN_EVENT_S:
             writer.invalidate()
+
+    def _is_serving(self, vios: Vios) -> bool:
+        try:
+            return _serves(self.document(vios.uuid))
+        except (Busy, NotFound) as error:
+            LOG.warning("VIOS %s cannot be read and counts as down: %s", vios.name, error)
+            return False
 
     def _writer_of(self, uuid: str) -> DocumentWriter[VIOS]:
         try:

@@ -61,6 +61,7 @@ class DocumentWriter(Generic[D]):
         self._read = read
         self._write = write
         self._document = document
+        self._last = document
         self._lock = threading.Lock()
         self._document_lock = threading.Lock()
         self._generation = 0
@@ -72,8 +73,13 @@ class DocumentWriter(Generic[D]):
         """The document as last written or read; treat it as read-only."""
         with self._document_lock:
             if self._document is None:
-                self._document = self._read()
+                self._document = self._last = self._read()
             return self._document
+
+    def last(self) -> D:
+        """The document as last seen, be it out of date; reads it only if it never was."""
+        last = self._last
+        return last if last is not None else self.document()
 
     def invalidate(self) -> None:
         """Somebody else has changed the document: read it again before its next use."""
@@ -195,4 +201,5 @@ class DocumentWriter(Generic[D]):
         self.updates += 1
         with self._document_lock:
             self._document = written if generation == self._generation else None
+            self._last = written
         return written
