@@ -48,7 +48,7 @@ def run(
     Timeout after asking the service to cancel the job.
     """
     with translated(what):
-        job = Job.wrap(adapter.create_job(_request(adapter, resource, operation, parameters), resource, uuid))
+        job = _submit(adapter, resource, uuid, operation, parameters)
         job, finished = _wait(adapter, job, timeout_s)
         if not finished:
             _cancel(adapter, job, what)
@@ -58,6 +58,20 @@ def run(
         message = job.get_job_message("") or f"the job ended as {job.job_status} without a message"
         raise JobFailed(f"{what}: {message}", detail=message)
     return int(job.element.findtext("TimeCompleted") or 0)
+
+
+def _submit(adapter: Adapter, resource: str, uuid: str, operation: str, parameters: Mapping[str, str]) -> Job:
+    request = _request(adapter, resource, operation, parameters)
+    try:
+        return Job.wrap(adapter.create_job(request, resource, uuid))
+    except (pvm.ConnectionError, pvm.TimeoutError) as error:
+        # The request may have arrived all the same; then the job runs, and whatever came next would meet it.
+        for job in Job.wrap(adapter.read(resource, root_id=uuid, suffix_type="jobs")):
+            name = job.element.findtext("JobRequestInstance/RequestedOperation/OperationName")
+            if name == operation and job.job_status in _UNFINISHED:
+                LOG.warning("The answer to %s on %s %s was lost; its job is %s", operation, resource, uuid, job.job_id)
+                return job
+        raise error
 
 
 def _wait(adapter: Adapter, job: Job, timeout_s: float) -> tuple[Job, bool]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pypowervm.wrappers.base_partition import LPARState, RMCState
 from pypowervm.wrappers.logical_partition import LPAR
 
-from bigiron.errors import NotFound, PlatformError, Timeout
+from bigiron.errors import NotFound, PlatformError, Timeout, Unavailable
 from bigiron.model import PowerState
 from bigiron.powervm import jobs
 from bigiron.powervm.connection import Connection
@@ -53,7 +53,13 @@ class Power:
             if not known_off and self._mirror.fresh(lpar.uuid).power is PowerState.RUNNING:
                 return
             with self._mirror.working(lpar.uuid):
-                ended = self._job(lpar, "PowerOn", {}, _ALREADY_ON, self._connection.options.job_timeout_s)
+                try:
+                    ended = self._job(lpar, "PowerOn", {}, _ALREADY_ON, self._connection.options.job_timeout_s)
+                except Unavailable:
+                    # No answer, and no job under way: it has ended already or was never begun.
+                    if self._state(lpar) != LPARState.RUNNING:
+                        raise
+                    ended = 0
                 self._mirror.wrote_state(lpar.uuid, LPARState.RUNNING, ended)
 
     def stop(self, lpar: Lpar, timeout_s: float = 0, known_on: bool = False) -> None:
@@ -65,7 +71,12 @@ class Power:
             if not known_on and self._mirror.fresh(lpar.uuid).power is PowerState.STOPPED:
                 return
             with self._mirror.working(lpar.uuid):
-                ended = self._down(lpar, timeout_s, restart=False)
+                try:
+                    ended = self._down(lpar, timeout_s, restart=False)
+                except Unavailable:
+                    if self._state(lpar) != LPARState.NOT_ACTIVATED:
+                        raise
+                    ended = 0
                 self._mirror.wrote_state(lpar.uuid, LPARState.NOT_ACTIVATED, ended)
 
     def restart(self, lpar: Lpar, hard: bool, timeout_s: float) -> None:
@@ -110,16 +121,17 @@ class Power:
 
     def _await_off(self, lpar: Lpar, deadline: float) -> None:
         """A gentle job may end once the request was delivered; the partition is down when its state says so."""
-        while True:
-            with translated(f"Reading the state of LPAR {lpar.name}"):
-                answer = self._adapter.read(
-                    LPAR.schema_type, root_id=lpar.uuid, suffix_type="quick", suffix_parm="PartitionState"
-                )
-            if answer.body.strip().strip('"') == LPARState.NOT_ACTIVATED:
-                return
+        while self._state(lpar) != LPARState.NOT_ACTIVATED:
             if time.monotonic() >= deadline:
                 raise Timeout(f"LPAR {lpar.name} accepted the shutdown and is still up.")
             time.sleep(_POLL_S)
+
+    def _state(self, lpar: Lpar) -> str:
+        with translated(f"Reading the state of LPAR {lpar.name}"):
+            answer = self._adapter.read(
+                LPAR.schema_type, root_id=lpar.uuid, suffix_type="quick", suffix_parm="PartitionState"
+            )
+        return str(answer.body).strip().strip('"')
 
     def _job(
         self, lpar: Lpar, operation: str, parameters: dict[str, str], success: tuple[str, ...], timeout_s: float
