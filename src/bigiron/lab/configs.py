@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,7 @@ _FILES = {
     "neutron-sea-agent.conf.j2": "neutron-sea-agent/neutron.conf",
     "cinder.conf.j2": "cinder/cinder.conf",
 }
+_MACROS = ("database", "auth", "token", "rabbit")
 _STATE_FOLDERS = (
     "glance/images",
     "glance/tasks",
@@ -60,7 +62,7 @@ class Renderer:
         )  # fmt: skip
         environment.globals.update(self._values())
         macros = environment.get_template("macros.j2").make_module()
-        environment.globals.update({name: getattr(macros, name) for name in ("database", "auth", "token", "rabbit")})
+        environment.globals.update({name: _stripped(getattr(macros, name)) for name in _MACROS})
         return environment.get_template(template).render(values)
 
     def _values(self) -> dict[str, object]:
@@ -75,6 +77,11 @@ class Renderer:
             "mechanism_driver": "pvm_sea" if self.spec.driver == "powervm" else "lab_fake",
             "database_url": lambda name: file_url(self.paths.databases / f"{name}.sqlite"),
         }
+
+
+def _stripped(macro: Callable[..., str]) -> Callable[..., str]:
+    """Leave the blank lines around a macro's text to the template that calls it."""
+    return lambda *args: macro(*args).strip()
 
 
 def shared_folder() -> Path:

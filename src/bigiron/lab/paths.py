@@ -11,6 +11,8 @@ from bigiron.lab.errors import LabError
 
 # sun_path of a Unix socket holds 108 bytes; supervisord appends ".<pid>" while it binds.
 _SOCKET_PATH_LIMIT = 96
+# Quotes, comment marks and substitutions in the syntaxes of supervisor, oslo.config and RabbitMQ.
+_AWKWARD = frozenset("\"';#$%\\\n")
 
 
 def default_root() -> Path:
@@ -101,6 +103,12 @@ class LabPaths:
         """Make the folders, readable by their owner only; refuse a root that no Unix socket fits under."""
         if len(os.fsencode(self.supervisor_socket)) > _SOCKET_PATH_LIMIT:
             raise LabError(f"lab directory {self.root}: the path is too long for a Unix socket, choose a shorter --dir")
+        awkward = _AWKWARD & set(str(self.root))
+        if awkward:
+            characters = " ".join(sorted(awkward))
+            raise LabError(
+                f"lab directory {self.root}: option files cannot hold {characters} in a path, choose another --dir"
+            )
         for folder in (self.root, self.etc, self.data, self.databases, self.logs, self.run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import shlex
 import socket
 import subprocess
 import time
@@ -53,7 +54,11 @@ class _UnixConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(_CALL_SECONDS)
-        self.sock.connect(str(self._path))
+        try:
+            self.sock.connect(str(self._path))
+        except OSError:
+            self.close()
+            raise
 
 
 class _UnixTransport(xmlrpc.client.Transport):
@@ -164,9 +169,9 @@ def await_end(pid: int, seconds: float) -> bool:
 
 
 def _quoted(value: str) -> str:
-    """Write a value as supervisor reads it: percent signs doubled, in quotes."""
-    escaped = value.replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    """Write an environment value as supervisor reads it: percent signs doubled, in the quotes that it does not contain."""
+    mark = "'" if '"' in value else '"'
+    return mark + value.replace("%", "%%") + mark
 
 
 def _configuration(paths: LabPaths, table: Iterable[Program]) -> str:
@@ -178,7 +183,7 @@ def _configuration(paths: LabPaths, table: Iterable[Program]) -> str:
         "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n",
     ]
     for each in table:
-        command = " ".join(_quoted(word) for word in each.argv)
+        command = shlex.join(each.argv).replace("%", "%%")
         environment = ",".join(f"{key}={_quoted(value)}" for key, value in each.environment.items())
         blocks.append(
             f"[program:{each.name}]\ncommand={command}\nenvironment={environment}\nautostart=false\n"

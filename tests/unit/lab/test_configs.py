@@ -1,0 +1,107 @@
+"""The option files are private, complete, and readable by the programs they are for."""
+
+from __future__ import annotations
+
+import configparser
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bigiron.lab import configs, spec
+from bigiron.lab.paths import LabPaths
+
+
+@pytest.fixture(params=spec.DRIVERS)
+def lab(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[LabPaths, spec.LabSpec]:
+    paths = LabPaths(tmp_path / "lab")
+    paths.create()
+    made = spec.LabSpec(driver=request.param).equipped()
+    configs.write(paths, made)
+    return paths, made
+
+
+def _read(path: Path) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(path.read_text(encoding="utf-8"))
+    return parser
+
+
+def test_only_the_owner_can_read_them(lab: tuple[LabPaths, spec.LabSpec]) -> None:
+    paths, _ = lab
+    holders = [*paths.etc.rglob("*.conf"), paths.clouds_yaml, *(paths.data / "keystone").rglob("[01]")]
+    assert len(holders) > 10
+    assert {stat.S_IMODE(path.stat().st_mode) for path in holders} == {0o600}
+
+
+def test_the_compute_host_has_no_database_and_its_own_state(lab: tuple[LabPaths, spec.LabSpec]) -> None:
+    paths, made = lab
+    compute = _read(paths.etc / "nova-compute" / "nova.conf")
+    assert not {"database", "api_database"} & set(compute.sections())
+    assert compute["DEFAULT"]["host"] == spec.COMPUTE_HOST
+    assert compute["DEFAULT"]["state_path"] != _read(paths.etc / "nova" / "nova.conf")["DEFAULT"]["state_path"]
+    assert compute.has_section("powervm") == (made.driver == "powervm")
+
+
+def test_every_service_signs_in_with_its_own_password(lab: tuple[LabPaths, spec.LabSpec]) -> None:
+    paths, made = lab
+    for name in ("glance/glance-api", "placement/placement", "nova/nova", "neutron/neutron", "cinder/cinder"):
+        token = _read(paths.etc / f"{name}.conf")["keystone_authtoken"]
+        assert token["password"] == made.secrets[token["username"]]
+        assert name.startswith(token["username"])
+
+
+def test_clouds_yaml_names_both_users(lab: tuple[LabPaths, spec.LabSpec]) -> None:
+    paths, made = lab
+    clouds = yaml.safe_load(paths.clouds_yaml.read_text(encoding="utf-8"))["clouds"]
+    assert clouds["bigiron"]["auth"]["password"] == made.secrets["admin"]
+    assert clouds["bigiron-demo"]["auth"]["project_name"] == "demo"
+
+
+def test_keystone_keys_stay_when_written_again(lab: tuple[LabPaths, spec.LabSpec]) -> None:
+    paths, made = lab
+    key = paths.data / "keystone" / "fernet-keys" / "1"
+    before = key.read_text(encoding="utf-8")
+    configs.write(paths, made)
+    assert key.read_text(encoding="utf-8") == before
+
+
+_UNKNOWN_OPTIONS = """
+import configparser, sys
+import nova.conf
+from oslo_concurrency import lockutils
+from oslo_log import log
+import oslo_db.options
+import nova.servicegroup, nova.service, nova.rpc
+from oslo_messaging import transport
+conf = nova.conf.CONF
+log.register_options(conf)
+for options in (transport._transport_opts, lockutils._opts[:0]):
+    conf.register_opts(options)
+conf.register_opts(lockutils._opts, group="oslo_concurrency")
+for group in ("database", "api_database"):
+    conf.register_opts(oslo_db.options.database_opts, group=group)
+conf(["--config-file", sys.argv[1]], project="nova")
+given = configparser.ConfigParser(interpolation=None)
+given.read(sys.argv[1])
+credentials = {"auth_url", "username", "password", "project_name", "user_domain_name", "project_domain_name"}
+elsewhere = {"powervm", "keystone_authtoken", "oslo_messaging_rabbit"}
+for section in {"DEFAULT", *given.sections()} - elsewhere:
+    known = conf if section == "DEFAULT" else getattr(conf, section)
+    options = given.defaults() if section == "DEFAULT" else given._sections[section]
+    print(*(f"[{section}] {name}" for name in options if name not in known and name not in credentials), end="")
+"""
+
+
+@pytest.mark.parametrize("folder", ["nova", "nova-compute"])
+def test_nova_knows_every_option_it_is_given(lab: tuple[LabPaths, spec.LabSpec], folder: str) -> None:
+    """An option that Nova does not know would be ignored in silence."""
+    paths, _ = lab
+    answer = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _UNKNOWN_OPTIONS, str(paths.etc / folder / "nova.conf")],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert answer.stdout == ""
