@@ -1,0 +1,1 @@
+"""What every simulator needs, whatever it simulates: time, latency, faults, a journal, state on disk, serving."""

@@ -1,0 +1,250 @@
+"""One simulated PowerVM system in this process: its world, its REST and control addresses, its state on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from werkzeug.wrappers import Request
+
+from bigiron.sim.kernel import control as controls
+from bigiron.sim.kernel.clock import Clock
+from bigiron.sim.kernel.faults import FaultPlan
+from bigiron.sim.kernel.journal import Journal
+from bigiron.sim.kernel.latency import Latency
+from bigiron.sim.kernel.serving import HttpServer
+from bigiron.sim.kernel.store import Store, write_private
+from bigiron.sim.powervm.audit import audit
+from bigiron.sim.powervm.events import EventHub
+from bigiron.sim.powervm.files import Files
+from bigiron.sim.powervm.jobs import Jobs
+from bigiron.sim.powervm.latency import PROFILES
+from bigiron.sim.powervm.model.world import World
+from bigiron.sim.powervm.resources import RESOURCES
+from bigiron.sim.powervm.rest.app import RestApp
+from bigiron.sim.powervm.rest.services import Services
+from bigiron.sim.powervm.session import Flavour, Sessions
+
+LOG = logging.getLogger(__name__)
+
+_REST_THREADS, _CONTROL_THREADS = 128, 8
+_TICK_SECONDS = 0.1
+
+
+class StateError(Exception):
+    """The state directory cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a simulator serves."""
+
+    listen: tuple[str, int] = ("127.0.0.1", 0)
+    control: tuple[str, int] = ("127.0.0.1", 0)
+    tls: tuple[Path, Path] | None = None
+    flavour: Flavour = Flavour.NOVALINK
+    latency: str = "none"
+    reset: bool = False
+    clock_scale: float = 1.0
+    session_idle_seconds: float = 7200.0
+    event_limit: int = 2000
+
+
+class Simulator:
+    """Built, it holds its state directory; started, it serves; stopped, it has saved everything.
+
+    Raises StateError when the directory belongs to another system or to another running simulator.
+    """
+
+    def __init__(self, document: Mapping[str, Any], state_dir: Path, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self.state_dir = Path(state_dir).absolute()
+        self.clock = Clock(self.settings.clock_scale)
+        self.latency = Latency(self.clock, PROFILES, self.settings.latency)
+        self.faults = FaultPlan()
+        self.journal = Journal()
+        self.control = controls.Control()
+        self._stopping = threading.Event()
+        self._saved_revision = -1
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.clock.close)
+            self._lock_file = _lock(self.state_dir)
+            undo.callback(self._lock_file.close)
+            self._digest = _digest(document)
+            self._open(document)
+            undo.pop_all()
+
+    def _open(self, document: Mapping[str, Any]) -> None:
+        if self.settings.reset:
+            _forget(self.state_dir)
+        state = self._load()
+        if state is None:
+            self.world = World.from_document(document, self.clock)
+        else:
+            self.world = World.from_state(state["world"], self.clock)
+        self.world.media_dir = self.state_dir / "media"
+        self._store = Store(self.state_dir / "state.json", self._dump)
+        self.files = Files(
+            self.state_dir / "uploads", self._deliver, self._store.touch, state["files"] if state is not None else []
+        )
+        self.events = EventHub(self.clock.milliseconds, self.settings.event_limit)
+        self.world.subscribe(self._announce)
+        self.sessions = Sessions(
+            self.state_dir / "sessions", self.settings.flavour, lambda: dict(self.world.state.users), self.clock.now,
+            self.settings.session_idle_seconds,
+        )  # fmt: skip
+        self.jobs = Jobs(self.clock, self.world.lock)
+        self.services = Services(
+            self.world, RESOURCES, self.clock, self.latency, self.sessions, self.jobs, self.events, self.files,
+            self.settings.flavour,
+        )  # fmt: skip
+        self._rest = HttpServer(
+            self.settings.listen, RestApp(self.services, self.faults, self.journal),
+            threads=_REST_THREADS, tls=self.settings.tls,
+        )  # fmt: skip
+        self._control = HttpServer(self.settings.control, self.control, threads=_CONTROL_THREADS)
+        self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
+        self._apply_latency()
+        self._mount()
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """The REST address."""
+        return self._rest.url
+
+    @property
+    def control_url(self) -> str:
+        """The control address."""
+        return self._control.url
+
+    def start(self) -> None:
+        """Serve; returns when both addresses answer."""
+        self._rest.bind()
+        self._control.bind()
+        self.world.base_url = self.url
+        self._store.start()
+        self.jobs.start()
+        self._ticker.start()
+        self._rest.start()
+        self._control.start()
+        endpoints = {"rest": self.url, "control": self.control_url, "pid": os.getpid()}
+        write_private(self.state_dir / "endpoints.json", json.dumps(endpoints).encode())
+
+    def stop(self) -> None:
+        """End serving, finish the jobs that were accepted, and save."""
+        self._stopping.set()
+        self.events.close()
+        self.clock.close()
+        self._rest.stop()
+        self._control.stop()
+        self.jobs.stop()
+        self._ticker.join()
+        self._store.stop()
+        (self.state_dir / "endpoints.json").unlink(missing_ok=True)
+        self.sessions.expire_all()
+        self._lock_file.close()
+
+    def __enter__(self) -> Simulator:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # -- state ----------------------------------------------------------------------------------------------------
+
+    def _load(self) -> dict[str, Any] | None:
+        try:
+            state = Store.load(self.state_dir / "state.json")
+        except ValueError as error:
+            raise StateError(str(error)) from error
+        if state is not None and state["document"] != self._digest:
+            raise StateError(
+                f"{self.state_dir} holds the state of another system document. "
+                "Give another --state directory, or start anew with --reset."
+            )
+        return state
+
+    def _dump(self) -> dict[str, Any]:
+        with self.world.lock:
+            self._saved_revision = self.world.revision
+            return {"document": self._digest, "files": self.files.to_state(), "world": self.world.to_state()}
+
+    def _tick(self) -> None:
+        while not self._stopping.wait(_TICK_SECONDS):
+            try:
+                with self.world.lock:
+                    self.world.settle()
+                    changed = self.world.revision != self._saved_revision
+            except Exception:  # time must go on for the rest of the system
+                LOG.exception("what was due on %s was not done", self.state_dir.name)
+                continue
+            if changed:
+                self._store.touch()
+
+    def _deliver(self, record: Any, path: Path) -> None:
+        with self.world.lock:
+            self.world.file_uploaded(record, path)
+
+    def _announce(self, event_type: str, path: str, detail: str) -> None:
+        self.events.publish(event_type, f"{self.world.base_url}/rest/api/uom/{path}" if path else "", detail)
+
+    # -- control --------------------------------------------------------------------------------------------------
+
+    def _mount(self) -> None:
+        controls.mount_kernel(self.control, self.clock, self.latency, self.faults, self.journal)
+        self.control.mount("audit", GET=self._audit)
+        self.control.mount("state", GET=self._get_state, PUT=self._put_state)
+        self.control.mount("sessions", DELETE=lambda _: {"ended": self.sessions.expire_all()})
+        self.latency.subscribe(self._apply_latency)
+
+    def _apply_latency(self) -> None:
+        self.world.power_seconds = self.latency.seconds("power_job")
+
+    def _audit(self, _request: Request) -> Any:
+        with self.services.locked() as world:
+            return audit(world)
+
+    def _get_state(self, _request: Request) -> Any:
+        with self.services.locked() as world:
+            return world.to_state()
+
+    def _put_state(self, request: Request) -> None:
+        state = controls.body(request)
+        with self.services.locked() as world:
+            world.replace_state(state)
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _lock(directory: Path) -> Any:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = (directory / "lock").open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.close()
+        raise StateError(f"{directory} is in use by a running simulator. Stop it or give another --state.") from None
+    return handle
+
+
+def _forget(directory: Path) -> None:
+    """Remove what a simulator wrote here, and nothing else."""
+    for name in ("media", "uploads", "sessions"):
+        shutil.rmtree(directory / name, ignore_errors=True)
+    for name in ("state.json", "endpoints.json"):
+        (directory / name).unlink(missing_ok=True)
