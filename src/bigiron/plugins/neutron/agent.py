@@ -167,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         host = connect(cfg.CONF, stopping)
     except (conf.BadMapping, PlatformError) as error:
-        LOG.critical("The SEA agent cannot start: %s", error)
+        LOG.error("The SEA agent cannot start: %s", error)
         print(f"{BINARY}: {error}", file=sys.stderr)  # noqa: T201 - with a log file nothing else would be seen
         return 1
     run(cfg.CONF, host, stopping)
