@@ -30,6 +30,15 @@ def no_boot_device(hardware: Hardware) -> str:
     )
 
 
+def firmware_menu(hardware: Hardware) -> str:
+    """Where a partition waits that was activated to its firmware instead of its operating system."""
+    return (
+        f"\n System Management Services of {hardware.name}\n\n"
+        " Main Menu\n 1.  Set up remote boot\n 2.  Select console\n 3.  Select boot options\n\n"
+        " Type a menu item number and press Enter: "
+    )
+
+
 def bootloader(hardware: Hardware) -> str:
     """The disk that is booted and GRUB's choice."""
     disk = hardware.disks[0]

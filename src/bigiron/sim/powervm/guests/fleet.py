@@ -12,7 +12,7 @@ from bigiron.sim.powervm.guests.console import Console
 from bigiron.sim.powervm.guests.hardware import Adapter, Hardware, Storage
 from bigiron.sim.powervm.guests.inventory import Inventory
 from bigiron.sim.powervm.guests.scripted import Phase, ScriptedGuest
-from bigiron.sim.powervm.model.partition import SHUTTING_DOWN, Lpar, Partition
+from bigiron.sim.powervm.model.partition import FIRMWARE, RUNNING, Lpar, Partition
 from bigiron.sim.powervm.model.world import World
 
 
@@ -42,7 +42,9 @@ class Guests:
         self._lock = threading.Lock()
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="config-drive")
         self._gone: list[Callable[[str], None]] = []
+        self.closed = False
         world.power_hooks.append(self._powered)
+        world.shutdown_hooks.append(self._shut_down)
         world.subscribe(self._changed)
 
     def now(self) -> float:
@@ -94,7 +96,8 @@ class Guests:
             ]
 
     def close(self) -> None:
-        """End the thread that reads config drives."""
+        """End the thread that reads config drives; who waits for console text sees `closed`."""
+        self.closed = True
         self._readers.shutdown(wait=False, cancel_futures=True)
 
     def _find(self, reference: str) -> Partition:
@@ -109,32 +112,37 @@ class Guests:
 
     def _guest(self, partition: Partition) -> ScriptedGuest:
         """The partition's guest; one that has no history yet, or another power state than its partition, catches up."""
-        key = partition.uuid.upper()
-        with self._lock:
-            guest = self._guests.get(key)
-            if guest is None:
-                guest = self._guests[key] = ScriptedGuest(Console(), self._readers)
-        now = self.now()
+        guest, now = self._made(partition), self.now()
         is_on = guest.phase(now) is not Phase.OFF
-        if partition.is_on and not is_on:
+        if partition.state in (RUNNING, FIRMWARE) and not is_on:
             started = now if partition.started is None else min(partition.started, now)
             guest.power_on(Inventory(self._world).hardware(partition), started, started)
         elif is_on and not partition.is_on:
-            guest.power_off(now, orderly=False)
+            guest.power_off(now)
         return guest
+
+    def _made(self, partition: Partition) -> ScriptedGuest:
+        key = partition.uuid.upper()
+        with self._lock:
+            if key not in self._guests:
+                self._guests[key] = ScriptedGuest(Console(), self._readers)
+            return self._guests[key]
 
     def _powered(self, lpar: Lpar, on: bool) -> None:
         """The world's power hook. RMC is a matter of the operating system: none before it is up, or without one."""
-        key, now = lpar.uuid.upper(), self.now()
-        with self._lock:
-            guest = self._guests.setdefault(key, ScriptedGuest(Console(), self._readers))
+        guest, now = self._made(lpar), self.now()
         if not on:
-            guest.power_off(now, orderly=lpar.state == SHUTTING_DOWN)
+            guest.power_off(now)
             return
         hardware = Inventory(self._world).hardware(lpar)
         ready = now + self._world.rmc_seconds
         guest.power_on(hardware, now, ready)
-        lpar.rmc_due = ready if hardware.has_rmc and (hardware.disks or hardware.ibm_i) else None
+        boots = (hardware.disks or hardware.ibm_i) and not hardware.menu
+        lpar.rmc_due = ready if boots and hardware.has_rmc else None
+
+    def _shut_down(self, lpar: Lpar) -> None:
+        """The world's shutdown hook: the operating system is asked to stop."""
+        self._made(lpar).shut_down(self.now())
 
     def _changed(self, event_type: str, path: str, _detail: str) -> None:
         kind, _, uuid = path.partition("/")

@@ -51,6 +51,8 @@ class Hardware:
     memory_mb: int
     processors: int
     ibm_i: bool = False
+    menu: bool = False
+    """Whether it was told to stop in its firmware instead of booting."""
     adapters: tuple[Adapter, ...] = ()
     storage: tuple[Storage, ...] = ()
 

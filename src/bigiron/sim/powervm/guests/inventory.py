@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bigiron.sim.powervm.guests.hardware import Adapter, Hardware, Storage
 from bigiron.sim.powervm.model.mapping import ServerAdapter, Target
-from bigiron.sim.powervm.model.partition import Lpar, Partition, Vios
+from bigiron.sim.powervm.model.partition import FIRMWARE, Lpar, Partition, Vios
 from bigiron.sim.powervm.model.world import World
 
 RMC_SWITCH = "MGMTSWITCH"
@@ -38,6 +38,7 @@ class Inventory:
             memory_mb=partition.memory.desired,
             processors=partition.processors.vcpus,
             ibm_i=partition.type == "OS400",
+            menu=partition.state == FIRMWARE,
             adapters=tuple(self._adapters(partition)),
             storage=storage,
         )

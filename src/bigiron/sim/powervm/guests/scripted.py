@@ -27,6 +27,7 @@ class Phase(enum.Enum):
     FIRMWARE = "firmware"
     BOOTING = "booting"
     UP = "up"
+    SHUTTING_DOWN = "shutting down"
     NO_BOOT_DEVICE = "no boot device"
 
 
@@ -85,7 +86,9 @@ class ScriptedGuest:
             self._phase = Phase.FIRMWARE
             self._stages.clear()
             self._stages.append(_Stage(now, lambda: _mark("power on", now) + bootlog.banner(hardware), Phase.FIRMWARE))
-            if hardware.ibm_i:
+            if hardware.menu:
+                self._stages.append(_Stage(now, lambda: bootlog.firmware_menu(hardware), Phase.FIRMWARE))
+            elif hardware.ibm_i:
                 self._stages.append(_Stage(ready, lambda: bootlog.ibm_i(hardware), Phase.UP))
             elif not hardware.disks:
                 missing = _Stage(now + span / 4, lambda: bootlog.no_boot_device(hardware), Phase.NO_BOOT_DEVICE)
@@ -93,17 +96,22 @@ class ScriptedGuest:
             else:
                 self._linux(hardware, now, span)
 
-    def power_off(self, now: float, orderly: bool) -> None:
-        """The power goes; where `orderly`, the operating system was asked to shut down first and says so."""
+    def shut_down(self, now: float) -> None:
+        """The platform asks the operating system to shut down; the power goes some time later."""
+        with self._lock:
+            self._advance(now)
+            if self._phase is Phase.UP:
+                self._phase = Phase.SHUTTING_DOWN
+                self.console.write(bootlog.shutdown(self._login.hostname))
+
+    def power_off(self, now: float) -> None:
+        """The power goes, whatever runs."""
         with self._lock:
             self._advance(now)
             self._stages.clear()
-            if self._phase is Phase.OFF:
-                return
-            if orderly and self._phase is Phase.UP:
-                self.console.write(bootlog.shutdown(self._login.hostname))
-            self._phase = Phase.OFF
-            self.console.write(_mark("power off", now))
+            if self._phase is not Phase.OFF:
+                self._phase = Phase.OFF
+                self.console.write(_mark("power off", now))
 
     def type_text(self, text: str, now: float) -> None:
         """Take what someone typed; only a guest that is up answers."""

@@ -80,7 +80,7 @@ class ConsoleRoutes:
         left = min(_number(request, "wait", 0.0), _MAX_WAIT_S)
         seat = self._guests.seat(reference)
         excerpt = self._excerpt(reference, int(since), 0.0)
-        while not excerpt.text and left > 0:
+        while not excerpt.text and left > 0 and not self._guests.closed:
             excerpt = self._excerpt(reference, int(since), min(left, _SLICE_S))
             left -= _SLICE_S
         return {"id": seat.lpar_id, "uuid": seat.uuid, "name": seat.name} | asdict(excerpt), HTTPStatus.OK

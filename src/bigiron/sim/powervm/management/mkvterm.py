@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from bigiron.sim.powervm.management.endpoint import Simulator, Unreachable, fail, tell
 
 ALREADY_OPEN = 3
-_POLL_S = 10.0
+_POLL_S = 5.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -56,9 +56,18 @@ class VncLoop:
         with self._lock:
             thread, self._thread = self._thread, None
         if thread:
+            asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result(_CALL_S)
             self._loop.call_soon_threadsafe(self._loop.stop)
             thread.join(_CALL_S)
         self._loop.close()
+
+
+async def _cancel_others() -> None:
+    """End every other task of the loop and wait until their connections are closed."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 class VncServer:
@@ -140,6 +149,8 @@ class VncServer:
         finally:
             self._viewers.discard(viewer)
             viewer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 class _Viewer:
