@@ -22,6 +22,7 @@ from bigiron.powervm.disk.steps import storage_steps
 from bigiron.powervm.disk.volume_group import LocalVolumeGroup
 from bigiron.powervm.guest import Guests
 from bigiron.powervm.media import MediaRepositories
+from bigiron.powervm.network import rmc
 from bigiron.powervm.network import steps as network
 from bigiron.powervm.network.nic import SEA_SWITCH, ClientAdapters
 from bigiron.powervm.network.vswitch import VirtualSwitches
@@ -117,6 +118,11 @@ class PowerVM(Hypervisor):
     def connection(self) -> Connection:
         """The connection, for parts that share it; raises Unavailable while the platform is not started."""
         return self._started.connection
+
+    @property
+    def makes_rmc_adapters(self) -> bool:
+        """Whether each guest gets an adapter for RMC: the option asks for it and the system has the switch."""
+        return self._options.use_rmc_mgmt_vif and self._started.switches.find(rmc.SWITCH) is not None
 
     def _state_changed(self, before: Lpar, after: Lpar) -> None:
         if after.instance is None or before.power is after.power:

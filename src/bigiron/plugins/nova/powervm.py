@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import nova.conf
 from nova.objects import fields
@@ -68,13 +68,17 @@ class PowerVMDriver(BigironDriver):
     def make_hypervisor(self) -> Hypervisor:
         return PowerVM(conf.to_options(CONF))
 
+    @property
+    def powervm(self) -> PowerVM:
+        """The started platform, for what only it can do."""
+        return cast(PowerVM, self.hypervisor)
+
     def remove_unknown(self, known: Set[str]) -> None:
-        if isinstance(self.hypervisor, PowerVM):
-            self.hypervisor.reconcile(known)
+        self.powervm.reconcile(known)
 
     def config_drive_network(self, spec: GuestSpec, network_info: Sequence[Any]) -> Sequence[Any]:
         """Nova's adapters, and the management adapter with the address by which the platform talks to the guest."""
-        if not (CONF.powervm.use_rmc_mgmt_vif and CONF.powervm.use_rmc_ipv6_scheme):
+        if not (CONF.powervm.use_rmc_ipv6_scheme and self.powervm.makes_rmc_adapters):
             return network_info
         mac = rmc.mac(spec.uuid)
         return [*network_info, configdrive.link_local_vif(mac, rmc.link_local(mac), _MANAGEMENT_NETWORK)]
