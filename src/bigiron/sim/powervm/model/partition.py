@@ -134,9 +134,13 @@ class Vios(Partition):
     trunks: list[VirtualEthernet] = field(default_factory=list)
     """Trunk adapters that no SEA holds."""
     mover: bool = True
-    down: bool = False
 
     @property
     def repository_group(self) -> VolumeGroup | None:
         """The volume group that holds the media repository."""
         return next((g for g in self.groups if g.repository), None)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the management side reaches it."""
+        return self.state == RUNNING and self.rmc in (RMC_ACTIVE, RMC_BUSY)

@@ -15,6 +15,7 @@ from bigiron.sim.powervm.model.entity import Entity
 from bigiron.sim.powervm.model.network import NetworkBridge, VirtualSwitch
 from bigiron.sim.powervm.model.partition import RMC_ACTIVE, RMC_INACTIVE, Lpar, Partition, Vios
 from bigiron.sim.powervm.model.state import State
+from bigiron.sim.powervm.model.storage import Content
 
 Subscriber = Callable[[str, str, str], None]
 PowerHook = Callable[[Lpar, bool], None]
@@ -47,6 +48,8 @@ class World:
         self.clock = clock
         self.lock = threading.RLock()
         self.power_hooks: list[PowerHook] = []
+        self.shutdown_hooks: list[Callable[[Lpar], None]] = []
+        """Called when a partition's operating system is asked to shut down."""
         self.power_seconds = 0.0
         """How long a power job takes; the latency profile sets it."""
         self.rmc_seconds = 0.0
@@ -68,7 +71,11 @@ class World:
     @classmethod
     def from_state(cls, state: Mapping[str, Any], clock: Clock) -> World:
         """The world that `to_state` wrote."""
-        return cls(entity.load(State, state), clock)
+        from bigiron.sim.powervm.model.power import settle_interrupted  # power acts on a World
+
+        world = cls(entity.load(State, state), clock)
+        settle_interrupted(world)
+        return world
 
     def to_state(self) -> dict[str, Any]:
         """Everything, as JSON-able values."""
@@ -248,9 +255,21 @@ class World:
         shutil.move(path, self.media_dir / name)
         return name
 
-    def discard(self, name: str) -> None:
-        """Delete a stored file that nothing names any more."""
-        (self.media_dir / name).unlink(missing_ok=True)
+    def release(self, content: Content | None) -> None:
+        """Delete the file behind something that is going away, unless something else shares it."""
+        if content is None:
+            return
+        holders = [c for c in self._contents() if c.file == content.file]
+        if len(holders) <= 1:
+            (self.media_dir / content.file).unlink(missing_ok=True)
+
+    def _contents(self) -> Iterator[Content]:
+        for pool in self.state.pools:
+            yield from (u.content for u in pool.units if u.content)
+        for vios in self.vioses:
+            for group in vios.groups:
+                yield from (d.content for d in group.disks if d.content)
+                yield from (m.content for m in (group.repository.media if group.repository else []) if m.content)
 
 
 def _path(obj: Entity, parent: Entity | None) -> str:
