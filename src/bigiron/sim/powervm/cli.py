@@ -66,6 +66,10 @@ _file = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option(
     "--clock-scale", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Simulated seconds per second."
 )
+@click.option(
+    "--management", type=click.Path(path_type=Path, file_okay=False),
+    help="Root of the management partition's file tree (mkvterm, rmvterm, /proc).  [default: management, below --state]",
+)  # fmt: skip
 @click.option("--reset", is_flag=True, help="Forget the state in the directory and start anew.")
 @click.option("-v", "--verbose", is_flag=True, help="Log more to standard error.")
 def powervm(

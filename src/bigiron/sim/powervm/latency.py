@@ -7,7 +7,8 @@ from bigiron.sim.kernel.latency import Cost, Profile
 UPLOAD_BYTES_PER_SECOND = 100e6
 
 PROFILES = {
-    "none": Profile("none"),
+    # A guest is never up the moment it is switched on: who does not wait for it must be found out.
+    "none": Profile("none", {"guest_boot": Cost(1.0)}),
     "realistic": Profile(
         "realistic",
         {
@@ -20,6 +21,7 @@ PROFILES = {
             "lpar_put": Cost(3.0),
             "upload": Cost(per_item=1 / UPLOAD_BYTES_PER_SECOND),
             "power_job": Cost(5.0),
+            "guest_boot": Cost(20.0),
         },
     ),
 }

@@ -29,6 +29,7 @@ from bigiron.sim.powervm.events import EventHub
 from bigiron.sim.powervm.files import Files
 from bigiron.sim.powervm.jobs import Jobs
 from bigiron.sim.powervm.latency import PROFILES
+from bigiron.sim.powervm.management.partition import ManagementPartition
 from bigiron.sim.powervm.model.world import World
 from bigiron.sim.powervm.resources import RESOURCES
 from bigiron.sim.powervm.rest.app import RestApp
@@ -58,6 +59,8 @@ class Settings:
     clock_scale: float = 1.0
     session_idle_seconds: float = 7200.0
     event_limit: int = 2000
+    management: Path | None = None
+    """Root of the management partition's file tree; by default a folder of the state directory."""
 
 
 class Simulator:
@@ -116,6 +119,7 @@ class Simulator:
         self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
         self._apply_latency()
         self._mount()
+        self.management = ManagementPartition(self.world, self.control)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -129,6 +133,11 @@ class Simulator:
         """The control address."""
         return self._control.url
 
+    @property
+    def management_root(self) -> Path:
+        """Where the management partition's files and commands are."""
+        return (self.settings.management or self.state_dir / "management").absolute()
+
     def start(self) -> None:
         """Serve; returns when both addresses answer."""
         self._rest.bind()
@@ -139,17 +148,22 @@ class Simulator:
         self._ticker.start()
         self._rest.start()
         self._control.start()
-        endpoints = {"rest": self.url, "control": self.control_url, "pid": os.getpid()}
+        self.management.present(self.management_root, self.control_url)
+        endpoints = {
+            "rest": self.url, "control": self.control_url, "management": str(self.management_root), "pid": os.getpid()
+        }  # fmt: skip
         write_private(self.state_dir / "endpoints.json", json.dumps(endpoints).encode())
 
     def stop(self) -> None:
         """End serving, finish the jobs that were accepted, and save."""
         self._stopping.set()
+        self.management.disconnect()
         self.events.close()
         self.clock.close()
         self._rest.stop()
         self._control.stop()
         self.jobs.stop()
+        self.management.stop()
         self._ticker.join()
         self._store.stop()
         (self.state_dir / "endpoints.json").unlink(missing_ok=True)
@@ -212,6 +226,7 @@ class Simulator:
 
     def _apply_latency(self) -> None:
         self.world.power_seconds = self.latency.seconds("power_job")
+        self.world.rmc_seconds = self.latency.seconds("guest_boot")
 
     def _audit(self, _request: Request) -> Any:
         with self.services.locked() as world:

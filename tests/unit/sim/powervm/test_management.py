@@ -63,8 +63,9 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
     root = tmp_path / "management"
     partition.present(root, server.url)
     yield Platform(world, clock, partition, Simulator(server.url), root)
-    partition.stop()
+    partition.disconnect()
     server.stop()
+    partition.stop()
 
 
 @pytest.fixture

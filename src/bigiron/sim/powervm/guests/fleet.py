@@ -43,6 +43,7 @@ class Guests:
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="config-drive")
         self._gone: list[Callable[[str], None]] = []
         self.closed = False
+        """Whether readers that wait for console text must leave."""
         world.power_hooks.append(self._powered)
         world.shutdown_hooks.append(self._shut_down)
         world.subscribe(self._changed)
@@ -96,8 +97,7 @@ class Guests:
             ]
 
     def close(self) -> None:
-        """End the thread that reads config drives; who waits for console text sees `closed`."""
-        self.closed = True
+        """End the thread that reads config drives."""
         self._readers.shutdown(wait=False, cancel_futures=True)
 
     def _find(self, reference: str) -> Partition:

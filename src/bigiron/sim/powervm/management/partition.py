@@ -27,9 +27,13 @@ class ManagementPartition:
             identity = _identity(self._world)
         build(root, control_url, identity)
 
-    def stop(self) -> None:
-        """Close the terminals and end their threads."""
+    def disconnect(self) -> None:
+        """Close the terminals and send readers that wait for console text away, so that the control address can end."""
+        self.guests.closed = True
         self.vterms.stop()
+
+    def stop(self) -> None:
+        """End the rest, once no job can power on a partition any more."""
         self.guests.close()
 
 
