@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -52,6 +53,8 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON 
 @click.pass_context
 def lab(context: click.Context, root: Path) -> None:
     """Run a real OpenStack on this machine: no root, loopback addresses only."""
+    # For what the commands called from here write: every file of a lab is its owner's alone.
+    os.umask(0o077)
     context.obj = LabPaths(root.expanduser().absolute())
 
 

@@ -87,11 +87,13 @@ def table(paths: LabPaths, rows: list[ProgramStatus]) -> Table:
 
 
 def as_json(paths: LabPaths, rows: list[ProgramStatus]) -> dict[str, Any]:
-    """Return the rows and totals for scripts."""
+    """Return the rows, totals and addresses for scripts."""
+    current = spec.require(paths)
     return {
         "directory": str(paths.root),
         "running": bool(rows),
         "working": bool(rows) and all(row.state == "working" for row in rows),
         "rss_mib": round(sum(row.rss_mib for row in rows), 1),
+        "addresses": {name: current.url(name) for name in current.ports if name != "broker"},
         "programs": [asdict(row) for row in rows],
     }

@@ -169,7 +169,7 @@ def await_end(pid: int, seconds: float) -> bool:
 
 
 def _quoted(value: str) -> str:
-    """Write an environment value as supervisor reads it: percent signs doubled, in the quotes that it does not contain."""
+    """Write an environment value as supervisor reads it: percent signs doubled, in quotes it does not contain."""
     mark = "'" if '"' in value else '"'
     return mark + value.replace("%", "%%") + mark
 

@@ -1,0 +1,27 @@
+"""One lab for all tests in this folder: a new one in a temporary folder, or that in $BIGIRON_LAB_DIR."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.lab import SYSTEM, Lab
+
+from bigiron.lab.paths import LabPaths
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    given = os.environ.get("BIGIRON_LAB_DIR")
+    driver = os.environ.get("BIGIRON_LAB_DRIVER", "powervm")
+    with tempfile.TemporaryDirectory(prefix="lab-") as folder:
+        made = Lab(LabPaths(Path(given or folder)))
+        options = ("--driver", driver, *(("--system", str(SYSTEM)) if driver == "powervm" else ()))
+        made.json("up", *(() if given else options))
+        yield made
+        if not given:
+            made.command("destroy")
+            made.paths.root.mkdir(exist_ok=True)

@@ -1,0 +1,78 @@
+"""A server through the whole cloud: created, seen, stopped, started, rebooted and deleted, with nothing left behind."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+from openstack.connection import Connection
+from tests.support.lab import Lab
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+
+_WAIT = 120
+
+
+@pytest.fixture
+def cloud(lab: Lab) -> Connection:
+    return lab.cloud()
+
+
+@pytest.fixture
+def parts(cloud: Connection) -> Iterator[dict[str, str]]:
+    """An image, a flavor and a VLAN network, removed afterwards."""
+    name = f"lab-test-{secrets.token_hex(4)}"
+    image = cloud.image.create_image(
+        name, data=secrets.token_bytes(1 << 20), disk_format="raw", container_format="bare", wait=True
+    )
+    flavor = cloud.compute.create_flavor(name=name, ram=512, vcpus=1, disk=1)
+    network = cloud.network.create_network(name=name)
+    cloud.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.77.0.0/24", enable_dhcp=False)
+    yield {"name": name, "image_id": image.id, "flavor_id": flavor.id, "network_id": network.id}
+    cloud.network.delete_network(network.id)
+    cloud.compute.delete_flavor(flavor.id)
+    cloud.image.delete_image(image.id)
+
+
+def test_a_server_lives_and_leaves_nothing(lab: Lab, cloud: Connection, parts: dict[str, str]) -> None:
+    compute = cloud.compute
+    server = compute.create_server(
+        name=parts["name"], image_id=parts["image_id"], flavor_id=parts["flavor_id"], config_drive=True,
+        networks=[{"uuid": parts["network_id"]}],
+    )  # fmt: skip
+    server = compute.wait_for_server(server, wait=_WAIT, interval=1)
+    assert server.status == "ACTIVE"
+    (port,) = cloud.network.ports(device_id=server.id)
+    assert port.status == "ACTIVE"
+    assert port.fixed_ips[0]["ip_address"] in str(server.addresses)
+
+    compute.stop_server(server)
+    assert compute.wait_for_server(server, status="SHUTOFF", wait=_WAIT, interval=1).power_state == 4
+    compute.start_server(server)
+    assert compute.wait_for_server(server, wait=_WAIT, interval=1).power_state == 1
+    for kind in ("SOFT", "HARD"):
+        compute.reboot_server(server, kind)
+        compute.wait_for_status(server, "ACTIVE", [], 1, _WAIT)
+    compute.delete_server(server)
+    compute.wait_for_delete(server, interval=1, wait=_WAIT)
+    assert list(cloud.network.ports(device_id=server.id)) == []
+    assert [each for each in _allocations(cloud, server.id) if each] == []
+
+
+def test_a_server_larger_than_the_host_is_refused_with_a_fault(cloud: Connection, parts: dict[str, str]) -> None:
+    giant = cloud.compute.create_flavor(name=parts["name"] + "-giant", ram=512, vcpus=1, disk=1 << 20)
+    server = cloud.compute.create_server(
+        name=parts["name"], image_id=parts["image_id"], flavor_id=giant.id, networks=[{"uuid": parts["network_id"]}]
+    )
+    try:
+        server = cloud.compute.wait_for_status(server, "ERROR", [], 1, _WAIT)
+        assert "No valid host" in cloud.compute.get_server(server.id).fault["message"]
+    finally:
+        cloud.compute.delete_server(server.id)
+        cloud.compute.wait_for_delete(server, interval=1, wait=_WAIT)
+        cloud.compute.delete_flavor(giant.id)
+
+
+def _allocations(cloud: Connection, consumer: str) -> list[object]:
+    return list(cloud.placement.get(f"/allocations/{consumer}").json()["allocations"])

@@ -1,0 +1,50 @@
+"""Drive a lab as its user does: through the `bigiron lab` command and the OpenStack SDK."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from openstack.config import OpenStackConfig
+from openstack.connection import Connection
+
+from bigiron.lab.paths import LabPaths, program
+
+REPOSITORY = Path(__file__).parents[2]
+SYSTEM = REPOSITORY / "examples" / "systems" / "one-host.yaml"
+UP_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """A lab and the command that drives it."""
+
+    paths: LabPaths
+
+    def command(self, *words: str, seconds: float = UP_SECONDS, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run `bigiron lab` on this lab; `check` shows what the command said when it fails."""
+        result = subprocess.run(
+            [program("bigiron"), "lab", "--dir", str(self.paths.root), *words],
+            capture_output=True, text=True, timeout=seconds, check=False,
+        )  # fmt: skip
+        assert not check or result.returncode == 0, result.stdout + result.stderr
+        return result
+
+    def json(self, *words: str, seconds: float = UP_SECONDS) -> dict[str, Any]:
+        """Run `bigiron lab` with --json and read its answer."""
+        answer: dict[str, Any] = json.loads(self.command(*words, "--json", seconds=seconds).stdout)
+        return answer
+
+    def cloud(self) -> Connection:
+        """Return the OpenStack SDK's connection as the lab's administrator, made from clouds.yaml as a user would."""
+        return Connection(config=OpenStackConfig(config_files=[str(self.paths.clouds_yaml)]).get_one("bigiron"))
+
+    def platform(self, path: str) -> Any:
+        """Ask the simulated platform's control address."""
+        answer = requests.get(self.json("status")["addresses"]["sim_control"] + path, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
