@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from bigiron.sim.powervm.cli import powervm
+from bigiron.sim.show import console, show
 
 
 @click.group(name="sim")
@@ -12,4 +13,5 @@ def sim() -> None:
     """Simulate a PowerVM system, so that OpenStack can be run without the hardware."""
 
 
-sim.add_command(powervm)
+for command in (powervm, show, console):
+    sim.add_command(command)

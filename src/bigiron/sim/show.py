@@ -1,0 +1,146 @@
+"""`bigiron sim show` and `bigiron sim console`: look at a running simulator through its control address."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bigiron.sim.powervm.management.endpoint import Simulator, Unreachable
+
+_PLAIN_WIDTH = 150
+_FOLLOW_S = 20.0
+_STYLES = {"running": "green", "not activated": "dim", "error": "red", "active": "green", "inactive": "dim"}
+
+
+def _simulator(control: str | None, state: Path | None) -> Simulator:
+    if control is not None:
+        return Simulator(control)
+    if state is None:
+        raise click.UsageError("name the simulator: --control URL, or --state DIR of a running one")
+    try:
+        return Simulator.of_tree(state)
+    except Unreachable as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _ask(simulator: Simulator, path: str) -> Any:
+    try:
+        status, answer = simulator.ask("GET", path)
+    except Unreachable as error:
+        raise click.ClickException(str(error)) from error
+    if status != 200:
+        raise click.ClickException(str(answer.get("error", answer)))
+    return answer
+
+
+control_option = click.option("--control", metavar="URL", help="Control address of the simulator.")
+state_option = click.option(
+    "--state", type=click.Path(path_type=Path, file_okay=False), help="State directory of the simulator, while it runs."
+)
+
+
+@click.command(name="show")
+@click.argument("partitions", nargs=-1, metavar="[PARTITION]...")
+@control_option
+@state_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def show(partitions: tuple[str, ...], control: str | None, state: Path | None, as_json: bool) -> None:
+    """Show a simulated system: partitions with state, adapters, disks and media, and the VLANs of its bridges.
+
+    PARTITIONs are ids, uuids or names; without any, all are shown.
+    """
+    simulator = _simulator(control, state)
+    guests, networks = _ask(simulator, "/guests"), _ask(simulator, "/networks")
+    if partitions:
+        guests = [one for one in guests if _names(one) & {name.upper() for name in partitions}]
+        if missing := [name for name in partitions if not any(name.upper() in _names(one) for one in guests)]:
+            raise click.ClickException(f"there is no partition {', '.join(missing)}; `bigiron sim show` lists them")
+    if as_json:
+        click.echo(json.dumps({"partitions": guests, "networks": networks}, indent=2))
+        return
+    screen = Console(soft_wrap=False)
+    if not screen.is_terminal:
+        screen.width = _PLAIN_WIDTH
+    screen.print(_partition_table(guests))
+    screen.print(_network_table(networks))
+
+
+@click.command(name="console")
+@click.argument("partition")
+@control_option
+@state_option
+@click.option("--follow", "-f", is_flag=True, help="Go on printing what is printed, until interrupted.")
+@click.option("--since", type=click.IntRange(min=0), default=0, help="Begin at this character of the console's text.")
+def console(partition: str, control: str | None, state: Path | None, follow: bool, since: int) -> None:
+    """Print the console of PARTITION (id, uuid or name)."""
+    simulator = _simulator(control, state)
+    excerpt = _ask(simulator, f"/consoles/{partition}?since={since}")
+    click.echo(excerpt["text"], nl=not follow and not excerpt["text"].endswith("\n"))
+    while follow:
+        excerpt = _ask(simulator, f"/consoles/{partition}?since={excerpt['end']}&wait={_FOLLOW_S}")
+        click.echo(excerpt["text"], nl=False)
+
+
+def _names(entry: dict[str, Any]) -> set[str]:
+    return {str(entry["id"]), entry["uuid"].upper(), entry["name"].upper()}
+
+
+def _partition_table(guests: list[dict[str, Any]]) -> Table:
+    table = Table(title=f"{len(guests)} partition(s)", title_justify="left", show_lines=True)
+    for heading in ("id", "partition", "state", "guest", "adapters: mac, VLAN, switch", "storage"):
+        table.add_column(heading, overflow="fold")
+    for one in guests:
+        name = Text(one["name"])
+        name.append(f"\n{one['processors']} vCPU, {one['memory_mb']} MB", style="dim")
+        if one["description"]:
+            name.append(f"\n{one['description']}", style="dim")
+        state = Text(one["state"], style=_STYLES.get(one["state"], ""))
+        state.append(f"\nRMC {one['rmc']}", style=_STYLES.get(one["rmc"], ""))
+        guest = "\n".join(filter(None, (one["guest"], one["hostname"])))
+        table.add_row(
+            str(one["id"]), name, state, guest, "\n".join(_adapter_lines(one)), "\n".join(_storage_lines(one))
+        )
+    return table
+
+
+def _adapter_lines(entry: dict[str, Any]) -> Iterator[str]:
+    for adapter in entry["adapters"]:
+        tagged = f" + {_ranges(adapter['tagged'])}" if adapter["tagged"] else ""
+        yield f"{adapter['mac']} {adapter['vlan']}{tagged} {adapter['switch']}"
+
+
+def _storage_lines(entry: dict[str, Any]) -> Iterator[str]:
+    for disk in entry["disks"]:
+        origin = f"{disk['kind']} of {disk['vios']}" if disk["vios"] else "its own"
+        yield f"{disk['name']}, {disk['gigabytes']:g} GB ({origin})"
+    for drive in entry["optical"]:
+        yield f"{drive['name']}, optical ({'media' if drive['media'] else 'no media'}, {drive['vios']})"
+
+
+def _network_table(networks: list[dict[str, Any]]) -> Table:
+    table = Table("switch", "SEA", "VLANs", title=f"{len(networks)} network bridge(s)", title_justify="left")
+    for bridge in networks:
+        for sea in bridge["seas"]:
+            role = "" if len(bridge["seas"]) == 1 else " (primary)" if sea["primary"] else " (standby)"
+            table.add_row(bridge["switch"], f"{sea['device']} of {sea['vios']}{role}", _ranges(sea["vlans"]))
+    return table
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Numbers in order, runs of three and more as first-last."""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ", ".join(
+        f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(str(number) for number in run) for run in parts
+    )
