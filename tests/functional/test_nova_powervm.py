@@ -171,5 +171,3 @@ class LifecycleOnVolumeGroup(Lifecycle):
         (image,) = [each for each in disks if each["udid"] == disk["base"]]
         assert self.content(image) == base.IMAGE_BYTES
         return dict(disk)
-
-

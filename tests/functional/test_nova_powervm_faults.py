@@ -53,7 +53,11 @@ class SpawnSweep(PowerVMCloud):
         """Create a server from an image that the pool has not yet, and wait until Nova is done with it."""
         content = f"image {number} ".encode() * 512
         server = self.boot(
-            f"web-{number}", flavor_id=self.flavor_id, image_id=self.upload_image(content), config_drive=True, expected=None
+            f"web-{number}",
+            flavor_id=self.flavor_id,
+            image_id=self.upload_image(content),
+            config_drive=True,
+            expected=None,
         )
         return self.finished(server, expected)
 

@@ -114,14 +114,7 @@ def to_options(conf: Any) -> PowerVMOptions:
         raise OptionError(f"nova.conf: {error}") from error
     _check(group)
     return PowerVMOptions(
-        rest_host=group["rest_host"],
-        rest_port=group["rest_port"],
-        rest_protocol=group["rest_protocol"],
-        rest_username=group["rest_username"],
-        rest_password=group["rest_password"],
-        rest_cacert=group["rest_cacert"],
-        rest_timeout=group["rest_timeout"],
-        connect_timeout_s=group["rest_connect_timeout"],
+        **powervm_rest.values(conf),
         hostname=conf.host,
         disk_driver=group["disk_driver"].lower(),
         volume_group_name=group["volume_group_name"],
