@@ -117,9 +117,13 @@ def _adapter_lines(entry: dict[str, Any]) -> Iterator[str]:
 
 
 def _storage_lines(entry: dict[str, Any]) -> Iterator[str]:
+    """One line for each device; a disk that several VIOSes serve is one disk with several paths."""
+    paths: dict[tuple[str, str, float], list[str]] = {}
     for disk in entry["disks"]:
-        origin = f"{disk['kind']} of {disk['vios']}" if disk["vios"] else "its own"
-        yield f"{disk['name']}, {disk['gigabytes']:g} GB ({origin})"
+        paths.setdefault((disk["name"], disk["kind"], disk["gigabytes"]), []).append(disk["vios"])
+    for (name, kind, gigabytes), vioses in paths.items():
+        origin = f"{kind} of {', '.join(vioses)}" if all(vioses) else "its own"
+        yield f"{name}, {gigabytes:g} GB ({origin})"
     for drive in entry["optical"]:
         yield f"{drive['name']}, optical ({'media' if drive['media'] else 'no media'}, {drive['vios']})"
 

@@ -171,7 +171,7 @@ class Guests:
             "description": partition.description,
             "memory_mb": hardware.memory_mb,
             "processors": hardware.processors,
-            "guest": guest.phase(now).value if guest else None,
+            "guest": (guest.phase(now) if guest else Phase.UP if partition.is_on else Phase.OFF).value,
             "hostname": guest.hostname(now) if guest else None,
             "adapters": [_adapter(adapter) for adapter in hardware.adapters],
             "disks": [_device(device) for device in hardware.disks],
