@@ -142,7 +142,9 @@ class BigironDriver(driver.ComputeDriver):
         reserved_disk_gb = self._get_reserved_host_disk_gb_from_config()
         provider_tree.update_inventory(nodename, providers.inventory(facts, ratios, reserved_disk_gb))
         # Traits that an operator set stay; the manager adds those of the capabilities.
-        provider_tree.add_traits(nodename, *providers.traits(facts))
+        found = providers.traits(facts)
+        provider_tree.remove_traits(nodename, *(providers.own(facts, provider_tree.data(nodename).traits) - found))
+        provider_tree.add_traits(nodename, *found)
 
     def get_host_uptime(self) -> str:
         with _host_errors():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import os_resource_classes as orc
@@ -75,6 +75,12 @@ def allocation_ratios(conf: Any, current: Mapping[str, Mapping[str, Any]]) -> di
 def traits(facts: HostFacts) -> set[str]:
     """The traits that the host itself has; the driver adds those of its capabilities."""
     return set(_TRAITS.get(facts.architecture, ())) | set(facts.traits)
+
+
+def own(facts: HostFacts, names: Iterable[str]) -> set[str]:
+    """Those that only the driver sets: with the platform's name for a prefix."""
+    prefix = f"CUSTOM_{facts.hypervisor.upper()}_"
+    return {name for name in names if name.startswith(prefix)}
 
 
 def resource_view(facts: HostFacts, nodename: str, hypervisor_type: str, machines: Sequence[str]) -> dict[str, Any]:

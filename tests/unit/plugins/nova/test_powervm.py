@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+
 from nova.virt import driver
 from oslo_utils import importutils
 
 from bigiron import features
 from bigiron.plugins.nova import powervm
+from bigiron.plugins.nova.driver import BigironDriver
 
 
 def test_both_names_lead_to_the_driver() -> None:
@@ -23,3 +26,14 @@ def test_every_capability_that_nova_knows_is_said_and_none_besides() -> None:
 def test_the_feature_table_decides() -> None:
     for flag, value in features.capabilities().items():
         assert powervm.PowerVMDriver.capabilities[flag] is value
+
+
+def test_every_call_of_novas_is_taken_as_nova_makes_it() -> None:
+    public = [name for name, value in vars(BigironDriver).items() if inspect.isfunction(value) and name[0] != "_"]
+    own = {"make_hypervisor", "config_drive_network", "remove_unknown"}
+    assert own <= set(public)
+    for name in set(public) - own:
+        ours = list(inspect.signature(getattr(BigironDriver, name)).parameters.values())
+        novas = list(inspect.signature(getattr(driver.ComputeDriver, name)).parameters.values())
+        assert [one.name for one in ours] == [one.name for one in novas], name
+        assert [one.default for one in ours] == [one.default for one in novas], name

@@ -53,3 +53,8 @@ def test_the_resource_view_counts_what_is_reserved_as_used() -> None:
 
 def test_traits_name_the_architecture_and_what_the_platform_adds() -> None:
     assert {"HW_ARCH_PPC64LE", "COMPUTE_ARCH_PPC64LE", "CUSTOM_POWERVM"} <= providers.traits(FACTS)
+
+
+def test_only_the_drivers_own_traits_are_ever_taken_back() -> None:
+    names = ["CUSTOM_POWERVM_DISK_SSP", "CUSTOM_RACK_7", "HW_ARCH_PPC64LE", "CUSTOM_POWERVMISH"]
+    assert providers.own(FACTS, names) == {"CUSTOM_POWERVM_DISK_SSP"}
