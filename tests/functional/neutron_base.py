@@ -154,9 +154,11 @@ class SeaTestCase(test_plugin.Ml2PluginV2TestCase):
         self.addCleanup(self.simulator.stop)
         self.calls: list[Call] = []
         self._configure()
-        self.api = ServerApi(self.driver)
+        self.server_api = ServerApi(self.driver)
         self.casts = Casts()
-        self.driver.notifier.client = self.casts
+        # The real notifier hides behind a handler that stands in for it until RPC is set up.
+        notifier = getattr(self.driver.notifier, "notifier_instance", None) or self.driver.notifier
+        notifier.client = self.casts
         self.nova = connect(self._options())
         self.addCleanup(self.nova.close)
         self.adapters = ClientAdapters(self.nova, VirtualSwitches(self.nova))
@@ -169,9 +171,9 @@ class SeaTestCase(test_plugin.Ml2PluginV2TestCase):
         """An agent as `agent.main` assembles it, up to the message bus; it has compared everything once."""
         self.host = agent.connect(cfg.CONF, threading.Event(), self.calls.append)
         self.addCleanup(self.host.link.close)
-        self.loop = agent.work_loop(cfg.CONF, self.host, self.api)
+        self.loop = agent.work_loop(cfg.CONF, self.host, self.server_api)
         self.casts.endpoint = rpc.Endpoint(HOST, self.loop)
-        self.heartbeat = agent.Heartbeat(self.api, agent.state(HOST, self.host), self.loop)
+        self.heartbeat = agent.Heartbeat(self.server_api, agent.state(HOST, self.host), self.loop)
         self.heartbeat.beat()
         self.loop.heal_soon("the agent starts")
         self.loop.step(1)

@@ -18,6 +18,8 @@ def prepare() -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            # The package chooses native threads for oslo.service, which would else choose by itself.
+            importlib.import_module("neutron")
             importlib.import_module("oslo_service.wsgi")
     finally:
         sys.meta_path[:0] = guards
