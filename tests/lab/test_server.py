@@ -53,6 +53,8 @@ def test_a_server_lives_and_leaves_nothing(lab: Lab, cloud: Connection, parts: d
     assert compute.wait_for_server(server, wait=_WAIT, interval=1).power_state == 1
     for kind in ("SOFT", "HARD"):
         compute.reboot_server(server, kind)
+        server = compute.get_server(server.id)
+        assert server.task_state
         compute.wait_for_status(server, "ACTIVE", [], 1, _WAIT)
     compute.delete_server(server)
     compute.wait_for_delete(server, interval=1, wait=_WAIT)

@@ -1,0 +1,65 @@
+"""`bigiron demo`: start the lab and follow one server through its life, on OpenStack's side and on the platform's."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from bigiron.lab import health, lifecycle, spec
+from bigiron.lab.demo_platform import Platform
+from bigiron.lab.demo_scenario import NAME, Scenario, Stage
+from bigiron.lab.errors import LabError
+from bigiron.lab.paths import LabPaths, default_root, program
+from bigiron.lab.progress import Board
+
+
+@click.command(name="demo")
+@click.option(
+    "--dir", "root", type=click.Path(path_type=Path, file_okay=False), default=default_root, show_default="per user",
+    help="Directory of the lab.",
+)  # fmt: skip
+@click.option(
+    "--system", type=click.Path(dir_okay=False, exists=True), help="System document of the simulated platform."
+)
+@click.option(
+    "--driver", type=click.Choice(spec.DRIVERS), help="Compute driver; fake shows OpenStack without a platform."
+)
+@click.option("--latency", help="Latency profile of the simulated platform.")
+def demo(root: Path, system: str | None, driver: str | None, latency: str | None) -> None:
+    """Boot a server on a simulated PowerVM system through a real OpenStack, step by step."""
+    os.umask(0o077)
+    paths = LabPaths(root.expanduser().absolute())
+    console = Console()
+    begun = time.monotonic()
+    wishes = lifecycle.Wishes(driver=driver, system=str(Path(system).absolute()) if system else None, latency=latency)
+    try:
+        with Board(console, "OpenStack and the simulated system") as board:
+            current = lifecycle.up(paths, wishes, board)
+        platform = Platform(current.url("sim_control")) if current.driver == "powervm" else None
+        Scenario(paths, health.connection(current), platform, Stage(console)).run()
+    except LabError as error:
+        raise click.ClickException(str(error)) from error
+    console.print(f"\n[bold]Done in {time.monotonic() - begun:.0f} s.[/bold] The cloud goes on running.\n")
+    console.print(_guide(paths), soft_wrap=True)
+
+
+def _guide(paths: LabPaths) -> str:
+    """Return what to type next."""
+    chosen = "" if paths.root == default_root() else f" --dir {escape(str(paths.root))}"
+    command = escape(str(Path(os.path.relpath(program("bigiron")))))
+    return (
+        "To use it:\n"
+        f'  eval "$({command} lab{chosen} env)"\n'
+        f"  openstack server create --image {NAME} --flavor {NAME} --network {NAME} --key-name {NAME} --wait mine\n"
+        "  openstack server list\n"
+        f"  {command} lab{chosen} status\n"
+        f"  {command} lab{chosen} logs nova-compute\n"
+        "To stop it (`up` continues), or to remove it:\n"
+        f"  {command} lab{chosen} down\n"
+        f"  {command} lab{chosen} destroy"
+    )
