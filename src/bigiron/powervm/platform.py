@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from bigiron import naming
-from bigiron.errors import InvalidSpec, NotFound, PlatformError, Unavailable, Unsupported
+from bigiron.errors import InvalidSpec, NotFound, PlatformError, Unavailable
 from bigiron.hypervisor import Hypervisor, Step
 from bigiron.model import CpuStats, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec
 from bigiron.powervm import host
@@ -22,6 +22,7 @@ from bigiron.powervm.disk.steps import storage_steps
 from bigiron.powervm.disk.volume_group import LocalVolumeGroup
 from bigiron.powervm.guest import Guests
 from bigiron.powervm.media import MediaRepositories
+from bigiron.powervm.metrics import HostProcessors
 from bigiron.powervm.network import rmc
 from bigiron.powervm.network import steps as network
 from bigiron.powervm.network.nic import SEA_SWITCH, ClientAdapters
@@ -51,6 +52,7 @@ class _Started:
         self.media = MediaRepositories(connection, groups)
         local = connection.options.disk_driver == "localdisk"
         self.disks: DiskDriver = LocalVolumeGroup(connection, groups) if local else SharedStoragePool(connection)
+        self.processors = HostProcessors(connection)
         self.capacity_read_at = 0.0
 
     def check_host(self) -> None:
@@ -143,7 +145,7 @@ class PowerVM(Hypervisor):
         return host.facts(parts.connection, parts.disks.known_capacity(), parts.disks.label)
 
     def cpu_stats(self) -> CpuStats:
-        raise Unsupported("The host's processor statistics are not collected yet.")
+        return self._started.processors.read()
 
     def uptime(self) -> str:
         return host.uptime(self.connection)
