@@ -110,13 +110,13 @@ class _Planner:
         orphan = self._wanted.orphans.get(bridge.vswitch, {}).get(vlan)
         if orphan:
             return f"VLAN {vlan} is on {orphan}, a trunk adapter outside any network bridge; remove it there"
-        return next(filter(None, (self._peer_obstacle(peer, vlan) for peer in self._peers(bridge))), "")
+        return next(filter(None, (self._peer_obstacle(bridge, peer, vlan) for peer in self._peers(bridge))), "")
 
-    def _peer_obstacle(self, peer: Bridge, vlan: int) -> str:
+    def _peer_obstacle(self, bridge: Bridge, peer: Bridge, vlan: int) -> str:
         served = peer.uuid in self._wanted.vlans
         if vlan in peer.fixed_vlans():
             return f"VLAN {vlan} is on the primary trunk of another bridge, {peer.names()}; use another VLAN"
-        if served and vlan in self._wanted.vlans[peer.uuid] and (peer.uuid, vlan) not in self._refused:
+        if served and vlan in self._wanted.vlans[peer.uuid] and self._claim(peer, vlan) < self._claim(bridge, vlan):
             return f"VLAN {vlan} is also wanted on {peer.names()}, on the same virtual switch; use another VLAN"
         if not served and vlan in peer.added_vlans() | peer.placeholders():
             return (
@@ -124,6 +124,11 @@ class _Planner:
                 "or map the bridge in [AGENT] bridge_mappings"
             )
         return ""
+
+    @staticmethod
+    def _claim(bridge: Bridge, vlan: int) -> tuple[bool, bool, str]:
+        """Sorts the bridges that want one VLAN: the one that has it keeps it."""
+        return not bridge.carries(vlan), vlan not in bridge.added_vlans(), bridge.uuid
 
     def _peers(self, bridge: Bridge) -> Iterator[Bridge]:
         """The other bridges on the same virtual switch, where a VLAN can be on one of them only."""
