@@ -117,7 +117,10 @@ def down(paths: LabPaths, as_json: bool) -> None:
 @click.pass_obj
 @_explained
 def destroy(paths: LabPaths, as_json: bool) -> None:
-    """Stop the lab and remove everything it wrote."""
+    """Stop the lab and remove everything it wrote; nothing to do where there is none."""
+    if spec.load(paths) is None:
+        click.echo(json.dumps({"removed": None}) if as_json else f"no lab in {paths.root}")
+        return
     with _reporting("lab", as_json) as report:
         lifecycle.destroy(paths, report)
     click.echo(json.dumps({"removed": str(paths.root)}) if as_json else f"removed {paths.root}")

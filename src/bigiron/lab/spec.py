@@ -30,6 +30,7 @@ COMPUTE_HOST = "lab-compute"
 CONTROL_HOST = "lab-control"
 REGION = "RegionOne"
 PHYSICAL_NETWORK = "default"
+_EXAMPLE = Path(__file__).parents[3] / "examples" / "systems" / "one-host.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,8 @@ def require(paths: LabPaths) -> LabSpec:
 
 
 def system_document(spec: LabSpec) -> Path:
-    """Return the system document the simulator loads, checked to exist."""
-    document = Path(spec.system).expanduser()
-    if not spec.system or not document.is_file():
-        raise LabError(f"system document {spec.system or '(none)'} does not exist: give one with --system FILE.yaml")
+    """Return the system document the simulator loads, checked to exist: the chosen one, or the repository's example."""
+    document = Path(spec.system).expanduser() if spec.system else _EXAMPLE
+    if not document.is_file():
+        raise LabError(f"system document {document} does not exist: give one with --system FILE.yaml")
     return document
