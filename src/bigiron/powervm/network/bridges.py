@@ -96,7 +96,7 @@ class BridgeDocuments:
             for op in batch:
                 self._edit(document, op)
             with translated(f"Updating {self._bridge(document).names()}"):
-                self._documents[document.uuid] = document.update()
+                self._documents[document.uuid] = document.update(timeout=self._adapter.session.timeout)
             updates += 1
         return updates
 
