@@ -208,7 +208,7 @@ class LparMirror:
                 if self._stopping:
                     return
                 # Changes come in bursts: one reading serves several.
-                self._changed.wait(_GATHER_S)
+                self._changed.wait_for(lambda: self._stopping, _GATHER_S)
                 reload = self._reload or len(self._dirty) > _FEED_ABOVE
                 dirty, self._dirty = self._dirty, set()
             try:

@@ -42,6 +42,7 @@ class ViosDocuments:
         self._lock = threading.Lock()
         self._writers: dict[str, DocumentWriter[VIOS]] = {}
         self._known: list[Vios] = []
+        self._writing: set[str] = set()
         self._written_at: dict[str, float] = {}
         self._down: frozenset[str] = frozenset()
 
@@ -115,8 +116,12 @@ class ViosDocuments:
         if uuid is None or writer is None:
             return
         of_state = any(word in event.detail for word in _STATE_WORDS)
-        if of_state or time.monotonic() - self._written_at.get(uuid, -_OWN_EVENT_S) >= _OWN_EVENT_S:
+        if of_state or not self._is_echo(uuid):
             writer.invalidate()
+
+    def _is_echo(self, uuid: str) -> bool:
+        written = self._written_at.get(uuid)
+        return uuid in self._writing or (written is not None and time.monotonic() - written < _OWN_EVENT_S)
 
     def _is_serving(self, vios: Vios) -> bool:
         try:
@@ -140,11 +145,13 @@ class ViosDocuments:
                 return VIOS.wrap(self._adapter.read_by_path(path))
 
         def write(document: VIOS) -> VIOS:
-            with translated(f"Updating the mappings of {name}"):
-                try:
+            self._writing.add(uuid)
+            try:
+                with translated(f"Updating the mappings of {name}"):
                     return VIOS.wrap(self._adapter.update_by_path(document, document.etag, path))
-                finally:
-                    self._written_at[uuid] = time.monotonic()
+            finally:
+                self._written_at[uuid] = time.monotonic()
+                self._writing.discard(uuid)
 
         return DocumentWriter(name, read, write, wrapper)
 
