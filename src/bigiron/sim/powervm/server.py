@@ -95,6 +95,7 @@ class Simulator:
             self.world = World.from_document(document, self.clock)
         else:
             self.world = World.from_state(state["world"], self.clock)
+        self.world.vnet_aware = self.settings.flavour is Flavour.HMC
         self.world.media_dir = self.state_dir / "media"
         self._store = Store(self.state_dir / "state.json", self._dump)
         self.files = Files(
@@ -139,9 +140,16 @@ class Simulator:
         return (self.settings.management or self.state_dir / "management").absolute()
 
     def start(self) -> None:
-        """Serve; returns when both addresses answer."""
-        self._rest.bind()
-        self._control.bind()
+        """Serve; returns when both addresses answer. Raises OSError when one is taken, the directory free again."""
+        try:
+            self._rest.bind()
+            self._control.bind()
+        except OSError:
+            self._rest.stop()
+            self._control.stop()
+            self.management.stop()
+            self._lock_file.close()
+            raise
         self.world.base_url = self.url
         self._store.start()
         self.jobs.start()

@@ -74,7 +74,9 @@ def _check(world: World, bridge: NetworkBridge, sea: SharedEthernet, specs: list
         if spec.slot is not None and spec.slot not in known:
             raise BadRequest(f"SEA {label} has no trunk adapter in slot {spec.slot}: read the network bridge again.")
         if len(spec.tagged) > MAX_TAGGED:
-            raise BadRequest(f"A trunk adapter of SEA {label} can carry {MAX_TAGGED} tagged VLANs, not {len(spec.tagged)}.")
+            raise BadRequest(
+                f"A trunk adapter of SEA {label} can carry {MAX_TAGGED} tagged VLANs, not {len(spec.tagged)}."
+            )
         for vlan in (spec.pvid, *spec.tagged):
             if vlan not in networks.VLANS:
                 raise BadRequest(f"VLAN {vlan} on SEA {label} is outside 1..4094.")
@@ -105,7 +107,11 @@ def _set_trunks(world: World, bridge: NetworkBridge, sea: SharedEthernet, specs:
     vios = world.vios(sea.vios)
     sea.trunks = [by_slot[s.slot] for s in specs if s.slot is not None]
     for spec in specs:
-        trunk = by_slot[spec.slot] if spec.slot is not None else new_trunk(world, vios, bridge.switch_id, spec.pvid, priority)
+        trunk = (
+            by_slot[spec.slot]
+            if spec.slot is not None
+            else new_trunk(world, vios, bridge.switch_id, spec.pvid, priority)
+        )
         if trunk not in sea.trunks:
             sea.trunks.append(trunk)
         trunk.pvid, trunk.tagged = spec.pvid, list(spec.tagged)

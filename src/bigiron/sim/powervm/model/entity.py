@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 T = TypeVar("T")
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Entity:
     """An object with an address of its own; `version` grows with each change, so that renderings can be cached."""
 

@@ -121,8 +121,10 @@ def _vios(world: World, spec: Mapping[str, Any], number: int) -> Vios:
         mac_prefix=world.new_hex(10),
         started=world.clock.now(),
         volumes=[_volume(spec, v, n) for n, v in enumerate(spec["volumes"])],
-        ethernet=[EthernetPort(name=e, location=f"U78D2.001-P1-C{number}-T{n}")
-                  for n, e in enumerate(spec.get("ethernet", []), 1)],  # fmt: skip
+        ethernet=[
+            EthernetPort(name=e, location=f"U78D2.001-P1-C{number}-T{n}")
+            for n, e in enumerate(spec.get("ethernet", []), 1)
+        ],  # fmt: skip
         fibre_cards=_fibre(spec, number),
     )
     for group in spec.get("volume_groups", []):
@@ -135,7 +137,9 @@ def _processors(spec: Mapping[str, Any]) -> Processors:
     if units is None:
         return Processors(dedicated=True, vcpus=vcpus, min_vcpus=1, max_vcpus=top, sharing="sre idle proces")
     # The most units that the maximum of virtual processors can use, as a real profile is usually made.
-    return Processors(units=units, min_units=0.05, max_units=max(units, float(top)), vcpus=vcpus, min_vcpus=1, max_vcpus=top)
+    return Processors(
+        units=units, min_units=0.05, max_units=max(units, float(top)), vcpus=vcpus, min_vcpus=1, max_vcpus=top
+    )
 
 
 def _volume(vios: Mapping[str, Any], spec: Mapping[str, Any], number: int) -> PhysicalVolume:
@@ -163,7 +167,12 @@ def _fibre(spec: Mapping[str, Any], number: int) -> list[FibreAdapter]:
             location=location,
             drc_index=553713680 + number,
             ports=[
-                FibrePort(name=p["name"], wwpn=p["wwpn"].upper(), location=f"{location}-T{n}", npiv_total=p.get("npiv_ports", 64))
+                FibrePort(
+                    name=p["name"],
+                    wwpn=p["wwpn"].upper(),
+                    location=f"{location}-T{n}",
+                    npiv_total=p.get("npiv_ports", 64),
+                )
                 for n, p in enumerate(ports, 1)
             ],
         )
@@ -184,7 +193,8 @@ def _group(vios: Vios, spec: Mapping[str, Any]) -> VolumeGroup:
         uuid=uuid, name=spec["name"], udid=f"04{serial}", serial=serial, capacity=sum(v.size for v in members) / 1024
     )
     for number, disk in enumerate(spec.get("disks", []), 1):
-        group.disks.append(VirtualDisk(name=disk["name"], udid=f"03{serial}.{number}", capacity=disk["size_gb"]))
+        udid = f"03{serial}.{number}"
+        group.disks.append(VirtualDisk(name=disk["name"], udid=udid, capacity=disk["size_gb"], foreign=True))
     if "repository_gb" in spec:
         group.repository = MediaRepository(name="VMLibrary", size=spec["repository_gb"])
     return group
@@ -276,7 +286,10 @@ def _cluster(world: World, spec: Mapping[str, Any]) -> None:
             uuid=pool_uuid,
             name=spec["pool"],
             udid=f"24{serial}0000000000{serial[:22]}",
-            volumes=[_cluster_volume(f"hdisk{8 + n}", f"{pool_uuid}/{n}", int(t.capacity * 1024)) for n, t in enumerate(tiers)],
+            volumes=[
+                _cluster_volume(f"hdisk{8 + n}", f"{pool_uuid}/{n}", int(t.capacity * 1024))
+                for n, t in enumerate(tiers)
+            ],
             tiers=tiers,
         )
     )

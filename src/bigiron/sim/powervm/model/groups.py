@@ -44,7 +44,9 @@ class RepositorySpec:
     media: tuple[MediaSpec, ...] = ()
 
 
-def apply(world: World, vios: Vios, group: VolumeGroup, disks: list[DiskSpec], repository: RepositorySpec | None) -> None:
+def apply(
+    world: World, vios: Vios, group: VolumeGroup, disks: list[DiskSpec], repository: RepositorySpec | None
+) -> None:
     """Make the group's contents what a client's document says; raises BadRequest with nothing changed."""
     kept = _plan_disks(group, disks)
     media = _plan_media(group, repository)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from bigiron.sim.powervm.model.entity import Entity
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class VirtualSwitch(Entity):
     """A hypervisor switch; virtual adapters join it by its id."""
 
@@ -18,7 +18,7 @@ class VirtualSwitch(Entity):
     mode: str = "Veb"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class VirtualNetwork(Entity):
     """One VLAN on one switch; it exists while an adapter uses it, or from a client's PUT until its DELETE."""
 
@@ -30,7 +30,7 @@ class VirtualNetwork(Entity):
     explicit: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class VirtualEthernet(Entity):
     """A virtual Ethernet adapter of a partition: a client adapter, or a trunk where `trunk_priority` is given."""
 
@@ -79,7 +79,7 @@ class SharedEthernet:
         return {vlan for trunk in self.trunks for vlan in trunk.vlans}
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class NetworkBridge(Entity):
     """One SEA, or a failover pair of SEAs, that bridges a virtual switch."""
 

@@ -67,7 +67,7 @@ class TaggedIO:
     operations_console: str = "NONE"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Partition(Entity):
     """What LPARs and VIOSes share."""
 
@@ -102,7 +102,7 @@ class Partition(Entity):
         return self.state not in (OFF, ERROR)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Lpar(Partition):
     """A client partition."""
 
@@ -120,7 +120,7 @@ class Lpar(Partition):
     """Came with the system document: nobody's leftover."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Vios(Partition):
     """A Virtual I/O Server."""
 

@@ -40,7 +40,9 @@ def find_unit(world: World, udid: str) -> LogicalUnit | None:
 def create(world: World, tier: Tier, spec: UnitSpec) -> LogicalUnit:
     """A new unit, as a linked clone where a source is named; raises BadRequest when the rules forbid it."""
     if not 0 < len(spec.name) <= MAX_NAME:
-        raise BadRequest(f"Logical unit name {spec.name!r} has {len(spec.name)} characters; 1 to {MAX_NAME} are allowed.")
+        raise BadRequest(
+            f"Logical unit name {spec.name!r} has {len(spec.name)} characters; 1 to {MAX_NAME} are allowed."
+        )
     if spec.type not in TYPES:
         raise BadRequest(f"LogicalUnitType {spec.type!r} is unknown. Use one of: {', '.join(TYPES)}.")
     if spec.capacity <= 0:

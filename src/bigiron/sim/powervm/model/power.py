@@ -66,6 +66,9 @@ def begin_off(world: World, partition: Partition, operation: str, restart: bool)
         )
     partition.reference_code = "D200A200"
     _set_state(world, partition, SHUTTING_DOWN)
+    if isinstance(partition, Lpar) and operation == "osshutdown":
+        for hook in world.shutdown_hooks:
+            hook(partition)
     if operation == "osshutdown" and isinstance(partition, Lpar):
         for hook in world.shutdown_hooks:
             hook(partition)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -32,6 +33,12 @@ class PhysicalVolume:
     group: str | None = None
     """The volume group it belongs to, or 'caavg_private'/'ssp' where the cluster holds it."""
     tag: str | None = None
+    label: str | None = None
+
+    @property
+    def page83(self) -> str | None:
+        """The SCSI identification descriptor, as the API encodes it; only SAN disks have one."""
+        return base64.b64encode(self.unique_id[7:39].encode()).decode() if self.fibre_channel else None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,6 +53,13 @@ class VirtualDisk:
     file_format: str | None = None
     tag: str | None = None
     content: Content | None = None
+    foreign: bool = False
+    """Came with the system document: nobody's leftover."""
+
+    @property
+    def is_image(self) -> bool:
+        """Whether bytes were uploaded into it, as into a cached image; a guest's disk is a copy of one."""
+        return self.content is not None and self.base is None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,7 +82,7 @@ class MediaRepository:
     media: list[OpticalMedia] = field(default_factory=list)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class VolumeGroup(Entity):
     """A volume group of a VIOS; capacity in GB."""
 
@@ -89,7 +103,7 @@ class VolumeGroup(Entity):
         return max(0.0, round(self.capacity - self.used, 4))
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class LogicalUnit(Entity):
     """A disk or image in a tier; capacity in GB."""
 
@@ -107,7 +121,7 @@ class LogicalUnit(Entity):
         return self.type == "VirtualIO_Image"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Tier(Entity):
     """A part of the pool with disks of one class; capacity in GB."""
 
@@ -132,7 +146,7 @@ def _taken(unit: LogicalUnit) -> float:
     return min(unit.capacity, unit.content.size / 2**30 if unit.content else 0.0)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class SharedStoragePool(Entity):
     """The pool of a cluster."""
 
@@ -148,7 +162,7 @@ class SharedStoragePool(Entity):
         return [u for t in self.tiers for u in t.units]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Cluster(Entity):
     """VIOSes that share a storage pool."""
 

@@ -20,7 +20,7 @@ class MachineType:
         return f"{self.type}-{self.model}*{self.serial}"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class ManagedSystem(Entity):
     """One server: what is installed and what it can do; what is in use is computed from its partitions."""
 
@@ -43,7 +43,7 @@ class ManagedSystem(Entity):
     capabilities: dict[str, bool] = field(default_factory=dict)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class SharedProcessorPool(Entity):
     """A pool of processing units that shared partitions draw from; pool 0 is the default one."""
 
@@ -54,7 +54,7 @@ class SharedProcessorPool(Entity):
     reserved: float = 0.0
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class ManagementConsole(Entity):
     """What answers the REST API: NovaLink or an HMC."""
 
@@ -67,7 +67,7 @@ class ManagementConsole(Entity):
     authorized_keys: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class PcmPreferences(Entity):
     """Which performance data are collected."""
 

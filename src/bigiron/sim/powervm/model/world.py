@@ -19,6 +19,7 @@ from bigiron.sim.powervm.model.storage import Content
 
 Subscriber = Callable[[str, str, str], None]
 PowerHook = Callable[[Lpar, bool], None]
+ShutdownHook = Callable[[Lpar], None]
 
 
 class Clock(Protocol):
@@ -50,10 +51,16 @@ class World:
         self.power_hooks: list[PowerHook] = []
         self.shutdown_hooks: list[Callable[[Lpar], None]] = []
         """Called when a partition's operating system is asked to shut down."""
+        self.shutdown_hooks: list[ShutdownHook] = []
+        """Called when the operating system of a partition is asked to stop."""
+        self.vterm_hooks: list[ShutdownHook] = []
+        """Called when a client asks to close a partition's virtual terminal."""
         self.power_seconds = 0.0
         """How long a power job takes; the latency profile sets it."""
         self.rmc_seconds = 0.0
         """How long after the start RMC becomes active."""
+        self.vnet_aware = False
+        """Whether clients change VLANs through virtual networks and load groups, as on an HMC."""
         self.media_dir = Path("media")
         self.base_url = "http://localhost:12080"
         """What hrefs begin with."""
@@ -137,6 +144,10 @@ class World:
     def new_uuid(self, kind: str) -> str:
         """A fresh uuid, the same ones again when the same things are done to the same document."""
         return str(uuidlib.uuid5(uuidlib.UUID(self.system.uuid), f"{kind}/{self.next_serial()}"))
+
+    def derived_uuid(self, *names: object) -> str:
+        """The uuid of something that has no state of its own, such as the client end of a pair."""
+        return str(uuidlib.uuid5(uuidlib.UUID(self.system.uuid), "/".join(map(str, names))))
 
     def new_hex(self, digits: int) -> str:
         """A fresh unique hexadecimal string for udids and the like."""

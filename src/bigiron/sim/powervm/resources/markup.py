@@ -78,6 +78,11 @@ def typed(name: str, rows: Rows, world: World, obj: Any) -> etree._Element:
     return fill(element, rows, world, obj)
 
 
+def nested(rows: Rows, world: World, obj: Any) -> Holder:
+    """The contents of an element that a getter gives only under some condition."""
+    return Holder(list(typed("Nested", rows, world, obj))[1:])
+
+
 def fill(element: etree._Element, rows: Rows, world: World, obj: Any) -> etree._Element:
     """Append what a table says about an object."""
     for name, getter in rows:
@@ -147,6 +152,11 @@ def child(element: etree._Element | None, *names: str) -> etree._Element | None:
 def children(element: etree._Element | None, name: str) -> list[etree._Element]:
     """The child elements of this name."""
     return [] if element is None else element.findall(f"{{*}}{name}")
+
+
+def only_child(element: etree._Element | None) -> etree._Element | None:
+    """The first typed element in a container such as <Storage>."""
+    return None if element is None else next((e for e in element if isinstance(e.tag, str)), None)
 
 
 def text(element: etree._Element | None, *names: str) -> str | None:
