@@ -1,0 +1,207 @@
+"""The agent as it runs, on a real message bus in memory: what it asks and tells the server, and what it hears."""
+
+# ruff: noqa: E402 - Neutron can be imported only once `prepare` has run
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from tests.support.neutron_imports import prepare
+
+prepare()
+
+import oslo_messaging
+from neutron.common import config as neutron_config
+from neutron.conf.agent import common as agent_conf
+from neutron.plugins.ml2.rpc import AgentNotifierApi
+from neutron_lib import constants
+from neutron_lib import context as neutron_context
+from neutron_lib import rpc as neutron_rpc
+from neutron_lib.agent import topics
+from oslo_config import cfg, fixture
+from oslo_messaging import conffixture
+
+from bigiron import naming
+from bigiron.plugins.neutron import agent, conf
+from bigiron.plugins.neutron.reconcile import Network
+from bigiron.powervm.events import CUSTOM_CLIENT_EVENT, RestEvent
+from bigiron.powervm.network.clients import ClientAdapter
+from bigiron.powervm.network.trunks import Bridge, SharedAdapter, Trunk, apply
+from bigiron.powervm.network.vif_events import VifEvent
+
+HOST = "power1"
+GUEST = "9f3c2a10-0000-4000-8000-000000000001"
+PORT = "5f1d7a52-9c1e-4b8e-8a55-1f2f3f4f5f6f"
+MAC = "fa:16:3e:00:00:01"
+
+
+class Server:
+    """Neutron's server for one port."""
+
+    target = oslo_messaging.Target(version="1.9")
+
+    def __init__(self) -> None:
+        self.status = "DOWN"
+        self.asked: list[str] = []
+
+    def get_ports_by_vnic_type_and_host(self, context: Any, vnic_type: str, host: str) -> Any:
+        self.asked.append("ports")
+        return [
+            {
+                "id": PORT,
+                "mac_address": MAC,
+                "binding:vif_type": "pvm_sea",
+                "binding:host_id": host,
+                "binding:vif_details": {"vlan": 100, "physical_network": "physnet1"},
+                "admin_state_up": True,
+                "status": self.status,
+                "device_id": GUEST,
+            }
+        ]
+
+    def get_devices_details_list_and_failed_devices(self, context: Any, devices: Any, **_: Any) -> Any:
+        self.asked.append("details")
+        entry = {
+            "device": PORT,
+            "port_id": PORT,
+            "mac_address": MAC,
+            "network_type": "vlan",
+            "physical_network": "physnet1",
+            "segmentation_id": 100,
+            "admin_state_up": True,
+        }
+        return {
+            "devices": [entry if device == PORT else {"device": device} for device in devices],
+            "failed_devices": [],
+        }
+
+    def update_device_list(self, context: Any, devices_up: Any, devices_down: Any, **_: Any) -> Any:
+        self.status = "ACTIVE" if PORT in devices_up else "DOWN" if PORT in devices_down else self.status
+        return {"devices_up": devices_up, "devices_down": [], "failed_devices_up": [], "failed_devices_down": []}
+
+
+class Reports:
+    """Where agents report their state."""
+
+    target = oslo_messaging.Target(version="1.4", namespace=constants.RPC_NAMESPACE_STATE)
+
+    def __init__(self) -> None:
+        self.states: list[dict[str, Any]] = []
+
+    def report_state(self, context: Any, agent_state: dict[str, Any], **_: Any) -> str:
+        self.states.append(copy.deepcopy(agent_state["agent_state"]))
+        return "new" if len(self.states) == 1 else "alive"
+
+
+class System:
+    """A platform in memory: one bridge, the guest's adapter, and an event stream."""
+
+    system_name = "server1"
+
+    def __init__(self) -> None:
+        self.bridges = (Bridge("b1", 0, False, (SharedAdapter("ent5", "vios1", Trunk(1)),)),)
+        self.listeners: list[Any] = []
+        self.plugged = False
+        self.closed = False
+        self.events = self
+
+    def subscribe(self, listener: Any) -> None:
+        self.listeners.append(listener)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def announce(self, action: Any) -> None:
+        self.plugged = action == "plug"
+        detail = VifEvent(action, MAC, "pvm_sea", PORT).detail()
+        for listener in self.listeners:
+            listener(RestEvent(CUSTOM_CLIENT_EVENT, 1, "x", detail))
+
+    def read(self) -> tuple[Bridge, ...]:
+        return self.bridges
+
+    def read_orphans(self) -> dict[int, dict[int, str]]:
+        return {}
+
+    def apply(self, ops: Any) -> int:
+        self.bridges = apply(self.bridges, ops)
+        return 1
+
+    def all(self) -> list[ClientAdapter]:
+        return [ClientAdapter(naming.lpar_uuid(GUEST), MAC, 0, frozenset([100]))] if self.plugged else []
+
+    def of(self, _partitions: Any) -> list[ClientAdapter]:
+        return self.all()
+
+
+@pytest.fixture
+def bus() -> Iterator[tuple[Server, Reports]]:
+    """A message bus with Neutron's server on it."""
+    options = fixture.Config(cfg.CONF)
+    options.setUp()
+    neutron_config.register_common_config_options()
+    agent_conf.register_agent_state_opts_helper(cfg.CONF)
+    conf.register(cfg.CONF)
+    cfg.CONF([], project="neutron", default_config_files=[])
+    messaging = conffixture.ConfFixture(cfg.CONF)
+    messaging.setUp()
+    messaging.transport_url = "fake:/"
+    options.config(host=HOST)
+    options.config(group="AGENT", report_interval=0.1)
+    neutron_rpc.init(cfg.CONF)
+    server, reports = Server(), Reports()
+    connection = neutron_rpc.Connection()
+    connection.create_consumer(topics.PLUGIN, [server], fanout=False)
+    connection.create_consumer(topics.REPORTS, [reports], fanout=False)
+    connection.consume_in_threads()
+    yield server, reports
+    connection.close()
+    neutron_rpc.cleanup()
+    messaging.cleanUp()
+    options.cleanUp()
+
+
+def until(what: str, done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def test_the_agent_serves_until_it_is_stopped(bus: tuple[Server, Reports]) -> None:
+    server, reports = bus
+    system: Any = System()
+    host = agent.Host(system, system, system, {"physnet1": Network("b1", 0, "ETHERNET0", "ent5 of VIOS vios1")})
+    stopping = threading.Event()
+    thread = threading.Thread(target=agent.run, args=(cfg.CONF, host, stopping))
+    thread.start()
+    try:
+        until("two reports of its state", lambda: len(reports.states) >= 2)
+        first, second = reports.states[:2]
+        assert first["start_flag"] is True and "start_flag" not in second
+        assert (first["host"], first["agent_type"]) == (HOST, "PowerVM Shared Ethernet agent")
+        assert first["configurations"]["bridge_mappings"] == {"physnet1": "b1"}
+        until("the first comparison", lambda: server.asked == ["ports"])
+        assert server.status == "DOWN"
+
+        system.announce("plug")
+        until("the port is up", lambda: server.status == "ACTIVE")
+        assert system.bridges[0].carries(100)
+
+        server.status = "DOWN"
+        notifier = AgentNotifierApi(topics.AGENT)
+        notifier.binding_activate(neutron_context.get_admin_context(), PORT, HOST)
+        until("an activated binding leads to a comparison", lambda: server.status == "ACTIVE")
+
+        system.announce("unplug")
+        until("the port is down", lambda: server.status == "DOWN")
+    finally:
+        stopping.set()
+        thread.join(30)
+    assert not thread.is_alive()
+    assert system.closed
