@@ -14,7 +14,7 @@ from typing import Any
 
 import asyncvnc2
 import pytest
-from tests.support.guest_world import META_DATA, guest_world, power_on
+from tests.support.guest_world import META_DATA, client_of, guest_world, power_on
 
 from bigiron.sim.kernel.clock import Clock
 from bigiron.sim.kernel.control import Control
@@ -242,3 +242,11 @@ def test_a_console_reader_waits_for_text(platform: Platform) -> None:
     power_on(platform.world)
     _status, answer = platform.simulator.ask("GET", "/consoles/5?since=0&wait=20")
     assert "power on" in answer["text"]
+
+
+def test_a_client_of_the_rest_api_closes_terminals_too(booted: Platform) -> None:
+    booted.run("mkvterm", "--id", "5", "--vnc", "--local")
+    with booted.world.lock:
+        for hook in booted.world.vterm_hooks:
+            hook(client_of(booted.world))
+    assert booted.simulator.ask("GET", "/vterms") == (200, [])

@@ -19,6 +19,7 @@ class ManagementPartition:
         self._world = world
         self.guests = Guests(world)
         self.vterms = Vterms(self.guests)
+        world.vterm_hooks.append(lambda lpar: self.vterms.drop(lpar.uuid))
         ConsoleRoutes(self.guests, self.vterms).mount(control)
 
     def present(self, root: Path, control_url: str) -> None:

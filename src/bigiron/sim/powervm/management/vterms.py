@@ -35,7 +35,7 @@ class Vterms:
         self._open: dict[str, tuple[Vterm, VncServer | None]] = {}
         self._lock = threading.Lock()
         self._loop = VncLoop()
-        guests.on_gone(self._gone)
+        guests.on_gone(self.drop)
 
     def open(self, reference: str, vnc: bool, codepage: str) -> Opening:
         """Open a partition's terminal, unless it has one. Raises NoPartition."""
@@ -80,8 +80,9 @@ class Vterms:
             tick=lambda: guest.advance(now()),
         )
 
-    def _gone(self, uuid: str) -> None:
-        self._close(uuid)
+    def drop(self, uuid: str) -> None:
+        """Close the terminal of a partition that may be gone, if it has one."""
+        self._close(uuid.upper())
 
     def _close(self, key: str) -> bool:
         with self._lock:

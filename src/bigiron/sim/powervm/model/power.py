@@ -69,9 +69,6 @@ def begin_off(world: World, partition: Partition, operation: str, restart: bool)
     if isinstance(partition, Lpar) and operation == "osshutdown":
         for hook in world.shutdown_hooks:
             hook(partition)
-    if operation == "osshutdown" and isinstance(partition, Lpar):
-        for hook in world.shutdown_hooks:
-            hook(partition)
 
 
 def finish_off(world: World, partition: Partition, restart: bool) -> None:

@@ -49,8 +49,6 @@ class World:
         self.clock = clock
         self.lock = threading.RLock()
         self.power_hooks: list[PowerHook] = []
-        self.shutdown_hooks: list[Callable[[Lpar], None]] = []
-        """Called when a partition's operating system is asked to shut down."""
         self.shutdown_hooks: list[ShutdownHook] = []
         """Called when the operating system of a partition is asked to stop."""
         self.vterm_hooks: list[ShutdownHook] = []
