@@ -66,7 +66,8 @@ def _submit(adapter: Adapter, resource: str, uuid: str, operation: str, paramete
         return Job.wrap(adapter.create_job(request, resource, uuid))
     except (pvm.ConnectionError, pvm.TimeoutError) as error:
         # The request may have arrived all the same; then the job runs, and whatever came next would meet it.
-        for job in Job.wrap(adapter.read(resource, root_id=uuid, suffix_type="jobs")):
+        for entry in adapter.read(resource, root_id=uuid, suffix_type="jobs").feed.entries:
+            job = Job.wrap(entry)
             name = job.element.findtext("JobRequestInstance/RequestedOperation/OperationName")
             if name == operation and job.job_status in _UNFINISHED:
                 LOG.warning("The answer to %s on %s %s was lost; its job is %s", operation, resource, uuid, job.job_id)

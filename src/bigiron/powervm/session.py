@@ -217,8 +217,8 @@ class _Counted:
                 yield chunk
 
 
-def _encoded(body: str | bytes) -> bytes:
-    return body.encode("utf-8") if isinstance(body, str) else body
+def _encoded(body: str | bytes | None) -> bytes:
+    return body.encode("utf-8") if isinstance(body, str) else body or b""
 
 
 def _http_session(options: PowerVMOptions) -> requests.Session:
