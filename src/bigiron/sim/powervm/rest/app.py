@@ -84,6 +84,8 @@ class RestApp:
             if fault is not None:
                 self._strike(fault, request)
             response = self._dispatch(request, record)
+        except _Cut:
+            raise
         except RestError as error:
             response = self._refusal(request, record, error)
         except Exception as error:  # a defect must be answered as the real server does, and be seen in the log
