@@ -1,0 +1,199 @@
+"""Client network adapters on a simulated system, over HTTP."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.powervm_host import DOCUMENT, Host, guest_spec, nic, serve, until
+
+from bigiron.errors import InvalidSpec, PlatformError, Unsupported
+from bigiron.hypervisor import Values
+from bigiron.model import GuestSpec
+from bigiron.powervm.events import RestEvent
+from bigiron.powervm.keys import LPAR
+from bigiron.powervm.network import rmc, vif_events
+from bigiron.powervm.network.nic import ClientAdapters
+from bigiron.powervm.network.steps import network_steps, plug, unplug
+from bigiron.powervm.network.vswitch import VirtualSwitches
+from bigiron.powervm.partition import Lpar
+from bigiron.powervm.platform import PowerVM
+from bigiron.sim.kernel.faults import Action
+
+ADAPTERS = "/rest/api/uom/LogicalPartition/{uuid}/ClientNetworkAdapter"
+EVENT = "PUT /rest/api/uom/Event"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    with serve(tmp_path) as host:
+        yield host
+
+
+@pytest.fixture
+def platform(host: Host) -> Iterator[PowerVM]:
+    with host.platform() as platform:
+        yield platform
+
+
+@pytest.fixture
+def adapters(platform: PowerVM) -> ClientAdapters:
+    return platform._started.adapters
+
+
+@pytest.fixture
+def guest() -> GuestSpec:
+    return guest_spec(nics=(nic(vlan=100), nic(vlan=200)))
+
+
+@pytest.fixture
+def lpar(platform: PowerVM, guest: GuestSpec) -> Lpar:
+    return platform._started.guests.create(guest)
+
+
+def plain(mac: str) -> str:
+    return mac.replace(":", "").upper()
+
+
+def plugged(host: Host, lpar: Lpar) -> list[tuple[str, int]]:
+    """(MAC, VLAN) of the partition's adapters in the order of their slots."""
+    return [(one.mac, one.pvid) for one in sorted(host.lpar(lpar.uuid).adapters, key=lambda one: one.slot)]
+
+
+def test_an_adapter_takes_one_request(host: Host, adapters: ClientAdapters, lpar: Lpar, guest: GuestSpec) -> None:
+    port = guest.nics[0]
+    calls = host.calls(lambda: adapters.create(lpar.uuid, port))
+    assert calls == {f"PUT {ADAPTERS}": 1}
+    (made,) = host.lpar(lpar.uuid).adapters
+    assert (made.mac, made.pvid, made.tagged) == (plain(port.mac), 100, [])
+    switch = next(one for one in host.world.state.switches if one.name == "ETHERNET0")
+    assert made.switch_id == switch.id
+
+
+def test_the_steps_keep_the_ports_order_and_end_with_rmc(
+    host: Host, adapters: ClientAdapters, lpar: Lpar, guest: GuestSpec
+) -> None:
+    values = Values({LPAR.name: lpar})
+    steps = network_steps(adapters, guest)
+    calls = host.calls(lambda: [step.execute(values) for step in steps])
+    assert calls == {f"PUT {ADAPTERS}": 3, EVENT: 2}
+    first, second = guest.nics
+    assert plugged(host, lpar) == [
+        (plain(first.mac), 100), (plain(second.mac), 200), (plain(rmc.mac(guest.uuid)), rmc.VLAN)
+    ]  # fmt: skip
+    for step in reversed(steps):
+        step.revert(values)
+    assert plugged(host, lpar) == []
+
+
+def test_each_port_waits_for_the_one_before(adapters: ClientAdapters, guest: GuestSpec) -> None:
+    steps = network_steps(adapters, guest)
+    for before, after in itertools.pairwise(steps):
+        assert before.provides in after.needs
+
+
+@pytest.mark.parametrize("action", [Action.ERROR, Action.DROP_BEFORE, Action.DROP_AFTER])
+@pytest.mark.parametrize("path", [ADAPTERS, "/rest/api/uom/Event"])
+def test_a_plug_that_fails_is_undone(
+    host: Host, adapters: ClientAdapters, lpar: Lpar, guest: GuestSpec, path: str, action: Action
+) -> None:
+    values = Values({LPAR.name: lpar})
+    step = network_steps(adapters, guest)[0]
+    host.fault("PUT", path, action)
+    with pytest.raises(PlatformError):
+        step.execute(values)
+    step.revert(values)
+    assert host.faults_fired()
+    assert plugged(host, lpar) == []
+    network_steps(adapters, guest)[0].execute(values)
+    assert len(plugged(host, lpar)) == 1
+
+
+def test_the_agent_is_told_with_what_it_needs(platform: PowerVM, lpar: Lpar, guest: GuestSpec) -> None:
+    heard: list[RestEvent] = []
+    platform.connection.events.subscribe(heard.append)
+    adapters, port = platform._started.adapters, guest.nics[0]
+    plug(adapters, guest.uuid, port)
+    unplug(adapters, lpar.uuid, port)
+    told: list[tuple[vif_events.VifEvent, str]] = []
+
+    def both() -> bool:
+        told[:] = [(event, one.data) for one in heard if (event := vif_events.parse(one)) is not None]
+        return len(told) == 2
+
+    until(both)
+    assert [event.action for event, _ in told] == ["plug", "unplug"]
+    for event, href in told:
+        assert (event.mac, event.vif_type, event.port) == (port.mac, "pvm_sea", port.id)
+        assert f"/LogicalPartition/{lpar.uuid}/ClientNetworkAdapter/".lower() in href.lower()
+
+
+def test_plugging_again_makes_no_second_adapter_and_announces(
+    host: Host, adapters: ClientAdapters, lpar: Lpar, guest: GuestSpec
+) -> None:
+    port = guest.nics[0]
+    plug(adapters, guest.uuid, port)
+    calls = host.calls(lambda: plug(adapters, guest.uuid, port))
+    assert calls == {f"GET {ADAPTERS}": 1, EVENT: 1}
+    assert len(plugged(host, lpar)) == 1
+
+
+def test_unplugging_takes_the_ports_adapter_only_and_twice_is_no_error(
+    host: Host, adapters: ClientAdapters, lpar: Lpar, guest: GuestSpec
+) -> None:
+    for port in guest.nics:
+        adapters.create(lpar.uuid, port)
+    unplug(adapters, lpar.uuid, guest.nics[0])
+    unplug(adapters, lpar.uuid, guest.nics[0])
+    assert plugged(host, lpar) == [(plain(guest.nics[1].mac), 200)]
+    unplug(adapters, str(uuid.uuid4()).upper(), guest.nics[1])
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "reason"),
+    [
+        ({"vif_type": "ovs"}, Unsupported, "interface type ovs"),
+        ({"vif_type": "pvm_sriov"}, Unsupported, "interface type pvm_sriov"),
+        ({"vlan": None}, InvalidSpec, "VLAN None"),
+        ({"vlan": 4095}, InvalidSpec, "VLAN 4095"),
+    ],
+)
+def test_what_cannot_be_plugged_is_refused_without_a_request(
+    host: Host, adapters: ClientAdapters, lpar: Lpar, fields: dict[str, object], error: type[Exception], reason: str
+) -> None:
+    port = nic(**fields)
+
+    def attempt() -> None:
+        with pytest.raises(error, match=f"{port.id}.*{reason}"):
+            adapters.create(lpar.uuid, port)
+
+    assert not host.calls(attempt)
+
+
+def test_rmc_is_left_out_where_it_is_not_wanted_or_cannot_be(host: Host, tmp_path: Path, guest: GuestSpec) -> None:
+    with host.platform(use_rmc_mgmt_vif=False) as platform:
+        assert platform._started.adapters.create_rmc("any", rmc.mac(guest.uuid)) is None
+    (tmp_path / "other").mkdir()
+    with serve(tmp_path / "other", {**DOCUMENT, "switches": [{"name": "ETHERNET0"}]}) as other:
+        connection = other.connect()
+        adapters = ClientAdapters(connection, VirtualSwitches(connection))
+        assert adapters.create_rmc("any", rmc.mac(guest.uuid)) is None
+        connection.close()
+
+
+def test_a_switch_that_came_later_is_found_and_one_that_never_does_is_asked_for_once_a_minute(host: Host) -> None:
+    connection = host.connect()
+    now = [0.0]
+    switches = VirtualSwitches(connection, clock=lambda: now[0])
+    assert switches.find("LATER") is None
+    assert not host.calls(lambda: switches.find("LATER"))
+    with host.world.lock:
+        host.world.state.switches[1].name = "LATER"
+    now[0] = 61.0
+    assert switches.find("LATER") is not None
+    with pytest.raises(InvalidSpec, match=r"NEVER is not on this system, which has: ETHERNET0, LATER"):
+        switches.get("NEVER")
+    connection.close()
