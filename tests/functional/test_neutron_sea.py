@@ -146,7 +146,8 @@ class TestHealing(SeaTestCase):
 
     def test_a_vlan_that_another_partition_uses_is_not_cleaned_away(self) -> None:
         self.start_agent()
-        ours, other = self.bound_port(70), self.bound_port(70, GUESTS[1])
+        ours = self.bound_port(70)
+        other = self.bound_port(70, GUESTS[1], network={"id": ours["network_id"]})
         self.plug(ours)
         self.until_status("ACTIVE", ours)
         self.create_adapter(other)
