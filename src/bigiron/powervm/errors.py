@@ -80,8 +80,9 @@ def _from_http(error: pvm.HttpError, what: str) -> PlatformError:
         return Stale(text, detail=detail)
     if status == 503 or any(code in message for code in _BUSY_CODES):
         return Busy(text, detail=detail)
-    kind = {404: NotFound, 409: Conflict, 403: AuthError, 400: InvalidSpec}.get(status, PlatformError)
-    if kind in (InvalidSpec, PlatformError) and any(word in message.lower() for word in _CAPACITY_WORDS):
+    # What we send is checked beforehand, so a 400 is about the state that the object is in.
+    kind = {404: NotFound, 409: Conflict, 403: AuthError, 400: Conflict}.get(status, PlatformError)
+    if kind in (Conflict, PlatformError) and any(word in message.lower() for word in _CAPACITY_WORDS):
         kind = NoCapacity
     return kind(text, detail=detail)
 

@@ -167,6 +167,8 @@ class PowerVM(Hypervisor):
         parts = self._started
         parts.guests.build(spec)
         parts.guests.check_free(spec)
+        if spec.disks or spec.config_drive:
+            parts.connection.vioses.active()
         parts.disks.check(spec)
         for nic in spec.nics:
             parts.adapters.check(nic)
