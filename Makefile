@@ -10,7 +10,6 @@ RELEASE ?= 2026.2
 PLATFORM ?= powervm
 STAMP := $(VENV)/.installed-$(RELEASE)
 WORKERS ?= 2
-LAB_DIR ?= build/lab
 
 .PHONY: help setup demo demo-stop test test-full unit functional lint bench docs clean
 
@@ -24,10 +23,10 @@ $(STAMP): pyproject.toml constraints/$(RELEASE).txt tools/setup.sh
 	@touch $@
 
 demo: $(STAMP)  ## boot a server on a simulated PowerVM system through a real OpenStack
-	@$(BIN)/bigiron demo --dir $(LAB_DIR)
+	@$(BIN)/bigiron demo
 
 demo-stop: $(STAMP)  ## end and remove what the demo started
-	@$(BIN)/bigiron lab destroy --dir $(LAB_DIR)
+	@$(BIN)/bigiron lab destroy
 
 unit: $(STAMP)  ## unit tests only
 	@$(BIN)/pytest -q -n $(WORKERS) tests/unit
