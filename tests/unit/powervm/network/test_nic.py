@@ -191,7 +191,9 @@ def test_a_switch_that_came_later_is_found_and_one_that_never_does_is_asked_for_
     assert switches.find("LATER") is None
     assert not host.calls(lambda: switches.find("LATER"))
     with host.world.lock:
-        host.world.state.switches[1].name = "LATER"
+        switch = host.world.state.switches[1]
+        switch.name = "LATER"
+        host.world.touch(switch)
     now[0] = 61.0
     assert switches.find("LATER") is not None
     with pytest.raises(InvalidSpec, match=r"NEVER is not on this system, which has: ETHERNET0, LATER"):
