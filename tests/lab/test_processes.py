@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import tempfile
 import time
 from pathlib import Path
 
@@ -98,12 +99,13 @@ def test_exports_are_for_a_shell(lab: Lab) -> None:
 def test_a_program_that_cannot_start_is_shown_with_the_end_of_its_log(tmp_path: Path) -> None:
     document = tmp_path / "broken.yaml"
     document.write_text("this is: [no system document\n", encoding="utf-8")
-    other = Lab(LabPaths(tmp_path / "l"))
-    try:
-        failed = other.command("up", "--driver", "powervm", "--system", str(document), check=False)
-        assert failed.returncode == 1
-        assert "sim ended" in failed.stderr
-        assert "broken.yaml" in failed.stderr
-    finally:
-        other.command("destroy")
-    assert not other.paths.root.exists()
+    with tempfile.TemporaryDirectory(prefix="lab-") as folder:
+        other = Lab(LabPaths(Path(folder) / "lab"))
+        try:
+            failed = other.command("up", "--driver", "powervm", "--system", str(document), check=False)
+            assert failed.returncode == 1
+            assert "sim ended while it was starting" in failed.stderr
+            assert "broken.yaml" in failed.stderr
+        finally:
+            other.command("destroy")
+        assert not other.paths.root.exists()

@@ -120,7 +120,8 @@ def picture(platform: Platform, partition: dict[str, Any]) -> RenderableType:
 
 
 def _device(device: dict[str, Any]) -> str:
-    return f"{device['name']} ({device['gigabytes']:g} GB {device['kind']} of {device['vios']}), slot {device['slot']}"
+    size = f"{device['gigabytes']:g} GB" if device["gigabytes"] >= 1 else f"{device['gigabytes'] * 2**20:.0f} KB"
+    return f"{device['name']} ({size} {device['kind']} of {device['vios']}), slot {device['slot']}"
 
 
 def _bridges(networks: list[dict[str, Any]]) -> Iterator[str]:

@@ -97,7 +97,7 @@ def _powervm(paths: LabPaths, spec: LabSpec) -> tuple[Program, ...]:
     agent = (program("bigiron-neutron-sea-agent"), "--config-file", str(options))
     return (
         Program("sim", simulator, "sim", "sim"),
-        Program("neutron-sea-agent", agent, "sea_agent", after=("neutron", "sim")),
+        Program("neutron-sea-agent", agent, "sea_agent", after=("neutron", "sim", SEED)),
     )
 
 
