@@ -10,6 +10,7 @@ thread, because the plug-in's database lives there.
 from __future__ import annotations
 
 import logging
+import socket
 import tempfile
 import threading
 import time
@@ -41,7 +42,7 @@ from bigiron.powervm.network.vswitch import VirtualSwitches
 from bigiron.powervm.options import PowerVMOptions
 from bigiron.powervm.session import Call
 from bigiron.sim.powervm.audit import audit
-from bigiron.sim.powervm.server import Simulator
+from bigiron.sim.powervm.server import Settings, Simulator
 
 HOST = "power1"
 PHYSNET = "physnet1"
@@ -149,9 +150,9 @@ class SeaTestCase(test_plugin.Ml2PluginV2TestCase):
         super().setUp()
         logging.getLogger("bigiron").setLevel(logging.DEBUG)
         self.state = Path(self.useFixture(_Directory()).path)
-        self.simulator = Simulator(system_document(), self.state / "simulator")
-        self.simulator.start()
-        self.addCleanup(self.simulator.stop)
+        self.address = ("127.0.0.1", _free_port())
+        self.start_simulator()
+        self.addCleanup(lambda: self.simulator.stop())
         self.calls: list[Call] = []
         self._configure()
         self.server_api = ServerApi(self.driver)
@@ -275,6 +276,11 @@ class SeaTestCase(test_plugin.Ml2PluginV2TestCase):
         """The VLANs tagged on the trunks of one SEA."""
         return {vlan for _, vlans in self.bridges()[device] for vlan in vlans}
 
+    def start_simulator(self) -> None:
+        """Start the REST service with what it has saved, if anything; always at the same address."""
+        self.simulator = Simulator(system_document(), self.state / "simulator", Settings(listen=self.address))
+        self.simulator.start()
+
     def clean_up(self, *ports: Any) -> None:
         """Take everything away again as the compute service and users do, and check that nothing is left."""
         for port in ports:
@@ -292,9 +298,9 @@ class SeaTestCase(test_plugin.Ml2PluginV2TestCase):
     # -- settings -------------------------------------------------------------------------------------------------
 
     def _options(self) -> PowerVMOptions:
-        host, port = self.simulator.url.removeprefix("http://").split(":")
+        host, port = self.address
         return PowerVMOptions(
-            rest_host=host, rest_port=int(port), rest_protocol="http", rest_username="padmin", rest_password="padmin",
+            rest_host=host, rest_port=port, rest_protocol="http", rest_username="padmin", rest_password="padmin",
             rest_timeout=60, connect_timeout_s=30, state_path=self.state / "nova",
         )  # fmt: skip
 
@@ -308,6 +314,12 @@ class SeaTestCase(test_plugin.Ml2PluginV2TestCase):
         cfg.CONF.set_override("rest_connect_timeout", 5, "powervm")
         cfg.CONF.set_override("bridge_mappings", self.bridge_mappings, "AGENT")
         cfg.CONF.set_override("host", HOST)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class _Directory:

@@ -7,13 +7,19 @@ import threading
 import pytest
 from neutron_lib.api.definitions import portbindings
 from oslo_config import cfg
+from pypowervm.wrappers.entry_wrapper import EntryWrapper
 from pypowervm.wrappers.managed_system import System
-from pypowervm.wrappers.network import NetBridge
+from pypowervm.wrappers.network import CNA, NetBridge
+from pypowervm.wrappers.virtual_io_server import VIOS
 from tests.functional.neutron_base import GUESTS, HOST, SeaTestCase
 
 from bigiron.errors import PlatformError
 from bigiron.plugins.neutron import agent, conf
 from bigiron.plugins.neutron.mech import AGENT_TYPE_SEA
+from bigiron.sim.kernel.faults import Action, Fault
+
+BRIDGES = "/rest/api/uom/ManagedSystem/{uuid}/NetworkBridge"
+BRIDGE = "/rest/api/uom/ManagedSystem/{uuid}/NetworkBridge/{uuid}"
 
 
 class TestPlug(SeaTestCase):
@@ -170,6 +176,65 @@ class TestHealing(SeaTestCase):
         self.plug(other)
         self.until_status("ACTIVE", other)
         self.clean_up(port, other)
+
+
+class TestFailures(SeaTestCase):
+    """The platform refuses, drops or changes under the agent: the port comes up in the end all the same."""
+
+    def test_each_request_of_a_plug_may_fail(self) -> None:
+        cfg.CONF.set_override("exception_interval", 1, "AGENT")
+        self.start_agent()
+        cases = [("GET", BRIDGES, action) for action in (Action.ERROR, Action.DROP_BEFORE)]
+        cases += [("POST", BRIDGE, action) for action in Action if action is not Action.HANG]
+        ports = []
+        for vlan, (method, path, action) in enumerate(cases, 10):
+            port = self.bound_port(vlan, GUESTS[vlan % 4])
+            self.simulator.faults.clear()
+            self.simulator.faults.add(Fault(method, path, action))
+            self.plug(port)
+            self.until_status("ACTIVE", port)
+            (fault,) = self.simulator.faults.faults()
+            assert fault.fired == 1, f"{method} {path} {action}"
+            assert vlan in self.carried("ent5") & self.carried("ent6")
+            ports.append(port)
+        self.simulator.faults.clear()
+        self.clean_up(*ports)
+
+    def test_one_vlan_that_the_platform_refuses_fails_only_its_own_port(self) -> None:
+        cfg.CONF.set_override("exception_interval", 1, "AGENT")
+        self.start_agent()
+        # A guest's own trunk adapter on a VIOS that is no part of a bridge, made after the agent has looked.
+        good, bad = self.bound_port(31), self.bound_port(32, GUESTS[1])
+        first = self.bound_port(30)
+        self.plug(first)
+        self.until_status("ACTIVE", first)
+        parent = {"parent_type": VIOS, "parent_uuid": self._vios("vios1")}
+        switch = self.adapters._switches.get("ETHERNET0")
+        trunk = EntryWrapper.create(CNA.bld(self.nova.adapter, 32, switch, trunk_pri=1), **parent)
+        self.plug(good)
+        self.plug(bad)
+        self.until_status("ACTIVE", good)
+        assert self.status(bad) != "ACTIVE"
+        assert self.carried("ent5") == {30, 31}
+        trunk.delete()
+        self.until_status("ACTIVE", bad)
+        self.clean_up(first, good, bad)
+
+    def test_a_service_that_was_away_is_caught_up_with(self) -> None:
+        cfg.CONF.set_override("exception_interval", 1, "AGENT")
+        self.start_agent()
+        port, late = self.bound_port(77), self.bound_port(78, GUESTS[1])
+        self.plug(port)
+        self.until_status("ACTIVE", port)
+        self.simulator.stop()
+        self.start_simulator()
+        self.plug(late)
+        self.until_status("ACTIVE", late)
+        assert self.carried("ent5") == self.carried("ent6") == {77, 78}
+        self.clean_up(port, late)
+
+    def _vios(self, name: str) -> str:
+        return next(vios.uuid for vios in self.simulator.world.vioses if vios.name == name)
 
 
 class TestStart(SeaTestCase):
