@@ -72,6 +72,7 @@ class HttpServer:
         self._server.gateway = _Gateway
         self._server.keep_alive_conn_limit = 1024
         self._server.nodelay = True
+        self._server.expiration_interval = 0.1  # how soon stop() is noticed
         self._tls = tls is not None
         if tls is not None:
             self._server.ssl_adapter = BuiltinSSLAdapter(str(tls[0]), str(tls[1]))

@@ -14,6 +14,7 @@ from typing import Any
 LOG = logging.getLogger(__name__)
 
 _PAUSE = 0.2
+_RETRY = 2.0
 _REST_PER_WRITE = 5.0
 """A large state is written at most a sixth of the time, however fast it changes."""
 
@@ -92,6 +93,8 @@ class Store:
             began = time.monotonic()
             try:
                 self.flush()
-            except Exception:  # a full disk must not end the thread: the next change tries again
+            except Exception:  # a full disk must not end the thread: it tries again
                 LOG.exception("the state was not written to %s", self._path)
+                self._stopping.wait(_RETRY)
+                self._changed.set()
             self._stopping.wait((time.monotonic() - began) * _REST_PER_WRITE)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from bigiron.sim.kernel.serving import is_loopback, parse_address
 from bigiron.sim.powervm.latency import PROFILES
@@ -95,7 +94,7 @@ def powervm(
 
 def _serve(system: Path, state: Path, tls: tuple[Path, Path] | None, flavour: Flavour, options: dict[str, Any]) -> None:
     # Imported late, so that --help is quick.
-    from bigiron.sim.powervm.documents import DocumentError
+    from bigiron.sim.powervm import documents
     from bigiron.sim.powervm.server import Settings, Simulator, StateError
 
     stop = threading.Event()
@@ -103,9 +102,9 @@ def _serve(system: Path, state: Path, tls: tuple[Path, Path] | None, flavour: Fl
         signal.signal(number, lambda *_: stop.set())
     settings = Settings(tls=tls, flavour=flavour, **options)
     try:
-        simulator = Simulator(_document(system), state, settings)
+        simulator = Simulator(documents.read(system), state, settings)
         simulator.start()
-    except (DocumentError, StateError) as error:
+    except (documents.DocumentError, StateError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{error}; check --listen, --control and --state") from error
@@ -114,13 +113,3 @@ def _serve(system: Path, state: Path, tls: tuple[Path, Path] | None, flavour: Fl
         stop.wait()
     finally:
         simulator.stop()
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        document = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise click.ClickException(f"system document {path} is no YAML: {error}") from error
-    if not isinstance(document, dict):
-        raise click.ClickException(f"system document {path} holds no mapping at its top")
-    return document

@@ -117,11 +117,13 @@ class Jobs:
         """Stop a job before it takes effect; one that has ended stays as it is."""
         job = self.get(job_id)
         with self._changed:
-            before = len(self._due)
+            cancelled = [each for each in self._due if each[2] is job]
             self._due = [each for each in self._due if each[2] is not job]
             heapq.heapify(self._due)
-            cancelled = len(self._due) < before
-        if cancelled:
+        for _, _, _, run in cancelled:
+            if run.undo is not None:
+                with self._world_lock:
+                    run.undo()
             self._fail(job, f"The {job.operation} job was cancelled before it completed.")
         return job
 

@@ -25,6 +25,8 @@ class JobRun:
 
     seconds: float
     finish: Callable[[], Mapping[str, str]]
+    undo: Callable[[], None] | None = None
+    """Puts back what the handler changed when it accepted the job, should a client cancel it before its end."""
 
 
 JobHandler = Callable[[World, Any, Mapping[str, str]], JobRun]

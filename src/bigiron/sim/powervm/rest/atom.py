@@ -34,27 +34,20 @@ class Rendered:
     service: str = "uom"
 
 
-def rendered(element: etree._Element, type_: str, uuid: str, service: str = "uom") -> Rendered:
+def rendered(element: etree._Element, uuid: str, service: str = "uom") -> Rendered:
     """Turn a typed element into its text and etag."""
-    prefixed = etree.tostring(_prefixed(element, type_), encoding="unicode")
-    digest = hashlib.blake2b(prefixed.encode(), digest_size=4).digest()
-    return Rendered(type_, uuid, prefixed, str(int.from_bytes(digest, signed=True)), service)
+    name = etree.QName(element).localname
+    text = _as_captured(element, name)
+    digest = hashlib.blake2b(text.encode(), digest_size=4).digest()
+    return Rendered(name, uuid, text, str(int.from_bytes(digest, signed=True)), service)
 
 
-def _prefixed(element: etree._Element, type_: str) -> etree._Element:
-    """Name the root as the captures do: a prefix that equals the type, its children in the default namespace."""
-    namespace = etree.QName(element).namespace
-    if element.nsmap.get(type_) == namespace and element.prefix == type_:
-        return element
-    root = etree.Element(etree.QName(namespace, type_), nsmap=_nsmap(type_, namespace))
-    root.attrib.update(element.attrib)
-    root.text = element.text
-    root.extend(list(element))
-    return root
-
-
-def _nsmap(prefix: str, namespace: str | None) -> Any:
-    return {prefix: namespace, None: namespace}
+def _as_captured(element: etree._Element, name: str) -> str:
+    """Write the root with a prefix that equals its name and all below it without one, whatever prefixes lxml chose."""
+    text = etree.tostring(element, encoding="unicode").replace(f"<{name}:", "<").replace(f"</{name}:", "</")
+    declared = "" if name in element.nsmap else f' xmlns:{name}="{etree.QName(element).namespace}"'
+    inside = text[len(name) + 1 : -(len(name) + 3)]
+    return f"<{name}:{name}{declared}{inside}</{name}:{name}>"
 
 
 def entry(body: Rendered, self_href: str, seconds: float, *, with_etag: bool) -> str:
@@ -87,7 +80,8 @@ class Builder:
 
     def __init__(self, tag: str, service: str = "web", uuid: str = "", created: int | None = None) -> None:
         self._namespace = NAMESPACES[service]
-        self.root = etree.Element(etree.QName(self._namespace, tag), nsmap=_nsmap(tag, self._namespace))
+        default: Any = {None: self._namespace}  # the stubs know no default namespace
+        self.root = etree.Element(etree.QName(self._namespace, tag), nsmap=default)
         self.root.set("schemaVersion", "V1_0")
         atom = self.child(self.child(self.root, "Metadata"), "Atom")
         if uuid:
@@ -121,5 +115,5 @@ def error(status: int, reason: str, message: str, uri: str, headers: Mapping[str
     build.value(build.root, "RequestBody", None, kb="ROO")
     shown = ", ".join(f"{k}={v}" for k, v in headers.items())
     build.value(build.root, "RequestHeaders", f"{{{shown}}}", kb="ROO")
-    body = rendered(build.root, "HttpErrorResponse", str(uuidlib.uuid4()), "web")
+    body = rendered(build.root, str(uuidlib.uuid4()), "web")
     return entry(body, "", seconds, with_etag=False)

@@ -50,4 +50,4 @@ def _rendered(event: Event) -> atom.Rendered:
     build.value(build.root, "EventID", str(event.id))
     build.value(build.root, "EventData", event.data or None)
     build.value(build.root, "EventDetail", event.detail or None)
-    return atom.rendered(build.root, "Event", event.uuid, "uom")
+    return atom.rendered(build.root, event.uuid)

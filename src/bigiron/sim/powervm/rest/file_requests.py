@@ -117,7 +117,7 @@ def _rendered(record: FileRecord, url: str) -> atom.Rendered:
         build.value(root, "TargetVirtualIOServerUUID", record.vios_uuid, kb="COR")
     if record.target_udid:
         build.value(root, "TargetDeviceUniqueDeviceID", record.target_udid, kb="COR")
-    return atom.rendered(root, "File", record.uuid, "web")
+    return atom.rendered(root, record.uuid, "web")
 
 
 def _read(path: Path) -> Iterator[bytes]:

@@ -45,7 +45,7 @@ class JobRequests:
                 self._objects.target(world, call.address)
         build = Builder("JobRequest")
         _request_into(build, build.root, name, group, {})
-        body = atom.rendered(build.root, "JobRequest", str(uuidlib.uuid4()), "web")
+        body = atom.rendered(build.root, str(uuidlib.uuid4()), "web")
         href = f"{self._services.url}{call.http.path}"
         return xml_answer(atom.entry(body, href, self._services.clock.now(), with_etag=False), body.etag)
 
@@ -133,7 +133,7 @@ def _rendered(job: Job) -> atom.Rendered:
     results = build.section(root, "Results")
     for name, value in job.results.items():
         _parameter_into(build, results, name, value)
-    return atom.rendered(root, "JobResponse", uuid, "web")
+    return atom.rendered(root, uuid, "web")
 
 
 def _request_into(

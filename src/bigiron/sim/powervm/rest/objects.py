@@ -58,6 +58,8 @@ class Objects:
 
     def type_of(self, address: Address) -> Resource:
         """Return the type of the last step."""
+        if (address.service, address.last.type) not in self._by_place:
+            raise NotFound(f"There is no resource type {address.last.type} in the {address.service} service.")
         return self.resource(address.service, address.last, address.parents[-1] if address.parents else None)
 
     # -- reading --------------------------------------------------------------------------------------------------

@@ -5,8 +5,6 @@ from __future__ import annotations
 import collections
 from typing import Any
 
-from lxml import etree
-
 from bigiron.sim.powervm.model.world import World
 from bigiron.sim.powervm.resource import Resource
 from bigiron.sim.powervm.rest import atom
@@ -35,7 +33,7 @@ class Renderings:
             self._kept.move_to_end(key)
             return kept[1]
         element = resource.render(world, obj, groups)
-        made = atom.rendered(element, etree.QName(element).localname, uuid, resource.service)
+        made = atom.rendered(element, uuid, resource.service)
         self._kept[key] = (version, made)
         self._kept.move_to_end(key)
         if len(self._kept) > self._limit:
