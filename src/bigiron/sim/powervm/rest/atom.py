@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid as uuidlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ NAMESPACES = {"uom": UOM, "web": WEB, "pcm": PCM}
 CONTENT_TYPE = "application/atom+xml; charset=UTF-8"
 _HEAD = f'xmlns="{ATOM}" xmlns:ns2="http://a9.com/-/spec/opensearch/1.1/" xmlns:ns3="http://www.w3.org/1999/xhtml"'
 _AUTHOR = "IBM Power Systems Management Console"
+_UPTIME = re.compile(r"<Uptime[^>]*>[^<]*</Uptime>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ def rendered(element: etree._Element, uuid: str, service: str = "uom") -> Render
     """Turn a typed element into its text and etag."""
     name = etree.QName(element).localname
     text = _as_captured(element, name)
-    digest = hashlib.blake2b(text.encode(), digest_size=4).digest()
+    # Time passing is no change of the object: an etag that aged by itself would refuse every update.
+    digest = hashlib.blake2b(_UPTIME.sub("", text).encode(), digest_size=4).digest()
     return Rendered(name, uuid, text, str(int.from_bytes(digest, signed=True)), service)
 
 
