@@ -56,7 +56,7 @@ def apply(
             f"Volume group {group.name} of {vios.name} has {group.capacity:g} GB, {needed:g} GB would be needed."
         )
     _refuse_mapped(world, vios, group, {id(d) for d, _ in kept if d}, {id(m) for m, _ in media if m})
-    _drop_contents(world, group, kept, media)
+    before: list[VirtualDisk | OpticalMedia] = [*group.disks, *(group.repository.media if group.repository else [])]
     sources = {d.udid: d for g in vios.groups for d in g.disks}
     group.disks = [_settle_disk(world, group, disk, spec, sources) for disk, spec in kept]
     if repository is None:
@@ -65,6 +65,8 @@ def apply(
         group.repository = MediaRepository(
             name=repository.name, size=repository.size, media=[_settle_media(world, m, s) for m, s in media]
         )
+    for item in before:
+        world.release(item.content)
     world.changed(group, "Other", vios)
     world.touch(vios)
 
@@ -108,19 +110,6 @@ def _refuse_mapped(world: World, vios: Vios, group: VolumeGroup, disks: set[int]
     for kind, udid, name in gone:
         if (kind, udid) in mapped:
             raise BadRequest(f"{kind} {name} of {vios.name} is mapped to a partition. Remove the mapping first.")
-
-
-def _drop_contents(
-    world: World,
-    group: VolumeGroup,
-    disks: list[tuple[VirtualDisk | None, DiskSpec]],
-    media: list[tuple[OpticalMedia | None, MediaSpec]],
-) -> None:
-    kept = {id(d) for d, _ in disks} | {id(m) for m, _ in media}
-    everything: list[VirtualDisk | OpticalMedia] = [*group.disks, *(group.repository.media if group.repository else [])]
-    for item in everything:
-        if id(item) not in kept:
-            world.release(item.content)
 
 
 def _settle_disk(

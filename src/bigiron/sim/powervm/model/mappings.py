@@ -13,6 +13,9 @@ from bigiron.sim.powervm.model.reach import need_dlpar
 from bigiron.sim.powervm.model.world import World
 
 
+_OPTICAL = (backing.MEDIA, backing.EMPTY)
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """One mapping as a client lists it."""
@@ -52,7 +55,7 @@ def replace(world: World, vios: Vios, wanted: list[Wanted]) -> None:
     """Make the VIOS's mappings what the list says; raises BadRequest, with nothing changed, when it cannot be."""
     draft = _Draft(world, vios, copy.deepcopy(vios.servers))
     stock = backing.catalogue(world, vios)
-    for item in wanted:
+    for item in sorted(wanted, key=lambda w: not _is_unchanged(vios, w)):
         _place(draft, item, stock)
     for server in draft.servers:
         server.targets = [t for t in server.targets if (server.slot, id(t)) in draft.kept]
@@ -65,6 +68,12 @@ def replace(world: World, vios: Vios, wanted: list[Wanted]) -> None:
     _commit(world, vios, remaining)
 
 
+def _is_unchanged(vios: Vios, item: Wanted) -> bool:
+    """Whether the item names a mapping that is there: those go first, so that the others see what stays."""
+    server = next((s for s in vios.servers if s.slot == item.server_slot), None)
+    return server is not None and any((t.kind, t.key) == (item.kind, item.key) for t in server.targets)
+
+
 def _place(draft: _Draft, item: Wanted, stock: dict[tuple[str, str], backing.Backing]) -> None:
     if item.key is not None and (item.kind, item.key) not in stock:
         raise BadRequest(
@@ -73,14 +82,14 @@ def _place(draft: _Draft, item: Wanted, stock: dict[tuple[str, str], backing.Bac
         )
     server = _server(draft, item)
     draft.kept_servers.add(server.slot)
-    target = _existing(server, item)
+    target = _existing(draft, server, item)
     if target is None:
         if item.key is None:
             return
         target = _new_target(draft, server, item)
         server.targets.append(target)
-    elif target.kind == backing.EMPTY or item.key is None:
-        # An optical drive: its medium is taken out or put in, the drive stays.
+    elif (target.kind, target.key) != (item.kind, item.key):
+        # An optical drive: its medium is taken out, put in or changed, the drive stays.
         target.kind, target.key = (item.kind, item.key) if item.key else (backing.EMPTY, "")
     draft.kept.add((server.slot, id(target)))
 
@@ -108,15 +117,16 @@ def _server(draft: _Draft, item: Wanted) -> ServerAdapter:
     return _new_pair(draft, client, item.client_slot)
 
 
-def _existing(server: ServerAdapter, item: Wanted) -> Target | None:
-    if item.key is not None:
-        for target in server.targets:
-            if (target.kind, target.key) == (item.kind, item.key):
-                return target
-    if item.target_name:
-        for target in server.targets:
-            if target.name == item.target_name and (item.key is None or target.kind == backing.EMPTY):
-                return target
+def _existing(draft: _Draft, server: ServerAdapter, item: Wanted) -> Target | None:
+    for target in server.targets:
+        if item.key is not None and (target.kind, target.key) == (item.kind, item.key):
+            return target
+    if item.kind not in _OPTICAL:
+        return None
+    for target in server.targets:
+        same = target.name == item.target_name if item.target_name else target.lua == item.lua
+        if same and target.kind in _OPTICAL and (server.slot, id(target)) not in draft.kept:
+            return target
     return None
 
 
@@ -153,11 +163,11 @@ def _free(partition: Partition, taken: set[int]) -> int:
 
 
 def _new_target(draft: _Draft, server: ServerAdapter, item: Wanted) -> Target:
-    luas = {t.lua for t in server.targets}
+    luas = {t.lua for t in server.targets if (server.slot, id(t)) in draft.kept}
     if item.lua is not None and item.lua in luas:
         raise BadRequest(f"Logical unit address {item.lua} is already in use on {server.name} of {draft.vios.name}.")
     prefix = "vtopt" if item.kind == backing.MEDIA else "vtscsi"
-    names = {t.name for s in draft.servers for t in s.targets}
+    names = {t.name for s in draft.servers for t in s.targets if t.lua != item.lua or s is not server}
     if item.target_name and item.target_name in names:
         raise BadRequest(f"Virtual target device {item.target_name} already exists on {draft.vios.name}.")
     return Target(

@@ -84,8 +84,8 @@ def delete(world: World, tier: Tier, unit: LogicalUnit) -> None:
         raise BadRequest(
             f"Logical unit {unit.name} is in use: {vios.name} maps it as {target.name}. Remove the mapping first."
         )
-    world.release(unit.content)
     tier.units.remove(unit)
+    world.release(unit.content)
     world.removed(unit, tier)
     world.changed(owner(world, tier))
     world.touch(tier)

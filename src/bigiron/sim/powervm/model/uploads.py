@@ -14,6 +14,8 @@ from bigiron.sim.powervm.model.world import Upload, World
 ISO = "BROKERED_MEDIA_ISO"
 IMAGE = "BROKERED_DISK_IMAGE"
 GB = 2**30
+ROUNDING = 0.01
+"""GB; clients round the sizes of disks to hundredths."""
 
 
 def check(world: World, record: Upload) -> None:
@@ -24,7 +26,7 @@ def check(world: World, record: Upload) -> None:
         _room_for_media(vios, record)
     elif record.file_type == IMAGE:
         disk = _target(world, vios, record.target_udid)
-        if record.size > disk.capacity * GB + 1:
+        if record.size > (disk.capacity + ROUNDING) * GB:
             raise BadRequest(
                 f"File {record.filename} has {record.size} bytes and does not fit on {disk.name} of "
                 f"{disk.capacity:g} GB."

@@ -265,11 +265,8 @@ class World:
         return name
 
     def release(self, content: Content | None) -> None:
-        """Delete the file behind something that is going away, unless something else shares it."""
-        if content is None:
-            return
-        holders = [c for c in self._contents() if c.file == content.file]
-        if len(holders) <= 1:
+        """Delete the file behind something that is gone now, unless something else shares it."""
+        if content is not None and not any(c.file == content.file for c in self._contents()):
             (self.media_dir / content.file).unlink(missing_ok=True)
 
     def _contents(self) -> Iterator[Content]:

@@ -188,12 +188,13 @@ def _next_wwpns(world: World, system: Any, parameters: Mapping[str, str]) -> Job
 
 
 def _reserved_memory(world: World, system: Any, parameters: Mapping[str, str]) -> JobRun:
-    """What a partition of this size costs the hypervisor."""
+    """What a partition of this size takes, the hypervisor's share included."""
     names = (
         "NumberOfVirtualEthernetAdapter", "NumberOfVirtualSCSIAdapter", "NumberOfVirtualFibreChannelAdapter"
     )  # fmt: skip
     adapters = sum(_number(parameters, name, 0) for name in names)
-    needed = capacity.reserved_memory(world, _number(parameters, "MaximumMemory", 0), adapters)
+    overhead = capacity.reserved_memory(world, _number(parameters, "MaximumMemory", 0), adapters)
+    needed = _number(parameters, "DesiredMemory", 0) + overhead
     return JobRun(
         0.0,
         lambda: {
