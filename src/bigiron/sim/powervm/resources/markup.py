@@ -12,9 +12,7 @@ from bigiron.sim.powervm.errors import BadRequest
 from bigiron.sim.powervm.model.world import World
 
 UOM = "http://www.ibm.com/xmlns/systems/power/firmware/uom/mc/2012_10/"
-WEB = "http://www.ibm.com/xmlns/systems/power/firmware/web/mc/2012_10/"
 PCM = "http://www.ibm.com/xmlns/systems/power/firmware/pcm/mc/2012_10/"
-ATOM = "http://www.w3.org/2005/Atom"
 SCHEMA = "V1_0"
 
 
@@ -109,7 +107,7 @@ def _append(parent: etree._Element, name: str, value: Any) -> None:
         if value.group:
             element.set("group", value.group)
         for href in value.hrefs:
-            etree.SubElement(element, f"{{{ATOM}}}link", nsmap={None: ATOM}, href=href, rel="related")
+            etree.SubElement(element, f"{{{UOM}}}link", href=href, rel="related")
     elif isinstance(value, Holder):
         _decorate(element, value.group)
         element.extend(value.elements)
