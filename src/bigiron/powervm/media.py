@@ -88,12 +88,18 @@ class MediaRepositories:
         """Delete a medium that is mapped no more; one that is gone already is no error."""
         for group in self._with_repository():
             if group.vios.uuid == medium.vios_uuid:
-                self._discard(group, medium.backing.name)
+                # Uploads change the group behind the writer's back; it reads once for all that wait for it.
+                group.writer.invalidate()
+                group.writer.submit(_RemoveMedium(medium.backing.name, medium.backing.name), WRITE_TIMEOUT_S)
 
     def discard(self, instance_uuid: str) -> None:
         """Delete the instance's config drive wherever it is unmapped, by its name."""
         for group in self._with_repository():
             self._discard_unmapped(group, naming.config_drive(instance_uuid))
+
+    def load(self) -> None:
+        """Read the volume groups now, so that the first guest need not wait for it."""
+        self._groups.active()
 
     def _upload(self, group: Group, name: str, iso: Path) -> None:
         try:

@@ -60,6 +60,7 @@ class _Started:
         serving = self.connection.vioses.active()
         self.disks.start()
         self.capacity_read_at = time.monotonic()
+        self.media.load()
         self.switches.load()
         if self.switches.find(SEA_SWITCH) is None:
             raise InvalidSpec(
