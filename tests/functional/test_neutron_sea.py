@@ -87,6 +87,13 @@ class TestPlug(SeaTestCase):
         assert found["configurations"]["bridge_mappings"] == {"physnet1": bridge.uuid.lower()}
         assert found["configurations"]["bridges"] == {"physnet1": "ent5 of VIOS vios1 and ent6 of VIOS vios2"}
         assert found["configurations"]["virtual_switches"] == {"physnet1": "ETHERNET0"}
+        port = self.bound_port(12)
+        self.plug(port)
+        self.until_status("ACTIVE", port)
+        self.heartbeat.beat()
+        (found,) = self.driver.get_agents(self.context, {"agent_type": [AGENT_TYPE_SEA]})
+        assert found["configurations"]["devices"] == 1
+        self.clean_up(port)
 
     def test_a_disabled_port_goes_down_and_comes_back(self) -> None:
         self.start_agent()

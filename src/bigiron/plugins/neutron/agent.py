@@ -108,6 +108,7 @@ class Heartbeat:
 
     def beat(self) -> None:
         """Report once."""
+        self._report["configurations"]["devices"] = self._loop.devices
         try:
             answer = self._api.report_state(self._context, self._report, use_call=True)
         except Exception:
@@ -164,6 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    signal.signal(signal.SIGHUP, lambda *_: cfg.CONF.mutate_config_files())
     try:
         host = connect(cfg.CONF, stopping)
     except (conf.BadMapping, PlatformError) as error:

@@ -59,6 +59,11 @@ class WorkLoop:
         self._failures = 0
         self._next_heal = clock() + heal_interval
 
+    @property
+    def devices(self) -> int:
+        """How many ports have an adapter here, as far as known."""
+        return self._reconciler.devices
+
     def run(self) -> None:
         """Compare everything once, then work until `stop`."""
         self.heal_soon("the agent starts")

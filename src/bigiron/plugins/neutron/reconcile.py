@@ -149,6 +149,11 @@ class Reconciler:
             self.server.report(up, down)
         return not outcome.failed
 
+    @property
+    def devices(self) -> int:
+        """How many ports have a client adapter on this host, as last seen."""
+        return len(self._plugged)
+
     def plugged(self, port_id: str) -> Port | None:
         """The port as last seen with a client adapter on this host, or None; may be called from any thread."""
         return self._plugged.get(port_id)
