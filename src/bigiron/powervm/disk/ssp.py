@@ -75,6 +75,7 @@ class SharedStoragePool(DiskDriver):
         return self._images.ensure(image).backing
 
     def create(self, guest: GuestSpec, index: int, image: Backing | None = None) -> Disk:
+        serving = tuple(self._serving())
         disk = guest.disks[index]
         name, size = self._name(guest, index), size_gb(disk)
         self._make_way(name)
@@ -82,7 +83,7 @@ class SharedStoragePool(DiskDriver):
             unit = self._units.create(name, size)
         else:
             unit = self._clone(name, size, disk.image, image)
-        return Disk(unit.backing, unit.capacity, tuple(self._serving()))
+        return Disk(unit.backing, unit.capacity, serving)
 
     def discard(self, guest: GuestSpec, index: int) -> None:
         self._units.refresh()

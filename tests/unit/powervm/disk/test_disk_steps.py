@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from tests.support import steps as runner
 from tests.support.images import BytesImage
-from tests.support.powervm_host import Host, guest_spec, serve
+from tests.support.powervm_host import Host, guest_spec, serve, until
 
 from bigiron import naming
-from bigiron.errors import PlatformError
+from bigiron.errors import PlatformError, Unavailable
 from bigiron.model import DiskRole, DiskSpec
 from bigiron.powervm.mapping import AddMappings, Backing, BackingKind
 from bigiron.powervm.platform import PowerVM
@@ -140,4 +140,55 @@ def test_one_bad_mapping_in_a_batch_fails_only_its_owner(host: Host, platform: P
     assert [len(host.mapped("vios1", lpar.uuid)) for lpar in lpars] == [int(good) for good in outcomes]
     for guest in guests:
         platform.destroy(guest.uuid)
+    assert not host.units
+
+
+def take_down(host: Host, *names: str) -> None:
+    with host.world.lock:
+        for name in names:
+            vios = host.vios(name)
+            vios.state, vios.rmc = "not activated", "inactive"
+            host.world.changed(vios, "PartitionState")
+
+
+def bring_up(host: Host, name: str) -> None:
+    with host.world.lock:
+        vios = host.vios(name)
+        vios.state, vios.rmc = "running", "active"
+        host.world.changed(vios, "PartitionState")
+
+
+def test_with_one_vios_down_a_guest_gets_its_storage_through_the_other(host: Host, tmp_path: Path) -> None:
+    take_down(host, "vios1")
+    guest = guest_spec(power_on=False)
+    lpar = naming.lpar_uuid(guest.uuid)
+    with host.platform() as platform:
+        runner.run(runner.around(platform.spawn_steps(guest), guest, tmp_path))
+        assert sorted(kind for kind, _ in host.mapped("vios2", lpar)) == ["LogicalUnit", "VirtualOpticalMedia"]
+        assert host.mapped("vios1", lpar) == []
+        platform.destroy(guest.uuid)
+    assert not host.units
+    assert host.audit() == []
+
+
+def test_a_guest_whose_vios_went_down_is_destroyed_once_that_is_back(host: Host, tmp_path: Path) -> None:
+    guest = guest_spec(power_on=False)
+    with host.platform() as platform:
+        runner.run(runner.around(platform.spawn_steps(guest), guest, tmp_path))
+        take_down(host, "vios2")
+        until(lambda: len(platform.connection.vioses.active()) == 1)
+        with pytest.raises(PlatformError):
+            platform.destroy(guest.uuid)
+        bring_up(host, "vios2")
+        until(lambda: len(platform.connection.vioses.active()) == 2)
+        platform.destroy(guest.uuid)
+    assert not host.units
+    assert host.audit() == []
+
+
+def test_with_every_vios_down_storage_is_refused_by_name(host: Host, platform: PowerVM) -> None:
+    take_down(host, "vios1", "vios2")
+    platform.connection.vioses.load()
+    with pytest.raises(Unavailable, match="vios1, vios2"):
+        platform._started.disks.create(guest_spec(), 0)
     assert not host.units
