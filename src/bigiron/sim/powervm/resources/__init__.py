@@ -39,6 +39,5 @@ RESOURCES: dict[str, Resource] = {
         FibreClients(),
         Empty("VirtualNICDedicated", frozenset({"LogicalPartition"}), frozenset({"Advanced"})),
         Empty("SRIOVEthernetLogicalPort", _PARTITIONS),
-        Empty("PowerEnterprisePool", frozenset({""})),
     )
 }

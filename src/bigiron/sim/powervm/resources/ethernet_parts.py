@@ -11,7 +11,7 @@ from bigiron.sim.powervm.model.network import SharedEthernet, VirtualEthernet, V
 from bigiron.sim.powervm.model.partition import Vios
 from bigiron.sim.powervm.model.system import ManagedSystem
 from bigiron.sim.powervm.model.world import World
-from bigiron.sim.powervm.resources.markup import Holder, Link, Links, Rows, typed
+from bigiron.sim.powervm.resources.markup import Choice, Holder, Link, Links, Rows, typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ PORT_WITH_INTERFACE: Rows = (*PORT, ("IPInterface", _PORT_INTERFACE))
 _SEA: Rows = (
     ("AssignedVirtualIOServer", lambda w, s: Link(w.href(ManagedSystem.KIND, w.system.uuid, Vios.KIND, s.vios))),
     ("ControlChannelInterfaceName", lambda w, s: s.control_channel),
-    ("BackingDeviceChoice", lambda w, s: Holder([_backing(w, s)])),
+    ("BackingDeviceChoice", lambda w, s: Choice(_backing(w, s))),
     ("HighAvailabilityMode", lambda w, s: s.ha_mode),
     ("DeviceName", lambda w, s: s.device),
     ("JumboFramesEnabled", lambda w, s: s.jumbo),

@@ -47,6 +47,13 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """A container of one of several types, which carries no Metadata itself."""
+
+    element: etree._Element
+
+
+@dataclass(frozen=True, slots=True)
 class Grouped:
     """A scalar that belongs to an extended group."""
 
@@ -111,6 +118,8 @@ def _append(parent: etree._Element, name: str, value: Any) -> None:
     elif isinstance(value, Holder):
         _decorate(element, value.group)
         element.extend(value.elements)
+    elif isinstance(value, Choice):
+        element.append(value.element)
     elif isinstance(value, Grouped):
         element.set("group", value.group)
         element.text = value.value

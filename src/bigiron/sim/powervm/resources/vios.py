@@ -24,7 +24,7 @@ from bigiron.sim.powervm.resources import (
     vios_jobs,
     volume_group,
 )
-from bigiron.sim.powervm.resources.markup import Holder, Links, Rows, typed
+from bigiron.sim.powervm.resources.markup import Choice, Holder, Links, Rows, typed
 from bigiron.sim.powervm.resources.power_jobs import POWER_JOBS
 
 STORAGE, SCSI, FIBRE, NETWORK = "ViosStorage", "ViosSCSIMapping", "ViosFCMapping", "ViosNetwork"
@@ -51,7 +51,7 @@ _SLOT: Rows = (
     ("PCIRevisionID", 3),
     ("PCIVendorID", 4319),
     ("PCISubsystemVendorID", 4116),
-    ("RelatedIOAdapter", lambda w, a: Holder([typed("PhysicalFibreChannelAdapter", _FIBRE_CARD, w, a)])),
+    ("RelatedIOAdapter", lambda w, a: Choice(typed("PhysicalFibreChannelAdapter", _FIBRE_CARD, w, a))),
     ("SlotDynamicReconfigurationConnectorIndex", lambda w, a: a.drc_index),
     ("SlotDynamicReconfigurationConnectorName", lambda w, a: a.location),
     ("SlotPhysicalLocationCode", lambda w, a: a.location.rsplit("-", 1)[-1]),
@@ -78,7 +78,7 @@ _ETHERNET_SLOT: Rows = (
     ("PCIRevisionID", 1),
     ("PCIVendorID", 5348),
     ("PCISubsystemVendorID", 4116),
-    ("RelatedIOAdapter", lambda w, v: Holder([typed("IOAdapter", _ETHERNET_CARD, w, v)])),
+    ("RelatedIOAdapter", lambda w, v: Choice(typed("IOAdapter", _ETHERNET_CARD, w, v))),
     ("SlotDynamicReconfigurationConnectorIndex", 553910285),
     ("SlotDynamicReconfigurationConnectorName", lambda w, v: _card_location(v)),
     ("SlotPhysicalLocationCode", lambda w, v: _card_location(v).rsplit("-", 1)[-1]),
@@ -122,9 +122,9 @@ def _free_ports(world: World, vios: Vios, name: str, group: str | None) -> Holde
 
 _OWN: tuple[tuple[str, Any, str], ...] = (
     ("APICapable", True, ""),
+    ("ManagerPassthroughCapable", True, ""),
     ("IsVNICCapable", True, ""),
     ("VNICFailOverCapable", True, ""),
-    ("ManagerPassthroughCapable", True, ""),
     ("MediaRepositories", _repositories, STORAGE),
     ("MoverServicePartition", lambda w, v: v.mover, ""),
     ("PhysicalVolumes", lambda w, v: Holder(storage_parts.volumes(w, v.volumes), STORAGE), STORAGE),
