@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from bigiron.sim.cli import sim
 from bigiron.sim.kernel.clock import Clock
 from bigiron.sim.kernel.control import Control
 from bigiron.sim.kernel.serving import HttpServer
+from bigiron.sim.powervm.management.endpoint import Simulator
 from bigiron.sim.powervm.management.partition import ManagementPartition
 from bigiron.sim.powervm.model.network import NetworkBridge, SharedEthernet, VirtualEthernet
 from bigiron.sim.show import _ranges
@@ -76,6 +79,21 @@ def test_console_prints_the_text(state: Path) -> None:
     assert "web1 login:" in result.output
     control = json.loads((state / "endpoints.json").read_text())["control"]
     assert run("console", "5", "--control", control, "--since", "999999").output.strip() == ""
+
+
+def test_a_followed_console_goes_on_printing(state: Path) -> None:
+    control = json.loads((state / "endpoints.json").read_text())["control"]
+    argv = [sys.executable, "-c", "from bigiron.sim.cli import sim; sim()", "console", "5", "-f", "--control", control]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        shown = ""
+        while "web1 login: " not in shown:
+            shown += process.stdout.read(1)
+        Simulator(control).ask("POST", "/consoles/5/input", "root\r")
+        while "Password:" not in shown:
+            shown += process.stdout.read(1)
+        process.terminate()
+    assert "web1 login: root\nPassword:" in shown
 
 
 def test_no_simulator_is_told(tmp_path: Path) -> None:
