@@ -7,7 +7,7 @@ makes its remote calls with time-outs and can be called from many threads at onc
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -135,6 +135,13 @@ class Hypervisor(abc.ABC):
     @abc.abstractmethod
     def adopt(self, instances: Iterable[tuple[str, str]]) -> Sequence[str]:
         """Mark existing unmarked guests, given as (instance uuid, instance name), as ours; returns the uuids marked."""
+
+    def reconcile(self, known: Collection[str]) -> Sequence[str]:
+        """Remove guests that an earlier process began and did not complete, unless they are among the known instances.
+
+        Returns the instance uuids of what was removed; a known one is its owner's to destroy.
+        """
+        return ()
 
     # Power
 

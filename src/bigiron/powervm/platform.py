@@ -225,10 +225,6 @@ class PowerVM(Hypervisor):
         return marked
 
     def reconcile(self, known: Collection[str]) -> Sequence[str]:
-        """Remove guests whose spawn an earlier process did not complete and that are not among the known instances.
-
-        Returns the instance uuids removed; a known one is its owner's to destroy.
-        """
         kept = {uuid.lower() for uuid in known}
         removed = []
         for entry in self.connection.ledger.making():

@@ -100,6 +100,8 @@ class BigironDriver(driver.ComputeDriver):
 
     def process_instances_at_startup(self, context: Any, instances: Any) -> Any:
         """Remove what is left of builds that ended with the previous process; Nova then sets them to ERROR."""
+        for uuid in self.hypervisor.reconcile([instance.uuid for instance in instances]):
+            LOG.warning("removed a half-made guest of instance %s, which Nova does not have on this host", uuid)
         for instance in instances:
             if instance.vm_state == vm_states.BUILDING or instance.task_state in _HALF_MADE:
                 LOG.info("removing what a build left that was interrupted", instance=instance)
