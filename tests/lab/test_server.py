@@ -37,6 +37,8 @@ def parts(cloud: Connection) -> Iterator[dict[str, str]]:
 
 def test_a_server_lives_and_leaves_nothing(lab: Lab, cloud: Connection, parts: dict[str, str]) -> None:
     compute = cloud.compute
+    platform = lab.platform()
+    before = platform.inventory() if platform else None
     server = compute.create_server(
         name=parts["name"], image_id=parts["image_id"], flavor_id=parts["flavor_id"], config_drive=True,
         networks=[{"uuid": parts["network_id"]}],
@@ -45,7 +47,12 @@ def test_a_server_lives_and_leaves_nothing(lab: Lab, cloud: Connection, parts: d
     assert server.status == "ACTIVE"
     (port,) = cloud.network.ports(device_id=server.id)
     assert port.status == "ACTIVE"
-    assert port.fixed_ips[0]["ip_address"] in str(server.addresses)
+    address = port.fixed_ips[0]["ip_address"]
+    assert address in str(server.addresses)
+    if platform:
+        partition = platform.await_boot(server.id, parts["name"], _WAIT)
+        assert port.mac_address in {adapter["mac"] for adapter in partition["adapters"]}
+        assert address in platform.console(partition["uuid"])
 
     compute.stop_server(server)
     assert compute.wait_for_server(server, status="SHUTOFF", wait=_WAIT, interval=1).power_state == 4
@@ -59,7 +66,10 @@ def test_a_server_lives_and_leaves_nothing(lab: Lab, cloud: Connection, parts: d
     compute.delete_server(server)
     compute.wait_for_delete(server, interval=1, wait=_WAIT)
     assert list(cloud.network.ports(device_id=server.id)) == []
-    assert [each for each in _allocations(cloud, server.id) if each] == []
+    assert list(cloud.placement.get(f"/allocations/{server.id}").json()["allocations"]) == []
+    if platform and before:
+        assert platform.inventory().left_from(before) == []
+        assert platform.ask("/audit") == []
 
 
 def test_a_server_larger_than_the_host_is_refused_with_a_fault(cloud: Connection, parts: dict[str, str]) -> None:
@@ -74,7 +84,3 @@ def test_a_server_larger_than_the_host_is_refused_with_a_fault(cloud: Connection
         cloud.compute.delete_server(server.id)
         cloud.compute.wait_for_delete(server, interval=1, wait=_WAIT)
         cloud.compute.delete_flavor(giant.id)
-
-
-def _allocations(cloud: Connection, consumer: str) -> list[object]:
-    return list(cloud.placement.get(f"/allocations/{consumer}").json()["allocations"])
