@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from bigiron.sim.powervm.model import backing, capacity, networks, slots
+from bigiron.sim.powervm.model.mapping import FibreMapping, ServerAdapter
 from bigiron.sim.powervm.model.partition import Partition, Vios
 from bigiron.sim.powervm.model.world import World
 
@@ -138,7 +139,8 @@ def _own_slots(world: World, partition: Partition) -> list[int]:
 def _client_slots(world: World) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for vios in world.vioses:
-        for end in (*vios.servers, *vios.fibre):
+        ends: list[ServerAdapter | FibreMapping] = [*vios.servers, *vios.fibre]
+        for end in ends:
             if end.client:
                 found.setdefault(end.client, []).append(end.client_slot)
     return found

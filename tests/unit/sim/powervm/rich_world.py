@@ -90,7 +90,9 @@ def instances(world: World, kind: str) -> list[tuple[object, object]]:
 
     resource = RESOURCES[kind]
     if "" in resource.parents or "ManagedSystem" in resource.parents:
-        return [(world.system, obj) for obj in resource.instances(world, None if "" in resource.parents else world.system)]
+        return [
+            (world.system, obj) for obj in resource.instances(world, None if "" in resource.parents else world.system)
+        ]
     found = []
     for parent_kind in sorted(resource.parents):
         for _, parent in instances(world, parent_kind):

@@ -33,7 +33,6 @@ from pypowervm.wrappers import virtual_io_server as pvm_vios
 
 from bigiron.sim.powervm.audit import audit
 from bigiron.sim.powervm.model.partition import OFF, RUNNING
-from bigiron.sim.powervm.server import Simulator
 
 GB = 2**30
 _numbers = itertools.count(1)
@@ -45,15 +44,17 @@ def system(adapter: pvm_adapter.Adapter) -> managed_system.System:
 
 
 @pytest.fixture
-def make_lpar(
-    adapter: pvm_adapter.Adapter, system: managed_system.System
-) -> Callable[..., logical_partition.LPAR]:
+def make_lpar(adapter: pvm_adapter.Adapter, system: managed_system.System) -> Callable[..., logical_partition.LPAR]:
     def make(**attributes: object) -> logical_partition.LPAR:
         values = {
             "name": f"guest{next(_numbers)}", "memory": 2048, "vcpu": 1, "proc_units": 0.2,
-            "uuid": uuid.convert_uuid_to_pvm("%08x-1234-4000-8000-1234567890ab" % next(_numbers)), **attributes,
+            "uuid": uuid.convert_uuid_to_pvm(f"{next(_numbers):08x}-1234-4000-8000-1234567890ab"), **attributes,
         }  # fmt: skip
-        return lpar_builder.LPARBuilder(adapter, values, lpar_builder.DefaultStandardize(system)).build().create(parent=system)
+        return (
+            lpar_builder.LPARBuilder(adapter, values, lpar_builder.DefaultStandardize(system))
+            .build()
+            .create(parent=system)
+        )
 
     return make
 

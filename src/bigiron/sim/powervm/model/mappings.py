@@ -12,7 +12,6 @@ from bigiron.sim.powervm.model.partition import Partition, Vios
 from bigiron.sim.powervm.model.reach import need_dlpar
 from bigiron.sim.powervm.model.world import World
 
-
 _OPTICAL = (backing.MEDIA, backing.EMPTY)
 
 

@@ -16,6 +16,7 @@ from bigiron.sim.powervm.model.network import NetworkBridge, VirtualSwitch
 from bigiron.sim.powervm.model.partition import RMC_ACTIVE, RMC_INACTIVE, Lpar, Partition, Vios
 from bigiron.sim.powervm.model.state import State
 from bigiron.sim.powervm.model.storage import Content
+from bigiron.sim.powervm.model.system import ManagedSystem
 
 Subscriber = Callable[[str, str, str], None]
 PowerHook = Callable[[Lpar, bool], None]
@@ -159,7 +160,7 @@ class World:
     # -- finding ------------------------------------------------------------------------------------------------
 
     @property
-    def system(self) -> Any:
+    def system(self) -> ManagedSystem:
         return self.state.system
 
     @property

@@ -1,4 +1,4 @@
-"""Storage adapters addressed on their own: VirtualSCSIBus, VirtualFibreChannelClientAdapter; and types with no objects."""
+"""Storage adapters as objects of their own: VirtualSCSIBus and VirtualFibreChannelClientAdapter; empty types."""
 
 from __future__ import annotations
 

@@ -68,7 +68,8 @@ Rows = Sequence[tuple[str, Any]]
 
 def root(kind: str, uuid: str, namespace: str = UOM) -> etree._Element:
     """The element of an entry, with its Metadata."""
-    element = etree.Element(f"{{{namespace}}}{kind}", nsmap={kind: namespace, None: namespace})
+    nsmap: Any = {kind: namespace, None: namespace}  # the stubs do not know of a default namespace
+    element = etree.Element(f"{{{namespace}}}{kind}", nsmap=nsmap)
     element.set("schemaVersion", SCHEMA)
     atom = etree.SubElement(etree.SubElement(element, f"{{{namespace}}}Metadata"), f"{{{namespace}}}Atom")
     etree.SubElement(atom, f"{{{namespace}}}AtomID").text = uuid
@@ -76,9 +77,15 @@ def root(kind: str, uuid: str, namespace: str = UOM) -> etree._Element:
     return element
 
 
+def bare(name: str) -> etree._Element:
+    """An element with nothing in it."""
+    nsmap: Any = {None: UOM}
+    return etree.Element(f"{{{UOM}}}{name}", nsmap=nsmap)
+
+
 def typed(name: str, rows: Rows, world: World, obj: Any) -> etree._Element:
     """An element inside another one, with the empty Metadata that those carry."""
-    element = etree.Element(f"{{{UOM}}}{name}", nsmap={None: UOM})
+    element = bare(name)
     _decorate(element)
     return fill(element, rows, world, obj)
 

@@ -79,8 +79,8 @@ def mapping_elements(world: World, vios: Vios) -> list[etree._Element]:
     stock = storage_parts.catalogue(world, vios)
     found = []
     for server in vios.servers:
-        for target in server.targets or [None]:
-            found.append(_mapping(world, vios, server, target, stock))
+        targets: list[Target | None] = [*server.targets] or [None]
+        found += [_mapping(world, vios, server, target, stock) for target in targets]
     return found
 
 

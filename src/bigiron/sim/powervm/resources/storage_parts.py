@@ -17,7 +17,7 @@ from bigiron.sim.powervm.model.storage import (
     VolumeGroup,
 )
 from bigiron.sim.powervm.model.world import World
-from bigiron.sim.powervm.resources.markup import UOM, Link, Rows, typed
+from bigiron.sim.powervm.resources.markup import Link, Rows, bare, typed
 
 PHYSICAL_VOLUME: Rows = (
     ("Tag", lambda w, v: v.tag),
@@ -93,14 +93,14 @@ def storage(world: World, vios: Vios, target: Target, stock: Catalogue) -> etree
     found, group = stock.get((target.kind, target.key), (None, None))
     if found is None:
         return None
-    element = etree.Element(f"{{{UOM}}}Storage", nsmap={None: UOM})
+    element = bare("Storage")
     element.append(typed(target.kind, _rows(vios, found, group), world, found))
     return element
 
 
 def target_device(world: World, target: Target) -> etree._Element:
     """The <TargetDevice> of a mapping."""
-    element = etree.Element(f"{{{UOM}}}TargetDevice", nsmap={None: UOM})
+    element = bare("TargetDevice")
     element.append(typed(TARGET_TYPES[target.kind], TARGET, world, target))
     return element
 

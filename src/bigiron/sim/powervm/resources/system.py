@@ -253,7 +253,7 @@ _CONSOLE: Rows = (
 
 def typed_key(key: str) -> etree._Element:
     """One authorized ssh key."""
-    element = etree.Element(f"{{{markup.UOM}}}AuthorizedKey", nsmap={None: markup.UOM})
+    element = markup.bare("AuthorizedKey")
     element.text = key
     return element
 

@@ -114,7 +114,7 @@ def _free_ports(world: World, vios: Vios, name: str, group: str | None) -> Holde
     choices = []
     for port in vios.ethernet:
         if port.name not in taken:
-            choice = etree.Element(f"{{{markup.UOM}}}IOAdapterChoice", nsmap={None: markup.UOM})
+            choice = markup.bare("IOAdapterChoice")
             choice.append(typed(name, rows, world, port))
             choices.append(choice)
     return Holder(choices, group)
