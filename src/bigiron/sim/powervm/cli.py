@@ -15,17 +15,11 @@ from bigiron.sim.powervm.latency import PROFILES
 from bigiron.sim.powervm.session import Flavour
 
 
-class _Address(click.ParamType):
-    name = "HOST:PORT"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            host, port = parse_address(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        return host, port
+def _address(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, int]:
+    try:
+        return parse_address(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 _file = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -39,14 +33,16 @@ _file = click.Path(path_type=Path, exists=True, dir_okay=False)
 )  # fmt: skip
 @click.option(
     "--listen",
-    type=_Address(),
+    metavar="HOST:PORT",
+    callback=_address,
     default="127.0.0.1:12080",
     show_default=True,
     help="REST address; port 0 takes a free one.",
 )
 @click.option(
     "--control",
-    type=_Address(),
+    metavar="HOST:PORT",
+    callback=_address,
     default="127.0.0.1:0",
     show_default=True,
     help="Address of the JSON control interface.",
@@ -67,7 +63,7 @@ _file = click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @click.option(
     "--management", type=click.Path(path_type=Path, file_okay=False),
-    help="Root of the management partition's file tree (mkvterm, rmvterm, /proc).  [default: management, below --state]",
+    help="Root of the management partition's files (mkvterm, rmvterm, /proc).  [default: management, below --state]",
 )  # fmt: skip
 @click.option("--reset", is_flag=True, help="Forget the state in the directory and start anew.")
 @click.option("-v", "--verbose", is_flag=True, help="Log more to standard error.")

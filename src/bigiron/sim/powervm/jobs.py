@@ -7,8 +7,9 @@ import itertools
 import logging
 import threading
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any
 
 from bigiron.sim.kernel.clock import Clock
 from bigiron.sim.powervm.errors import BadRequest, JobFailed, NotFound, RestError
@@ -21,14 +22,6 @@ COMPLETED_OK, COMPLETED_WITH_ERROR = "COMPLETED_OK", "COMPLETED_WITH_ERROR"
 FAILED_BEFORE_COMPLETION = "FAILED_BEFORE_COMPLETION"
 _ENDED = frozenset({COMPLETED_OK, COMPLETED_WITH_ERROR, FAILED_BEFORE_COMPLETION})
 _START_SECONDS = 0.1
-
-
-class Lock(Protocol):
-    """What holds off others while a job changes the world."""
-
-    def __enter__(self) -> bool: ...
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 @dataclass(slots=True)
@@ -52,7 +45,7 @@ class Job:
 class Jobs:
     """All jobs of one simulated system."""
 
-    def __init__(self, clock: Clock, world_lock: Lock, limit: int = 10_000) -> None:
+    def __init__(self, clock: Clock, world_lock: AbstractContextManager[Any], limit: int = 10_000) -> None:
         self._clock = clock
         self._world_lock = world_lock
         self._limit = limit

@@ -178,7 +178,7 @@ def test_quick_properties_are_json(sim: TinySimulator, client: Any, http: reques
 def test_refusals_carry_an_error_response(
     sim: TinySimulator, http: requests.Session, method: str, path: str, status: int
 ) -> None:
-    body = "<LogicalPartition xmlns='%s'/>" % UOM[1:-1] if method in ("PUT", "POST") else None
+    body = f"<LogicalPartition xmlns='{UOM[1:-1]}'/>" if method in ("PUT", "POST") else None
     answer = http.request(method, sim.url + path, data=body, timeout=10)
     assert answer.status_code == status
     text = etree.fromstring(answer.text).find(f"{ATOM}content")[0]

@@ -1,0 +1,244 @@
+"""A whole simulator: as a command, its state on disk, its control address, and the soundness of what it caches."""
+
+from __future__ import annotations
+
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+from lxml import etree
+from pypowervm import adapter
+from pypowervm.tasks import power, scsi_mapper
+from pypowervm.utils import lpar_builder
+from pypowervm.wrappers import event, logical_partition, managed_system, network, virtual_io_server
+from tests.support.simulator import SYSTEMS, ControlClient, SimulatorProcess, document, in_process
+
+from bigiron.sim.powervm.resources import RESOURCES
+from bigiron.sim.powervm.rest import atom
+from bigiron.sim.powervm.rest.renderings import Renderings
+from bigiron.sim.powervm.server import Settings, Simulator, StateError
+
+LPAR = logical_partition.LPAR
+
+
+def until(true: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def connect(url: str, **how: str) -> adapter.Adapter:
+    return adapter.Adapter(adapter.Session(host="127.0.0.1", protocol="http", port=int(url.rsplit(":", 1)[1]), **how))
+
+
+def create_lpar(client: adapter.Adapter, name: str) -> Any:
+    [system] = managed_system.System.get(client)
+    attributes = {"name": name, "memory": 2048, "vcpu": 1, "env": "AIX/Linux"}
+    return (
+        lpar_builder.LPARBuilder(client, attributes, lpar_builder.DefaultStandardize(system))
+        .build()
+        .create(parent=system)
+    )
+
+
+def names(client: adapter.Adapter) -> list[str]:
+    return sorted(lpar.name for lpar in LPAR.get(client))
+
+
+def test_the_command_serves_stops_and_resumes(tmp_path: Path) -> None:
+    with SimulatorProcess(tmp_path / "sim") as running:
+        client = connect(running.url)
+        before = names(client)
+        made = create_lpar(client, "kept")
+        client.session._logoff()
+        assert running.terminate() == 0
+        assert not (tmp_path / "sim" / "endpoints.json").exists()
+    assert stat.S_IMODE((tmp_path / "sim" / "state.json").stat().st_mode) == 0o600
+    with SimulatorProcess(tmp_path / "sim") as running:
+        client = connect(running.url, username="padmin", password="padmin")
+        assert names(client) == sorted([*before, "kept"])
+        assert LPAR.get(client, uuid=made.uuid).id == made.id
+        client.session._logoff()
+        assert running.terminate() == 0
+    with SimulatorProcess(tmp_path / "sim", "--reset") as running:
+        client = connect(running.url)
+        assert names(client) == before
+        client.session._logoff()
+
+
+def test_a_killed_simulator_resumes_what_was_saved(tmp_path: Path) -> None:
+    with SimulatorProcess(tmp_path) as running:
+        client = connect(running.url)
+        create_lpar(client, "kept")
+        client.session._logoff()
+        until(lambda: "kept" in (tmp_path / "state.json").read_text())
+        running.kill()
+    with SimulatorProcess(tmp_path) as running:
+        client = connect(running.url)
+        assert "kept" in names(client)
+        client.session._logoff()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("{", "not YAML"), ("nonsense: 1", "fault"), ("[]", "fault")], ids=["yaml", "schema", "list"]
+)
+def test_an_unusable_document_is_refused_with_its_name(tmp_path: Path, text: str, said: str) -> None:
+    system = tmp_path / "wrong.yaml"
+    system.write_text(text)
+    with pytest.raises(RuntimeError, match=f"wrong.yaml.*{said}"):
+        SimulatorProcess(tmp_path / "sim", system=system)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--listen", "nowhere"], "HOST:PORT"),
+        (["--latency", "fast"], "realistic"),
+        (["--tls-cert", str(SYSTEMS / "one-host.yaml")], "go together"),
+    ],
+)
+def test_wrong_options_are_explained(tmp_path: Path, options: list[str], said: str) -> None:
+    with pytest.raises(RuntimeError, match=said):
+        SimulatorProcess(tmp_path, *options)
+
+
+def test_a_state_directory_serves_one_simulator_of_one_document(tmp_path: Path) -> None:
+    with in_process(tmp_path), pytest.raises(StateError, match="running simulator"):
+        Simulator(document(), tmp_path)
+    other = yaml.safe_load((SYSTEMS / "large.yaml").read_text())
+    with pytest.raises(StateError, match="--reset"):
+        Simulator(other, tmp_path)
+    with in_process(tmp_path, other, Settings(reset=True)) as (simulator, control):
+        assert len(simulator.world.lpars) >= 500
+        assert control.audit() == []
+
+
+def test_a_taken_address_frees_the_directory_again(tmp_path: Path) -> None:
+    with in_process(tmp_path / "one") as (first, _control):
+        port = int(first.url.rsplit(":", 1)[1])
+        second = Simulator(document(), tmp_path / "two", Settings(listen=("127.0.0.1", port)))
+        with pytest.raises(OSError, match="in use"):
+            second.start()
+    with in_process(tmp_path / "two") as (_, control):
+        assert control.audit() == []
+
+
+def test_the_same_address_serves_again_at_once(tmp_path: Path) -> None:
+    with in_process(tmp_path) as (first, _):
+        port = int(first.url.rsplit(":", 1)[1])
+        connect(first.url).session._logoff()
+    with in_process(tmp_path, settings=Settings(listen=("127.0.0.1", port))) as (again, _):
+        connect(again.url).session._logoff()
+
+
+def test_state_can_be_put_back_and_clients_are_told(tmp_path: Path) -> None:
+    with in_process(tmp_path) as (simulator, control):
+        client = connect(simulator.url)
+        before, found = control.state(), names(client)
+        create_lpar(client, "extra")
+        event.Event.get(client, "a")
+        control.put_state(before)
+        assert names(client) == found
+        assert [each.etype for each in event.Event.get(client, "a")] == ["CACHE_CLEARED"]
+        assert {**control.state(), "revision": 0}.keys() == before.keys()
+        with pytest.raises(requests.HTTPError, match="400"):
+            control.put_state({"nonsense": 1})
+        assert names(client) == found
+        client.session._logoff()
+
+
+def test_control_ends_sessions_and_shows_latency(tmp_path: Path) -> None:
+    with in_process(tmp_path) as (simulator, control):
+        client = connect(simulator.url)
+        assert control.ask("DELETE", "/sessions") == {"ended": 1}
+        control.latency("none", power_job=7)
+        assert simulator.world.power_seconds == 7
+        names(client)
+        assert [entry["status"] for entry in control.journal()][1] == 401
+        client.session._logoff()
+
+
+def exercise(simulator: Simulator, control: ControlClient, client: adapter.Adapter) -> None:
+    """One of each kind of change, the feeds read between them so that everything is cached."""
+
+    def read_all() -> None:
+        for kind in ("LogicalPartition", "VirtualIOServer", "ManagedSystem", "SharedStoragePool", "Cluster", "Tier"):
+            for group in ("None", "All"):
+                client.read_by_path(f"/rest/api/uom/{kind}?group={group}")
+
+    read_all()
+    lpar = create_lpar(client, "web")
+    read_all()
+    network.CNA.bld(client, 100, simulator_switch(client)).create(parent=lpar)
+    vios = virtual_io_server.VIOS.get(client, xag=["ViosSCSIMapping", "ViosStorage"])[0]
+    disk = next(volume for volume in vios.phys_vols if volume.name == "hdisk2")
+    scsi_mapper.add_vscsi_mapping(client.sys_uuid, vios, lpar.uuid, disk)
+    read_all()
+    power.power_on(lpar.refresh(), None)
+    read_all()
+    power.PowerOp.stop(lpar.refresh(), opts=None)
+    scsi_mapper.remove_maps(virtual_io_server.VIOS.get(client, xag=["ViosSCSIMapping"])[0], lpar.id)
+    read_all()
+    LPAR.get(client, uuid=lpar.uuid).delete()
+    read_all()
+    assert control.journal()
+
+
+def simulator_switch(client: adapter.Adapter) -> str:
+    [system] = managed_system.System.get(client)
+    return str(network.VSwitch.get(client, parent=system)[0].related_href)
+
+
+def test_what_is_cached_is_what_would_be_rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stale: list[str] = []
+    cached = Renderings.get
+
+    def checked(self: Renderings, world: Any, resource: Any, obj: Any, groups: frozenset[str]) -> atom.Rendered:
+        got = cached(self, world, resource, obj, groups)
+        known = resource.groups if "All" in groups else groups & resource.groups
+        fresh = atom.rendered(resource.render(world, obj, known), got.uuid, resource.service)
+        if fresh.xml != got.xml:
+            stale.append(f"{resource.type} {got.uuid}: {_difference(got.xml, fresh.xml)}")
+        return got
+
+    monkeypatch.setattr(Renderings, "get", checked)
+    with in_process(tmp_path) as (simulator, control):
+        client = connect(simulator.url)
+        exercise(simulator, control, client)
+        client.session._logoff()
+    assert not stale, "\n".join(sorted(set(stale)))
+
+
+def _difference(old: str, new: str) -> str:
+    left, right = ([f"{e.tag.split('}')[1]}={e.text}" for e in etree.fromstring(x).iter()] for x in (old, new))
+    return str([pair for pair in zip(left, right, strict=False) if pair[0] != pair[1]][:3])
+
+
+def test_every_resource_type_answers_at_each_of_its_places(tmp_path: Path) -> None:
+    with in_process(tmp_path) as (simulator, control):
+        client = connect(simulator.url)
+        headers = {"X-API-Session": client.session._sessToken}
+        for resource in RESOURCES.values():
+            for parent in sorted(resource.parents):
+                above = ""
+                if parent:
+                    with simulator.services.locked() as world:
+                        some = RESOURCES[parent].instances(world, None)
+                    if not some:
+                        continue
+                    above = f"{parent}/{RESOURCES[parent].uuid(some[0])}/"
+                url = f"{simulator.url}/rest/api/{resource.service}/{above}{resource.type}"
+                answer = requests.get(url, headers=headers, timeout=20)
+                assert answer.status_code in (200, 204), (url, answer.text[-500:])
+                if answer.status_code == 200:
+                    entry = etree.fromstring(answer.text).find(f"{{{atom.ATOM}}}entry/{{{atom.ATOM}}}link")
+                    if resource.service == "uom":
+                        assert requests.get(entry.get("href"), headers=headers, timeout=20).status_code == 200
+        assert control.audit() == []
+        client.session._logoff()
