@@ -16,8 +16,7 @@ def banner(hardware: Hardware) -> str:
     rows = [" ".join(["IBM"] * 19)] * 5
     menu = "          1 = SMS Menu                          5 = Default Boot List\n" \
            "          8 = Open Firmware Prompt              6 = Stored Boot List\n"
-    kinds = ["memory", "keyboard", "network", "scsi", "speaker"]
-    return "\n".join([*rows, "", menu, "     " + "      ".join(kinds[:4]) + "      ok",
+    return "\n".join([*rows, "", menu, "     memory      keyboard      network      scsi      ok",
                       f"     {hardware.name}: {hardware.processors} virtual processor(s), {hardware.memory_mb} MB", ""])
 
 
