@@ -7,11 +7,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import yaml
 from tests.functional import base, world
 
 from bigiron.plugins.nova import conf
 from bigiron.sim.kernel.journal import Entry
+from bigiron.sim.powervm import documents
 from bigiron.sim.powervm.audit import audit
 from bigiron.sim.powervm.server import Settings, Simulator
 
@@ -36,7 +36,7 @@ class PowerVMCloud(base.NovaCloud):
 
     def before_services(self) -> None:
         self.scratch = Path(self.enterContext(tempfile.TemporaryDirectory()))
-        document = self.edit_system(yaml.safe_load((SYSTEMS / self.system).read_text()))
+        document = self.edit_system(documents.read(SYSTEMS / self.system))
         self.simulator = Simulator(document, self.scratch / "sim", self.settings)
         self.simulator.start()
         self.addCleanup(self.simulator.stop)

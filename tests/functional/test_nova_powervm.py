@@ -12,6 +12,7 @@ from tests.functional import base
 from tests.functional.powervm import PowerVMCloud
 
 from bigiron.powervm.network import rmc
+from bigiron.sim.powervm.model import power
 
 
 class Lifecycle(PowerVMCloud):
@@ -118,10 +119,9 @@ class Lifecycle(PowerVMCloud):
 
     def stop_on_platform(self, simulated: Any, lpar_uuid: str) -> None:
         """As if an operator had stopped the partition at the console."""
-        from bigiron.sim.powervm.model import power
-
-        lpar = next(lpar for lpar in simulated.state.lpars if lpar.uuid == lpar_uuid)
-        power.power_off(simulated, lpar)
+        lpar = simulated.partition(lpar_uuid)
+        power.begin_off(simulated, lpar, "shutdown", False)
+        power.finish_off(simulated, lpar, False)
 
     def test_the_inventory_leaves_out_what_the_platform_holds(self) -> None:
         inventory, state = self.inventory(), self.state()
