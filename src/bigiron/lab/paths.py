@@ -33,13 +33,11 @@ def cache_root() -> Path:
     return (Path(cache) if cache else Path.home() / ".cache") / "bigiron"
 
 
-def program(name: str) -> str:
+def program(name: str, extra: str = "lab") -> str:
     """Return the path of a console script of the running virtual environment, so that PATH does not matter."""
     script = Path(sys.executable).parent / name
     if not script.exists():
-        raise LabError(
-            f"{name} is not in {script.parent}: install bigiron with its extras, e.g. pip install 'bigiron[lab]'"
-        )
+        raise LabError(f"{name} is not in {script.parent}: install it with pip install 'bigiron[{extra}]'")
     return str(script)
 
 

@@ -28,7 +28,7 @@ class Program:
     port: str = ""
     after: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    deadline: float = 90.0
+    deadline: float = 180.0
     stop_seconds: int = 10
 
 

@@ -96,7 +96,7 @@ def run(paths: LabPaths, spec: LabSpec, name: str, concurrency: int, seconds: fl
     include.write_text("\n".join((regex,) if regex else SLICES[name]) + "\n", encoding="utf-8")
     output = options.with_name(f"{name}.log")
     command = [
-        program("tempest"), "run", "--config-file", str(options), "--include-list", str(include),
+        program("tempest", extra="test"), "run", "--config-file", str(options), "--include-list", str(include),
         "--concurrency", str(concurrency),
     ]  # fmt: skip
     with output.open("w", encoding="utf-8") as stream:
