@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bigiron.sim.powervm.audit import audit
-
 from bigiron.model import DiskRole, DiskSpec, GuestSpec, ImageSource, NicSpec
 from bigiron.powervm.connect import connect
 from bigiron.powervm.connection import Connection
@@ -21,6 +19,7 @@ from bigiron.powervm.options import PowerVMOptions
 from bigiron.powervm.platform import PowerVM
 from bigiron.sim.kernel.faults import Action, Fault
 from bigiron.sim.powervm import documents
+from bigiron.sim.powervm.audit import audit
 from bigiron.sim.powervm.server import Settings, Simulator
 
 _SHARED_DISK = "01M0lCTTIxNDUxMjQ2MDA1MDc2ODAyODJBQjA0MzQwMDAwMDAwMDAwMDAw"
@@ -144,10 +143,10 @@ class Host:
 
 
 @contextlib.contextmanager
-def serve(folder: Path, document: dict[str, Any] | None = None) -> Iterator[Host]:
+def serve(folder: Path, document: dict[str, Any] | None = None, settings: Settings | None = None) -> Iterator[Host]:
     """A host as the document says, DOCUMENT where none is given."""
     checked = documents.validate(copy.deepcopy(document or DOCUMENT))
-    with Simulator(checked, folder / "sim", Settings()) as simulator:
+    with Simulator(checked, folder / "sim", settings or Settings()) as simulator:
         address, _, port = simulator.url.removeprefix("http://").partition(":")
         options = PowerVMOptions(
             rest_host=address,

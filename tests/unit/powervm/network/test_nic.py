@@ -22,6 +22,8 @@ from bigiron.powervm.network.vswitch import VirtualSwitches
 from bigiron.powervm.partition import Lpar
 from bigiron.powervm.platform import PowerVM
 from bigiron.sim.kernel.faults import Action
+from bigiron.sim.powervm.server import Settings
+from bigiron.sim.powervm.session import Flavour
 
 ADAPTERS = "/rest/api/uom/LogicalPartition/{uuid}/ClientNetworkAdapter"
 EVENT = "PUT /rest/api/uom/Event"
@@ -199,3 +201,15 @@ def test_a_switch_that_came_later_is_found_and_one_that_never_does_is_asked_for_
     with pytest.raises(InvalidSpec, match=r"NEVER is not on this system, which has: ETHERNET0, LATER"):
         switches.get("NEVER")
     connection.close()
+
+
+def test_an_hmc_gets_the_virtual_network_that_an_adapter_needs_once(tmp_path: Path) -> None:
+    with serve(tmp_path, settings=Settings(flavour=Flavour.HMC)) as host, host.platform() as platform:
+        guest = guest_spec(nics=(nic(vlan=300), nic(vlan=300)))
+        lpar = platform._started.guests.create(guest)
+        adapters = platform._started.adapters
+        adapters.create(lpar.uuid, guest.nics[0])
+        calls = host.calls(lambda: adapters.create(lpar.uuid, guest.nics[1]))
+        assert calls == {f"PUT {ADAPTERS}": 1}
+        assert len(plugged(host, lpar)) == 2
+        assert [net.vlan for net in host.world.state.networks].count(300) == 1
