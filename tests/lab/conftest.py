@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from tests.support.lab import SYSTEM, Lab
 
@@ -23,5 +24,9 @@ def lab() -> Iterator[Lab]:
         made.json("up", *(() if given else options))
         yield made
         if not given:
+            family = made.processes()
             made.command("destroy")
+            _, alive = psutil.wait_procs(family, timeout=5)
+            assert alive == []
+            assert not made.paths.root.exists()
             made.paths.root.mkdir(exist_ok=True)

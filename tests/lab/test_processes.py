@@ -21,12 +21,6 @@ _MEMORY_MIB = 1600
 _UP_SECONDS = 120
 
 
-def _family(lab: Lab) -> list[psutil.Process]:
-    supervisor = next(row for row in lab.json("status")["programs"] if row["name"] == "supervisord")
-    process = psutil.Process(supervisor["pid"])
-    return [process, *process.children(recursive=True)]
-
-
 def test_everything_works_within_the_memory_promised(lab: Lab) -> None:
     status = lab.json("status")
     assert {row["name"]: row["state"] for row in status["programs"]} == {
@@ -41,7 +35,7 @@ def test_everything_works_within_the_memory_promised(lab: Lab) -> None:
 def test_only_loopback_addresses_are_open(lab: Lab) -> None:
     listening = [
         (process.name(), connection.laddr.ip)
-        for process in _family(lab)
+        for process in lab.processes()
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     ]
@@ -61,7 +55,7 @@ def test_files_are_private(lab: Lab) -> None:
 def test_no_secret_is_in_a_log_or_a_command_line(lab: Lab) -> None:
     secrets = set(spec.require(lab.paths).secrets.values())
     texts = {str(path): path.read_text(encoding="utf-8", errors="ignore") for path in lab.paths.logs.iterdir()}
-    texts |= {str(process.pid): " ".join(process.cmdline()) for process in _family(lab)}
+    texts |= {str(process.pid): " ".join(process.cmdline()) for process in lab.processes()}
     assert [name for name, text in texts.items() if any(secret in text for secret in secrets)] == []
 
 
@@ -80,7 +74,7 @@ def test_other_options_are_refused_while_it_runs(lab: Lab) -> None:
 def test_down_and_up_again_keep_the_cloud(lab: Lab) -> None:
     cloud = lab.cloud()
     flavor = cloud.compute.create_flavor(name="kept", ram=512, vcpus=1, disk=1)
-    family = _family(lab)
+    family = lab.processes()
     assert lab.json("down") == {"stopped": True}
     _, alive = psutil.wait_procs(family, timeout=5)
     assert alive == []

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
@@ -48,3 +49,9 @@ class Lab:
         status = self.json("status")
         simulated = any(row["name"] == "sim" for row in status["programs"])
         return Platform(status["addresses"]["sim_control"]) if simulated else None
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the supervisor and everything that runs below it."""
+        supervisor = next(row for row in self.json("status")["programs"] if row["name"] == "supervisord")
+        process = psutil.Process(supervisor["pid"])
+        return [process, *process.children(recursive=True)]

@@ -38,7 +38,7 @@ def demo(root: Path, system: str | None, driver: str | None, latency: str | None
     begun = time.monotonic()
     wishes = lifecycle.Wishes(driver=driver, system=str(Path(system).absolute()) if system else None, latency=latency)
     try:
-        with Board(console, "OpenStack and the simulated system") as board:
+        with Board(console, "start") as board:
             current = lifecycle.up(paths, wishes, board)
         platform = Platform(current.url("sim_control")) if current.driver == "powervm" else None
         Scenario(paths, health.connection(current), platform, Stage(console)).run()

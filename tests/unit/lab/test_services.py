@@ -1,0 +1,69 @@
+"""The table of programs can be started in some order, asks for checks that exist, and shows no secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bigiron.lab import broker, health, services, spec
+from bigiron.lab.errors import LabError
+from bigiron.lab.paths import LabPaths
+
+
+@pytest.fixture
+def binaries(tmp_path: Path) -> broker.Binaries:
+    for folder in ("erlang/erts-1/bin", "lab/data/broker/erlang/erts-1/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    return broker.Binaries(tmp_path / "erlang", tmp_path / "rabbitmq")
+
+
+def _table(tmp_path: Path, made: spec.LabSpec, binaries: broker.Binaries | None) -> dict[str, services.Program]:
+    return {each.name: each for each in services.programs(LabPaths(tmp_path / "lab"), made, binaries)}
+
+
+@pytest.mark.parametrize("driver", spec.DRIVERS)
+def test_every_program_can_be_started_after_those_it_needs(
+    driver: str, tmp_path: Path, binaries: broker.Binaries
+) -> None:
+    waiting = _table(tmp_path, spec.LabSpec(driver=driver).equipped(), binaries)
+    ready = {services.BOOTSTRAP, services.SEED}
+    while waiting:
+        startable = [name for name, each in waiting.items() if ready.issuperset(each.after)]
+        assert startable, f"{sorted(waiting)} wait for each other or for what does not exist"
+        for name in startable:
+            ready.add(name)
+            del waiting[name]
+
+
+def test_the_platform_runs_with_its_driver_only(tmp_path: Path, binaries: broker.Binaries) -> None:
+    real = _table(tmp_path, spec.LabSpec(driver="powervm").equipped(), binaries)
+    fake = _table(tmp_path, spec.LabSpec(driver="fake").equipped(), binaries)
+    assert real.keys() - fake.keys() == {"sim", "neutron-sea-agent"}
+
+
+def test_a_given_broker_takes_the_private_ones_place(tmp_path: Path) -> None:
+    made = spec.LabSpec(driver="fake", broker_url="rabbit://u:p@192.0.2.1:5672/").equipped()
+    table = _table(tmp_path, made, None)
+    assert "broker" not in table
+    assert not any("broker" in each.after for each in table.values())
+    assert made.transport_url == "rabbit://u:p@192.0.2.1:5672/"
+
+
+def test_no_secret_is_on_a_command_line(tmp_path: Path, binaries: broker.Binaries) -> None:
+    made = spec.LabSpec(driver="powervm").equipped()
+    words = [word for each in _table(tmp_path, made, binaries).values() for word in each.argv]
+    assert not [word for word in words if any(secret in word for secret in made.secrets.values())]
+
+
+def test_a_program_that_does_not_answer_does_not_work(tmp_path: Path, binaries: broker.Binaries) -> None:
+    """Every check ends with an answer, not an error, while nothing listens yet."""
+    made = spec.LabSpec(driver="powervm").equipped()
+    checks = health.Health(made)
+    for each in _table(tmp_path, made, binaries).values():
+        assert checks.works(each.check, since=0.0) is False
+
+
+def test_a_missing_system_document_is_named() -> None:
+    with pytest.raises(LabError, match=r"system document /nowhere/x.yaml does not exist.*--system"):
+        spec.system_document(spec.LabSpec(system="/nowhere/x.yaml"))
