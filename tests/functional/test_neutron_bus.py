@@ -128,6 +128,9 @@ class System:
     def read_orphans(self) -> dict[int, dict[int, str]]:
         return {}
 
+    def vlans_in_use(self) -> dict[int, frozenset[int]]:
+        return {}
+
     def apply(self, ops: Any) -> int:
         self.bridges = apply(self.bridges, ops)
         return 1

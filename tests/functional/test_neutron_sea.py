@@ -8,11 +8,13 @@ import pytest
 from neutron_lib.api.definitions import portbindings
 from oslo_config import cfg
 from pypowervm.wrappers.entry_wrapper import EntryWrapper
+from pypowervm.wrappers.logical_partition import LPAR
 from pypowervm.wrappers.managed_system import System
 from pypowervm.wrappers.network import CNA, NetBridge
 from pypowervm.wrappers.virtual_io_server import VIOS
 from tests.functional.neutron_base import GUESTS, HOST, SeaTestCase
 
+from bigiron import naming
 from bigiron.errors import PlatformError
 from bigiron.plugins.neutron import agent, conf
 from bigiron.plugins.neutron.mech import AGENT_TYPE_SEA
@@ -71,6 +73,18 @@ class TestPlug(SeaTestCase):
         assert sum(call.startswith("POST ") for call in requests) == 1, requests
         assert {20, 21, 22} <= self.carried("ent5") == self.carried("ent6")
         self.clean_up(first, second, *many)
+
+    def test_a_new_trunk_takes_no_vlan_that_a_client_uses(self) -> None:
+        switch = self.adapters._switches.get("ETHERNET0")
+        parent = {"parent_type": LPAR, "parent_uuid": naming.lpar_uuid(GUESTS[3])}
+        client = EntryWrapper.create(CNA.bld(self.nova.adapter, 4094, switch), **parent)
+        self.start_agent()
+        port = self.bound_port(15)
+        self.plug(port)
+        self.until_status("ACTIVE", port)
+        assert self.bridges()["ent5"] == self.bridges()["ent6"] == [(1, []), (4093, [15])]
+        client.delete()
+        self.clean_up(port)
 
     def test_a_port_of_an_unmapped_network_is_not_bound(self) -> None:
         self.start_agent()

@@ -39,8 +39,8 @@ LOG = logging.getLogger(__name__)
 
 BINARY = "bigiron-neutron-sea-agent"
 _MAX_PARALLEL = 8
-_LAST_PASS_S = 30.0
-"""How long the end of the process waits for a bridge update under way."""
+_LAST_PASS_S = 3.0
+"""How long the end of the process waits for a pass under way; the next start makes good what is cut short."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from bigiron.errors import PlatformError
 from bigiron.plugins.neutron.plan import Plan, Wanted, plan
 from bigiron.powervm.errors import Stale
 from bigiron.powervm.network.clients import ClientAdapter
-from bigiron.powervm.network.trunks import Bridge, Op
+from bigiron.powervm.network.trunks import AddTrunk, Bridge, Op, Renumber
 from bigiron.powervm.network.vif_events import VifEvent
 
 LOG = logging.getLogger(__name__)
@@ -73,6 +73,7 @@ class Bridges(Protocol):
 
     def read(self) -> tuple[Bridge, ...]: ...
     def read_orphans(self) -> dict[int, dict[int, str]]: ...
+    def vlans_in_use(self) -> dict[int, frozenset[int]]: ...
     def apply(self, ops: Sequence[Op]) -> int: ...
 
 
@@ -101,7 +102,7 @@ class Reconciler:
     networks: Mapping[str, Network]
     cleanup: bool = True
     _orphans: dict[int, dict[int, str]] | None = None
-    _taken: dict[int, frozenset[int]] = field(default_factory=dict)
+    _taken: dict[int, frozenset[int]] | None = None
     _plugged: dict[str, Port] = field(default_factory=dict)
 
     def handle(self, events: Sequence[VifEvent], gather: Gather = tuple) -> bool:
@@ -130,7 +131,7 @@ class Reconciler:
 
         False says that the platform refused something, so that trying again later may help.
         """
-        self._orphans = None
+        self._orphans = self._taken = None
         ports = self.server.ports()
         guests = {naming.lpar_uuid(port.guest) for port in ports if port.guest}
         macs = {(adapter.partition, adapter.mac) for adapter in self.clients.of(guests)} if guests else set()
@@ -203,11 +204,17 @@ class Reconciler:
         vlans: Mapping[str, frozenset[int]],
         unused: Mapping[str, frozenset[int]] | None = None,
     ) -> Plan:
-        result = plan(seen, Wanted(vlans, self._taken, self._orphans or {}), unused)
+        def planned() -> Plan:
+            return plan(seen, Wanted(vlans, self._taken or {}, self._orphans or {}), unused)
+
+        result = planned()
+        # What else is on the switches is read only for a change that it matters to, and kept until all is compared.
         if result.ops and self._orphans is None:
-            # Read only when a bridge is to be changed, and kept until the next comparison.
             self._orphans = self.bridges.read_orphans()
-            result = plan(seen, Wanted(vlans, self._taken, self._orphans), unused)
+            result = planned()
+        if self._taken is None and any(isinstance(op, AddTrunk | Renumber) for op in result.ops):
+            self._taken = self.bridges.vlans_in_use()
+            result = planned()
         return result
 
     def _ensure(
@@ -269,7 +276,6 @@ class Reconciler:
         used: dict[int, set[int]] = {}
         for adapter in self.clients.all():
             used.setdefault(adapter.vswitch, set()).update(adapter.vlans)
-        self._taken = {vswitch: frozenset(vlans) for vswitch, vlans in used.items()}
         return {b.uuid: spare[b.uuid] - used.get(b.vswitch, set()) for b in seen if b.uuid in spare}
 
 

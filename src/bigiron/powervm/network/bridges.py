@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pypowervm.adapter import Adapter
 from pypowervm.const import XAG
 from pypowervm.wrappers.managed_system import System
-from pypowervm.wrappers.network import SEA, NetBridge, TrunkAdapter, VSwitch
+from pypowervm.wrappers.network import SEA, NetBridge, TrunkAdapter, VNet, VSwitch
 from pypowervm.wrappers.virtual_io_server import VIOS
 
 from bigiron.errors import NotFound, Unsupported
@@ -74,6 +74,15 @@ class BridgeDocuments:
                 for vlan in (trunk.pvid, *trunk.tagged_vlans):
                     found.setdefault(trunk.vswitch_id, {})[vlan] = f"{trunk.dev_name} of VIOS {vios.name}"
         return found
+
+    def vlans_in_use(self) -> dict[int, frozenset[int]]:
+        """By virtual switch, every VLAN that some adapter takes part in, in one request."""
+        with translated("Reading the virtual networks"):
+            feed = VNet.get(self._adapter, **self._parent)
+        found: dict[int, set[int]] = {}
+        for network in feed:
+            found.setdefault(network.vswitch_id, set()).add(network.vlan)
+        return {switch: frozenset(vlans) for switch, vlans in found.items()}
 
     def switch_names(self) -> dict[int, str]:
         """The virtual switches' names by number, in one request; a new trunk needs its switch's address too."""

@@ -69,6 +69,10 @@ class Host:
         self.reads += 1
         return self.orphans
 
+    def vlans_in_use(self) -> dict[int, frozenset[int]]:
+        self.reads += 1
+        return {0: frozenset(vlan for adapter in self.all() for vlan in adapter.vlans)}
+
     def apply(self, ops: Sequence[Op]) -> int:
         if self.faults:
             raise self.faults.pop(0)
@@ -251,6 +255,13 @@ def test_without_cleaning_nothing_is_removed(host: Host) -> None:
     host.bridges = (bridge(trunks=[Trunk(4094, frozenset([103]))]),)
     Reconciler(host, host, host, {"physnet1": Network("b1", 0)}, cleanup=False).heal()
     assert host.bridges[0].carries(103)
+
+
+def test_a_new_trunk_takes_no_vlan_of_a_client(host: Host, reconciler: Reconciler) -> None:
+    host.foreign = [ClientAdapter("AIX", "0a:00:00:00:00:01", 0, frozenset([4094, 4093]))]
+    host.bind(port(1, 100))
+    reconciler.handle([plug(port(1, 100))])
+    assert host.bridges == (bridge(trunks=[Trunk(4092, frozenset([100]))]),)
 
 
 def test_a_bridge_that_is_gone_brings_no_port_up(host: Host, caplog: pytest.LogCaptureFixture) -> None:
