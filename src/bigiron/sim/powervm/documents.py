@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,14 @@ def read(path: Path) -> dict[str, Any]:
 
 def validate(document: Any, source: str = "system document") -> dict[str, Any]:
     """The document itself when it obeys the schema; raises DocumentError with every fault otherwise."""
-    schema = yaml.safe_load(resources.files(__package__).joinpath("model/document-schema.yaml").read_text())
-    faults = sorted(jsonschema.Draft202012Validator(schema).iter_errors(document), key=lambda e: list(map(str, e.path)))
+    faults = sorted(_validator().iter_errors(document), key=lambda e: list(map(str, e.path)))
     if faults:
         lines = [f"  {'.'.join(str(step) for step in f.absolute_path) or '(top)'}: {f.message}" for f in faults]
         raise DocumentError(f"{source} has {len(faults)} fault(s):\n" + "\n".join(lines))
     return dict(document)
+
+
+@functools.cache
+def _validator() -> jsonschema.Draft202012Validator:
+    schema = resources.files(__package__).joinpath("model/document-schema.yaml").read_text()
+    return jsonschema.Draft202012Validator(yaml.safe_load(schema))

@@ -24,7 +24,8 @@ class Entity:
 def dump(value: Any) -> Any:
     """A dataclass, list or dict as JSON-able values."""
     if dataclasses.is_dataclass(value):
-        return {name: dump(getattr(value, name)) for name in _names(type(value))}
+        kind: Any = type(value)
+        return {name: dump(getattr(value, name)) for name in _names(kind)}
     if isinstance(value, list):
         return [dump(v) for v in value]
     if isinstance(value, dict):
@@ -34,7 +35,8 @@ def dump(value: Any) -> Any:
 
 def load(cls: type[T], data: typing.Mapping[str, Any]) -> T:
     """The dataclass that `dump` gave this value for; unknown keys are refused, missing ones take their defaults."""
-    hints = _hints(cls)
+    kind: Any = cls
+    hints = _hints(kind)
     unknown = set(data) - set(hints)
     if unknown:
         raise ValueError(f"{cls.__name__} has no {', '.join(sorted(unknown))}: the state is of another version")

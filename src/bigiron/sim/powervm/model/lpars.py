@@ -47,10 +47,10 @@ def create(world: World, spec: PartitionSpec) -> Lpar:
         memory=spec.memory,
         processors=spec.processors,
         serial=f"{world.system.mtms.serial}",
-        mac_prefix=world.new_hex(10),
     )
     _set_fields(lpar, spec)
     capacity.check_partition(world, lpar)
+    lpar.mac_prefix = world.new_hex(10)
     world.insert(lpar)
     world.added(lpar)
     _touch_host(world)

@@ -1,0 +1,130 @@
+"""The audit finds each kind of leftover and inconsistency, and nothing on a clean system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from bigiron.sim.powervm.audit import audit
+from bigiron.sim.powervm.model import adapters, backing, bridges, fibre, groups, lpars, mappings, pool
+from bigiron.sim.powervm.model.partition import Lpar
+from bigiron.sim.powervm.model.storage import Content
+from bigiron.sim.powervm.model.world import World
+
+from .rich_world import plain_world, spec
+
+
+def guest(world: World) -> Lpar:
+    return lpars.create(world, spec("a"))
+
+
+def unit(world: World, **changes: object) -> pool.LogicalUnit:
+    return pool.create(world, world.state.pools[0].tiers[0], pool.UnitSpec("u", 1, **changes))  # type: ignore[arg-type]
+
+
+def mapped(world: World) -> Lpar:
+    made = guest(world)
+    mappings.connect(world, world.vioses[0], made, backing.UNIT, unit(world).udid)
+    return made
+
+
+def media(world: World) -> None:
+    vios = world.vioses[0]
+    spec = groups.RepositorySpec("VMLibrary", 1, (groups.MediaSpec("m", size=0.1),))
+    groups.apply(world, vios, vios.groups[0], [], spec)
+
+
+def disk(world: World) -> None:
+    vios = world.vioses[0]
+    groups.apply(world, vios, vios.groups[0], [groups.DiskSpec(None, "d", 1)], None)
+
+
+def dead_client(world: World) -> None:
+    lpars.delete(world, mapped(world))
+
+
+def vanished_unit(world: World) -> None:
+    mapped(world)
+    world.state.pools[0].tiers[0].units.clear()
+
+
+def dead_fibre_client(world: World) -> None:
+    made = guest(world)
+    fibre.replace(world, world.vioses[0], [fibre.Wanted(made.uuid, None, None, "fcs0")])
+    lpars.delete(world, made)
+
+
+def orphan_trunk(world: World) -> None:
+    world.vioses[0].trunks.append(bridges.new_trunk(world, world.vioses[0], 0, 1, 7))
+
+
+def missing_network(world: World) -> None:
+    world.state.networks.clear()
+
+
+def overcommitted(world: World) -> None:
+    world.vioses[0].memory.desired = world.system.memory
+
+
+def same_mac(world: World) -> None:
+    made = guest(world)
+    for _ in range(2):
+        adapters.create(world, made, adapters.AdapterSpec(switch_id=0, pvid=1))
+    made.adapters[1].mac = made.adapters[0].mac
+
+
+def same_slot(world: World) -> None:
+    made = guest(world)
+    for _ in range(2):
+        adapters.create(world, made, adapters.AdapterSpec(switch_id=0, pvid=1))
+    made.adapters[1].slot = made.adapters[0].slot
+
+
+def uneven(world: World) -> None:
+    world.state.bridges[0].seas[0].trunks[0].tagged.append(99)
+
+
+def empty_image(world: World) -> None:
+    unit(world, type=pool.IMAGE)
+
+
+def emptied(world: World) -> None:
+    mapped(world)
+    world.vioses[0].servers[0].targets.clear()
+
+
+@pytest.mark.parametrize(
+    ("harm", "kind"),
+    [
+        (dead_client, "orphan-server-adapter"),
+        (vanished_unit, "mapping-without-storage"),
+        (emptied, "empty-server-adapter"),
+        (dead_fibre_client, "orphan-fibre-adapter"),
+        (unit, "unmapped-logical-unit"),
+        (empty_image, "empty-image"),
+        (disk, "unmapped-disk"),
+        (media, "unmapped-media"),
+        (orphan_trunk, "orphan-trunk"),
+        (missing_network, "vlan-without-network"),
+        (overcommitted, "memory-overcommitted"),
+        (same_mac, "duplicate-mac"),
+        (same_slot, "slot-conflict"),
+        (uneven, "uneven-bridge"),
+    ],
+)
+def test_each_harm_is_found(harm: Callable[[World], object], kind: str) -> None:
+    world = plain_world()
+    assert audit(world) == []
+    harm(world)
+    assert kind in {finding["kind"] for finding in audit(world)}
+
+
+def test_guests_in_use_and_cached_images_are_no_leftovers() -> None:
+    world = plain_world()
+    mapped(world)
+    image = unit(world, type=pool.IMAGE)
+    image.content = Content(file="f", size=1, sha256="")
+    disk(world)
+    world.vioses[0].groups[0].disks[0].content = Content(file="g", size=1, sha256="")
+    assert audit(world) == []

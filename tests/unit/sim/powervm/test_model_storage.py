@@ -1,0 +1,271 @@
+"""Volume groups, the shared pool, mappings and uploads."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bigiron.sim.powervm.errors import BadRequest, Busy
+from bigiron.sim.powervm.model import backing, groups, lpars, mappings, pool, uploads
+from bigiron.sim.powervm.model.groups import DiskSpec, MediaSpec, RepositorySpec
+from bigiron.sim.powervm.model.mappings import Wanted
+from bigiron.sim.powervm.model.partition import RUNNING, Lpar, Vios
+from bigiron.sim.powervm.model.pool import UnitSpec
+from bigiron.sim.powervm.model.storage import LogicalUnit, Tier, VolumeGroup
+from bigiron.sim.powervm.model.world import World
+
+from .rich_world import plain_world, spec
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = plain_world()
+    made.media_dir = tmp_path / "media"
+    return made
+
+
+@pytest.fixture
+def vios(world: World) -> Vios:
+    return world.vioses[0]
+
+
+@pytest.fixture
+def group(vios: Vios) -> VolumeGroup:
+    return next(g for g in vios.groups if g.name == "datavg")
+
+
+@pytest.fixture
+def tier(world: World) -> Tier:
+    return world.state.pools[0].tiers[0]
+
+
+@pytest.fixture
+def lpar(world: World) -> Lpar:
+    return lpars.create(world, spec("a"))
+
+
+@dataclass
+class File:
+    filename: str
+    file_type: str
+    vios_uuid: str | None
+    size: int
+    target_udid: str | None = None
+    sha256: str | None = None
+
+
+def upload(world: World, tmp_path: Path, record: File, data: bytes) -> None:
+    path = tmp_path / "incoming"
+    path.write_bytes(data)
+    world.file_uploaded(record, path)
+
+
+class TestGroups:
+    def test_space_is_accounted(self, world: World, vios: Vios, group: VolumeGroup) -> None:
+        groups.apply(world, vios, group, [DiskSpec(None, "d1", 100)], RepositorySpec("VMLibrary", 10))
+        assert group.free == group.capacity - 110
+        with pytest.raises(BadRequest, match="501 GB would be needed"):
+            kept = DiskSpec(group.disks[0].udid, "d1", 100)
+            groups.apply(world, vios, group, [kept, DiskSpec(None, "d2", 391)], RepositorySpec("VMLibrary", 10))
+        assert [d.name for d in group.disks] == ["d1"]
+
+    def test_disks_grow_and_do_not_shrink(self, world: World, vios: Vios, group: VolumeGroup) -> None:
+        groups.apply(world, vios, group, [DiskSpec(None, "d1", 5)], None)
+        udid = group.disks[0].udid
+        groups.apply(world, vios, group, [DiskSpec(udid, "d1", 9)], None)
+        assert (group.disks[0].udid, group.disks[0].capacity) == (udid, 9)
+        with pytest.raises(BadRequest, match="cannot shrink"):
+            groups.apply(world, vios, group, [DiskSpec(udid, "d1", 5)], None)
+
+    @pytest.mark.parametrize(
+        ("disks", "message"),
+        [
+            ([DiskSpec(None, "x" * 16, 1)], "longer than 15"),
+            ([DiskSpec(None, "d", 1), DiskSpec(None, "d", 1)], "already exists"),
+            ([DiskSpec("03nowhere", "d", 1)], "no virtual disk d"),
+            ([DiskSpec(None, "d", 0)], "above zero"),
+            ([DiskSpec(None, "d", 1, base="03nowhere")], "no BaseImage"),
+        ],
+    )
+    def test_disks_are_checked(
+        self, world: World, vios: Vios, group: VolumeGroup, disks: list[DiskSpec], message: str
+    ) -> None:
+        before = world.to_state()
+        with pytest.raises(BadRequest, match=message):
+            groups.apply(world, vios, group, disks, None)
+        assert world.to_state()["vioses"] == before["vioses"]
+
+    def test_what_is_mapped_stays(self, world: World, vios: Vios, group: VolumeGroup, lpar: Lpar) -> None:
+        groups.apply(world, vios, group, [DiskSpec(None, "d1", 5)], None)
+        mappings.connect(world, vios, lpar, backing.DISK, group.disks[0].udid)
+        with pytest.raises(BadRequest, match="VirtualDisk d1 of vios1 is mapped"):
+            groups.apply(world, vios, group, [], None)
+
+    def test_media_must_fit_their_repository(self, world: World, vios: Vios, group: VolumeGroup) -> None:
+        with pytest.raises(BadRequest, match="2 GB would be needed"):
+            groups.apply(world, vios, group, [], RepositorySpec("VMLibrary", 1, (MediaSpec("m", size=2),)))
+
+
+class TestPool:
+    def test_types_show_in_the_udid(self, world: World, tier: Tier) -> None:
+        image = pool.create(world, tier, UnitSpec("i", 1, type=pool.IMAGE))
+        clone = pool.create(world, tier, UnitSpec("c", 2, cloned_from="27" + image.udid[2:]))
+        assert (image.udid[:2], clone.udid[:2]) == ("29", "27")
+        assert clone.cloned_from == image.udid
+
+    @pytest.mark.parametrize(
+        ("unit", "message"),
+        [
+            (UnitSpec("", 1), "0 characters"),
+            (UnitSpec("x" * 80, 1), "80 characters"),
+            (UnitSpec("x", 0), "above zero"),
+            (UnitSpec("x", 1, type="Odd"), "unknown"),
+            (UnitSpec("x", 1, cloned_from="27ff"), "no unit 27ff to clone"),
+            (UnitSpec("x", 5000), "does not fit"),
+            (UnitSpec("x", 2001, thin=False), "does not fit"),
+        ],
+    )
+    def test_units_are_checked(self, world: World, tier: Tier, unit: UnitSpec, message: str) -> None:
+        with pytest.raises(BadRequest, match=message):
+            pool.create(world, tier, unit)
+        assert tier.units == []
+
+    def test_a_clone_is_not_smaller_than_its_source(self, world: World, tier: Tier) -> None:
+        image = pool.create(world, tier, UnitSpec("i", 5, type=pool.IMAGE))
+        with pytest.raises(BadRequest, match="cannot be smaller"):
+            pool.create(world, tier, UnitSpec("c", 4, cloned_from=image.udid))
+
+    def test_thick_units_take_space_and_thin_ones_do_not(self, world: World, tier: Tier) -> None:
+        pool.create(world, tier, UnitSpec("thin", 100))
+        assert tier.used == 0
+        pool.create(world, tier, UnitSpec("thick", 100, thin=False))
+        assert tier.used == 100
+
+    def test_a_mapped_unit_stays(self, world: World, vios: Vios, tier: Tier, lpar: Lpar) -> None:
+        unit = pool.create(world, tier, UnitSpec("u", 1))
+        mappings.connect(world, vios, lpar, backing.UNIT, unit.udid)
+        with pytest.raises(BadRequest, match="vios1 maps it as vtscsi0"):
+            pool.delete(world, tier, unit)
+
+
+class TestMappings:
+    def wanted(self, lpar: Lpar, unit: LogicalUnit, **changes: object) -> Wanted:
+        values: dict[str, object] = {"client": lpar.uuid, "server_slot": None, "client_slot": None,
+                                     "kind": backing.UNIT, "key": unit.udid, **changes}  # fmt: skip
+        return Wanted(**values)  # type: ignore[arg-type]
+
+    def test_a_new_pair_then_a_joined_one(self, world: World, vios: Vios, tier: Tier, lpar: Lpar) -> None:
+        first, second = (pool.create(world, tier, UnitSpec(n, 1)) for n in ("u1", "u2"))
+        mappings.replace(world, vios, [self.wanted(lpar, first)])
+        (server,) = vios.servers
+        assert (server.name, server.client, server.client_id) == ("vhost0", lpar.uuid, lpar.id)
+        both = [self.wanted(lpar, u, server_slot=server.slot) for u in (first, second)]
+        mappings.replace(world, vios, both)
+        assert [(t.name, t.lua[:4]) for t in vios.servers[0].targets] == [("vtscsi0", "0x81"), ("vtscsi1", "0x82")]
+        mappings.replace(world, vios, both[1:])
+        assert [t.key for t in vios.servers[0].targets] == [second.udid]
+        mappings.replace(world, vios, [])
+        assert vios.servers == []
+
+    def test_new_mappings_with_one_client_slot_share_a_pair(
+        self, world: World, vios: Vios, tier: Tier, lpar: Lpar
+    ) -> None:
+        units = [pool.create(world, tier, UnitSpec(f"u{n}", 1)) for n in range(2)]
+        mappings.replace(world, vios, [self.wanted(lpar, u, client_slot=7) for u in units])
+        assert [(s.client_slot, len(s.targets)) for s in vios.servers] == [(7, 2)]
+
+    def test_the_same_list_again_changes_nothing(self, world: World, vios: Vios, tier: Tier, lpar: Lpar) -> None:
+        unit = pool.create(world, tier, UnitSpec("u", 1))
+        mappings.replace(world, vios, [self.wanted(lpar, unit)])
+        version = vios.version
+        mappings.replace(world, vios, [self.wanted(lpar, unit, server_slot=vios.servers[0].slot)])
+        assert vios.version == version
+
+    def test_one_bad_mapping_refuses_the_list(self, world: World, vios: Vios, tier: Tier, lpar: Lpar) -> None:
+        unit = pool.create(world, tier, UnitSpec("u", 1))
+        good = self.wanted(lpar, unit)
+        for bad, message in (
+            (self.wanted(lpar, unit, key="27ff", label="ghost"), "no LogicalUnit 'ghost'"),
+            (self.wanted(lpar, unit, client="0" * 8), "no partition 00000000"),
+            (self.wanted(lpar, unit, client=None), "needs an AssociatedLogicalPartition"),
+            (self.wanted(lpar, unit, server_slot=99), "no server adapter in slot 99"),
+        ):
+            with pytest.raises(BadRequest, match=message):
+                mappings.replace(world, vios, [good, bad])
+            assert vios.servers == []
+
+    def test_a_running_client_without_rmc_gets_no_new_pair(
+        self, world: World, vios: Vios, tier: Tier, lpar: Lpar
+    ) -> None:
+        unit = pool.create(world, tier, UnitSpec("u", 1))
+        lpar.state = RUNNING
+        with pytest.raises(BadRequest, match="HSCL294D"):
+            mappings.replace(world, vios, [self.wanted(lpar, unit)])
+
+    def test_media_are_taken_out_and_put_in(self, world: World, vios: Vios, group: VolumeGroup, lpar: Lpar) -> None:
+        media = RepositorySpec("VMLibrary", 1, (MediaSpec("m1"), MediaSpec("m2")))
+        groups.apply(world, vios, group, [], media)
+        mappings.connect(world, vios, lpar, backing.MEDIA, "0em1")
+        slot = vios.servers[0].slot
+        drive = {"client": lpar.uuid, "server_slot": slot, "client_slot": None, "target_name": "vtopt0"}
+        mappings.replace(world, vios, [Wanted(**drive)])  # type: ignore[arg-type]
+        assert vios.servers[0].targets[0].kind == backing.EMPTY
+        mappings.replace(world, vios, [Wanted(**drive, kind=backing.MEDIA, key="0em2")])  # type: ignore[arg-type]
+        assert [(t.name, t.key) for t in vios.servers[0].targets] == [("vtopt0", "0em2")]
+
+    def test_the_unit_and_the_client_count_as_changed(self, world: World, vios: Vios, tier: Tier, lpar: Lpar) -> None:
+        unit, other = (pool.create(world, tier, UnitSpec(n, 1)) for n in ("u", "other"))
+        before = (unit.version, lpar.version, other.version)
+        mappings.replace(world, vios, [self.wanted(lpar, unit)])
+        assert unit.version > before[0]
+        assert lpar.version > before[1]
+        assert other.version == before[2]
+
+
+class TestUploads:
+    def test_an_iso_becomes_media(self, world: World, vios: Vios, group: VolumeGroup, tmp_path: Path) -> None:
+        groups.apply(world, vios, group, [], RepositorySpec("VMLibrary", 1))
+        data = b"iso" * 1000
+        digest = hashlib.sha256(data).hexdigest()
+        upload(world, tmp_path, File("c.iso", uploads.ISO, vios.uuid, len(data), sha256=digest), data)
+        assert group.repository is not None
+        (media,) = group.repository.media
+        assert media.content is not None
+        assert (media.udid, media.content.sha256) == ("0ec.iso", digest)
+        assert (world.media_dir / media.content.file).read_bytes() == data
+        with pytest.raises(BadRequest, match="already exists"):
+            upload(world, tmp_path, File("c.iso", uploads.ISO, vios.uuid, len(data)), data)
+        groups.apply(world, vios, group, [], RepositorySpec("VMLibrary", 1))
+        assert list(world.media_dir.iterdir()) == []
+
+    def test_an_image_fills_its_unit_and_lives_as_long_as_its_clones(
+        self, world: World, vios: Vios, tier: Tier, tmp_path: Path
+    ) -> None:
+        image = pool.create(world, tier, UnitSpec("i", 1, type=pool.IMAGE))
+        upload(world, tmp_path, File("i", uploads.IMAGE, vios.uuid, 4, target_udid=image.udid), b"data")
+        clone = pool.create(world, tier, UnitSpec("c", 1, cloned_from=image.udid))
+        pool.delete(world, tier, image)
+        assert clone.content is not None
+        assert (world.media_dir / clone.content.file).read_bytes() == b"data"
+        pool.delete(world, tier, clone)
+        assert list(world.media_dir.iterdir()) == []
+
+    def test_what_cannot_be_placed_is_refused(self, world: World, vios: Vios, tier: Tier) -> None:
+        unit = pool.create(world, tier, UnitSpec("u", 1))
+        for record, message in (
+            (File("c.iso", uploads.ISO, vios.uuid, 1), "no media repository"),
+            (File("i", uploads.IMAGE, vios.uuid, 1), "needs a TargetDeviceUniqueDeviceID"),
+            (File("i", uploads.IMAGE, vios.uuid, 1, target_udid="27ff"), "no device with the udid 27ff"),
+            (File("i", uploads.IMAGE, vios.uuid, 2**31, target_udid=unit.udid), "does not fit on u"),
+            (File("i", "BROKERED_TAPE", vios.uuid, 1), "BROKERED_TAPE"),
+        ):
+            with pytest.raises(BadRequest, match=message):
+                uploads.check(world, record)
+
+    def test_a_vios_that_is_down_takes_nothing(self, world: World, vios: Vios) -> None:
+        vios.rmc = "inactive"
+        with pytest.raises(Busy, match="vios1 cannot be reached"):
+            uploads.check(world, File("c.iso", uploads.ISO, vios.uuid, 1))
