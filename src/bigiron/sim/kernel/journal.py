@@ -38,7 +38,7 @@ class Entry:
 class Journal:
     """A ring of the last requests."""
 
-    def __init__(self, limit: int = 50_000) -> None:
+    def __init__(self, limit: int = 20_000) -> None:
         self._lock = threading.Lock()
         self._entries: collections.deque[Entry] = collections.deque(maxlen=limit)
         self._numbers = itertools.count(1)

@@ -107,16 +107,16 @@ class Jobs:
             return [job for job in self._jobs.values() if job.target.upper() == target.upper()]
 
     def cancel(self, job_id: str) -> Job:
-        """Stop a job before it takes effect; one that has ended stays as it is."""
+        """Stop a job that can be undone before it takes effect; any other goes on to its end."""
         job = self.get(job_id)
         with self._changed:
-            cancelled = [each for each in self._due if each[2] is job]
-            self._due = [each for each in self._due if each[2] is not job]
-            heapq.heapify(self._due)
-        for _, _, _, run in cancelled:
-            if run.undo is not None:
-                with self._world_lock:
-                    run.undo()
+            undo = next((run.undo for _, _, due, run in self._due if due is job), None)
+            if undo is not None:
+                self._due = [each for each in self._due if each[2] is not job]
+                heapq.heapify(self._due)
+        if undo is not None:
+            with self._world_lock:
+                undo()
             self._fail(job, f"The {job.operation} job was cancelled before it completed.")
         return job
 

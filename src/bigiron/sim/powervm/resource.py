@@ -26,7 +26,7 @@ class JobRun:
     seconds: float
     finish: Callable[[], Mapping[str, str]]
     undo: Callable[[], None] | None = None
-    """Puts back what the handler changed when it accepted the job, should a client cancel it before its end."""
+    """Puts back what the handler changed when it accepted the job; without it a job cannot be cancelled."""
 
 
 JobHandler = Callable[[World, Any, Mapping[str, str]], JobRun]

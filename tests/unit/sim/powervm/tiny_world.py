@@ -135,7 +135,8 @@ class Things(Resource):
             world.changed("MODIFY_URI", target, "PartitionState")
             return {"bootmode": parameters.get("bootmode", "")}
 
-        return JobRun(float(parameters.get("seconds", 0)), finish)
+        undo = (lambda: None) if parameters.get("undo") else None
+        return JobRun(float(parameters.get("seconds", 0)), finish, undo)
 
     def broken(self, world: Any, target: Any, parameters: Any) -> JobRun:
         return JobRun(0.0, lambda: {"never": str(1 / 0)})

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from lxml import etree
-from pypowervm import adapter, exceptions
+from pypowervm import exceptions
 from pypowervm.wrappers import logical_partition
 from tests.unit.sim.powervm.tiny_world import SYSTEM_UUID, TinySimulator
 
@@ -19,26 +17,6 @@ from bigiron.sim.powervm.rest import address
 ATOM = "{http://www.w3.org/2005/Atom}"
 UOM = "{http://www.ibm.com/xmlns/systems/power/firmware/uom/mc/2012_10/}"
 ROOT = "/rest/api/uom/LogicalPartition"
-
-
-@pytest.fixture
-def sim(tmp_path: Path) -> Iterator[TinySimulator]:
-    with TinySimulator(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def client(sim: TinySimulator) -> Iterator[adapter.Adapter]:
-    session = adapter.Session(host="127.0.0.1", protocol="http", port=sim.rest.port)
-    yield adapter.Adapter(session)
-    session._logoff()
-
-
-@pytest.fixture
-def http(sim: TinySimulator) -> Iterator[requests.Session]:
-    with requests.Session() as session:
-        session.headers["X-API-Session"] = sim.sessions.log_on("padmin", "pad<min>").token
-        yield session
 
 
 LPAR = logical_partition.LPAR
