@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
+from oslo_config import cfg
+from oslo_messaging import InvalidTransportURL, TransportURL
 
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import write_private
@@ -38,6 +40,7 @@ PACKAGES = (
 )
 _CORE_PLUGINS = ("rabbitmq_prelaunch",)
 _APT_SECONDS = 300
+_AMQP_PORT = 5672
 # Shared libraries the unpacked emulator takes from the system, and the package of each.
 _LIBRARY_PACKAGES = {
     "libstdc++": "libstdc++6",
@@ -291,10 +294,22 @@ def command(port: int, root: Path) -> tuple[str, ...]:
     )
 
 
-def answers(port: int) -> bool:
+def require(url: str) -> None:
+    """Refuse a broker's URL that is malformed, or at which no broker answers."""
+    try:
+        hosts = TransportURL.parse(cfg.ConfigOpts(), url).hosts
+    except (InvalidTransportURL, ValueError) as error:
+        raise LabError(f"the --broker URL cannot be read ({error}): write rabbit://user:password@host:5672/") from error
+    places = [(host.hostname, host.port or _AMQP_PORT) for host in hosts]
+    if not any(answers(port, name) for name, port in places):
+        listed = ", ".join(f"{name}:{port}" for name, port in places) or "no host"
+        raise LabError(f"no message broker answers at {listed}: start it, or leave --broker away to run a private one")
+
+
+def answers(port: int, host: str = LOOPBACK) -> bool:
     """Tell whether a broker answers the AMQP greeting on this port."""
     try:
-        with socket.create_connection((LOOPBACK, port), timeout=2) as connection:
+        with socket.create_connection((host, port), timeout=2) as connection:
             connection.sendall(b"AMQP\x00\x00\x09\x01")
             return connection.recv(1) == b"\x01"
     except OSError:

@@ -86,6 +86,8 @@ def up(paths: LabPaths, wishes: Wishes, report: Reporter) -> LabSpec:
 def _launch(paths: LabPaths, wanted: LabSpec, report: Reporter) -> tuple[LabSpec, Supervisor]:
     if wanted.driver == "powervm":
         spec.system_document(wanted)
+    if wanted.broker_url:
+        broker.require(wanted.broker_url)
     wanted = wanted.equipped()
     prepare(report, with_broker=not wanted.broker_url)
     spec.save(paths, wanted)

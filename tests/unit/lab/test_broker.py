@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bigiron.lab import broker
+from bigiron.lab import broker, ports
 from bigiron.lab.errors import LabError
 
 
@@ -57,6 +57,16 @@ def test_a_machine_without_rabbitmq_and_apt_is_told_what_to_do(tmp_path: Path, m
 
 
 def test_nobody_answers_on_a_free_port() -> None:
-    from bigiron.lab import ports
-
     assert not broker.answers(ports.choose(["none"], {})["none"])
+
+
+def test_a_broker_that_does_not_answer_is_named() -> None:
+    port = ports.choose(["none"], {})["none"]
+    with pytest.raises(LabError, match=rf"no message broker answers at 127.0.0.1:{port}") as raised:
+        broker.require(f"rabbit://user:secret@127.0.0.1:{port}/")
+    assert "secret" not in str(raised.value)
+
+
+def test_a_url_that_is_none_is_refused() -> None:
+    with pytest.raises(LabError, match="--broker"):
+        broker.require("localhost")
