@@ -227,6 +227,10 @@ class PowerVM(Hypervisor):
     def reconcile(self, known: Collection[str]) -> Sequence[str]:
         kept = {uuid.lower() for uuid in known}
         removed = []
+        try:
+            self._started.disks.reconcile()
+        except PlatformError as error:
+            LOG.warning("What interrupted uploads left could not be removed: %s", error)
         for entry in self.connection.ledger.making():
             if entry.instance in kept:
                 continue

@@ -319,6 +319,24 @@ def test_a_guest_that_was_half_made_is_reconciled(
     assert objects(host) == before
 
 
+def test_an_upload_that_was_interrupted_is_reconciled(
+    host: Host, platform: PowerVM, image: BytesImage, tmp_path: Path
+) -> None:
+    before = objects(host)
+    unit = "/rest/api/uom/Tier/{uuid}/LogicalUnit"
+    # The claim and the incomplete copy stay when nothing can be deleted any more, as when the process is killed.
+    host.fault("PUT", "/rest/api/web/File", times=0)
+    host.fault("DELETE", f"{unit}/{{uuid}}", times=0)
+    with pytest.raises(PlatformError):
+        spawn(platform, guest_spec(image), tmp_path)
+    assert len(host.units) == 2
+    host.simulator.faults.clear()
+    with host.platform() as restarted:
+        assert restarted.reconcile([]) == []
+    assert objects(host) == before
+    assert not host.audit()
+
+
 def test_parts_that_a_killed_spawn_left_are_removed_by_name(
     host: Host, platform: PowerVM, image: BytesImage, tmp_path: Path
 ) -> None:

@@ -77,6 +77,10 @@ class DiskDriver(abc.ABC):
     def leftovers(self, instance_uuid: str) -> Sequence[Backing]:
         """The guest's disks found by their names that nothing is mapped to: what an interrupted spawn left."""
 
+    def reconcile(self) -> None:
+        """Remove what an earlier process of this host began in the pool and did not complete, guests' disks apart."""
+        return
+
     def check(self, guest: GuestSpec) -> None:
         """Raise InvalidSpec or NoCapacity for disks that cannot be made, without a remote call."""
         pool = self.known_capacity()

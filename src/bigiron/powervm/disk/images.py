@@ -58,7 +58,7 @@ class PoolImages:
         """The complete copy of the image, from what is known; the image's id finds it, whatever its name is now."""
         if self._units.matching(_claims(image)):
             return None
-        return next((unit for unit in self._units.matching(_copies(image)) if unit.image), None)
+        return next((unit for unit in self._units.matching(_copies(image.id)) if unit.image), None)
 
     def ensure(self, image: ImageSource) -> Unit:
         """The complete copy of the image, uploaded by this host or waited for if it is not there.
@@ -80,6 +80,16 @@ class PoolImages:
                     return unit
                 self._pause(image, deadline)
 
+    def clean_remains(self) -> None:
+        """Remove what uploads of an earlier life left; only for when nothing of this host's is under way."""
+        self._units.refresh()
+        for claim in self._units.matching(re.compile(rf"part{self._token}_.+")):
+            image_id = claim.name.partition("_")[2]
+            LOG.warning("An upload of image %s was interrupted; removing what it left", image_id)
+            for unit in self._units.matching(_copies(image_id)):
+                self._units.delete(unit)
+            self._units.delete(claim)
+
     def _try_upload(self, image: ImageSource) -> Unit | None:
         """Claim and upload; None where another host is at it too."""
         name = _claim(self._token, image)
@@ -92,7 +102,7 @@ class PoolImages:
             self._units.refresh()
             if [unit.uuid for unit in self._units.matching(_claims(image))] != [claim.uuid]:
                 return None
-            present = next((unit for unit in self._units.matching(_copies(image)) if unit.image), None)
+            present = next((unit for unit in self._units.matching(_copies(image.id)) if unit.image), None)
             return present or self._upload(image)
         finally:
             self._release(claim)
@@ -135,7 +145,7 @@ class PoolImages:
         claim = self._units.named(_claim(self._token, image))
         if claim is not None:
             LOG.warning("An upload of image %s was interrupted; removing what it left", image.id)
-            for unit in self._units.matching(_copies(image)):
+            for unit in self._units.matching(_copies(image.id)):
                 self._units.delete(unit)
             self._units.delete(claim)
 
@@ -173,5 +183,5 @@ def _claims(image: ImageSource) -> re.Pattern[str]:
     return re.compile(rf"part[0-9a-f]{{8}}_{re.escape(image.id.lower())}")
 
 
-def _copies(image: ImageSource) -> re.Pattern[str]:
-    return re.compile(rf"image_.*_{re.escape(image.id.lower())}")
+def _copies(image_id: str) -> re.Pattern[str]:
+    return re.compile(rf"image_.*_{re.escape(image_id.lower())}")

@@ -71,6 +71,9 @@ class SharedStoragePool(DiskDriver):
     def known_capacity(self) -> Capacity:
         return self._capacity
 
+    def reconcile(self) -> None:
+        self._images.clean_remains()
+
     def ensure_image(self, image: ImageSource) -> Backing:
         return self._images.ensure(image).backing
 
