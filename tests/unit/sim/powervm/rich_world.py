@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bigiron.sim.powervm import documents
-from bigiron.sim.powervm.model import adapters, backing, bridges, fibre, groups, lpars, mappings, pool
+from bigiron.sim.powervm.model import adapters, backing, bridges, fibre, groups, lpars, mappings, networks, pool
 from bigiron.sim.powervm.model.partition import RUNNING, Lpar, Memory, Processors, TaggedIO, Vios
 from bigiron.sim.powervm.model.world import World
 
@@ -62,6 +62,7 @@ def rich_world() -> World:
     guest.state, guest.rmc, guest.rmc_address = RUNNING, "active", "10.0.0.50"
     vios.ethernet[1].address = "10.0.0.99"
     world.state.console.authorized_keys = ["ssh-rsa AAAA key"]
+    networks.sync(world)
     return world
 
 
@@ -90,9 +91,8 @@ def instances(world: World, kind: str) -> list[tuple[object, object]]:
 
     resource = RESOURCES[kind]
     if "" in resource.parents or "ManagedSystem" in resource.parents:
-        return [
-            (world.system, obj) for obj in resource.instances(world, None if "" in resource.parents else world.system)
-        ]
+        parent = None if "" in resource.parents else world.system
+        return [(parent, obj) for obj in resource.instances(world, parent)]
     found = []
     for parent_kind in sorted(resource.parents):
         for _, parent in instances(world, parent_kind):

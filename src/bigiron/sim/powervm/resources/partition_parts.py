@@ -287,7 +287,7 @@ def read_processors(element: etree._Element, before: Processors | None) -> Proce
             min_vcpus=markup.number(conf, "MinimumProcessors") or count,
             max_vcpus=markup.number(conf, "MaximumProcessors") or count,
             sharing=markup.text(part, "SharingMode") or "sre idle proces",
-            weight=0,
+            weight=before.weight if before else 64,
         )
     return _read_shared(part, before)
 
@@ -297,7 +297,8 @@ def _read_shared(part: etree._Element, before: Processors | None) -> Processors:
     units, vcpus = markup.decimal(conf, "DesiredProcessingUnits"), markup.number(conf, "DesiredVirtualProcessors")
     if units is None or vcpus is None:
         raise BadRequest("SharedProcessorConfiguration needs DesiredProcessingUnits and DesiredVirtualProcessors.")
-    weight = markup.number(conf, "UncappedWeight")
+    sharing = markup.text(part, "SharingMode") or (before.sharing if before else "uncapped")
+    weight = markup.number(conf, "UncappedWeight") if sharing == "uncapped" else None
     return Processors(
         units=units,
         min_units=markup.decimal(conf, "MinimumProcessingUnits") or units,
@@ -305,7 +306,7 @@ def _read_shared(part: etree._Element, before: Processors | None) -> Processors:
         vcpus=vcpus,
         min_vcpus=markup.number(conf, "MinimumVirtualProcessors") or vcpus,
         max_vcpus=markup.number(conf, "MaximumVirtualProcessors") or vcpus,
-        sharing=markup.text(part, "SharingMode") or (before.sharing if before else "uncapped"),
+        sharing=sharing,
         weight=weight if weight is not None else (before.weight if before else 64),
         pool=markup.number(conf, "SharedProcessorPoolID") or 0,
     )
