@@ -23,3 +23,6 @@ def prepare() -> None:
             importlib.import_module("oslo_service.wsgi")
     finally:
         sys.meta_path[:0] = guards
+        # Nova refuses to start where eventlet has been imported; who needed it keeps its reference.
+        for name in [name for name in sys.modules if name.partition(".")[0] == "eventlet"]:
+            del sys.modules[name]

@@ -1,8 +1,14 @@
 """The mechanism driver in Neutron's own tests for drivers with an agent, and what is special about ours."""
 
+# ruff: noqa: E402 - Neutron can be imported only once `prepare` has run
+
 from __future__ import annotations
 
 from typing import Any
+
+from tests.support.neutron_imports import prepare
+
+prepare()
 
 from neutron.tests.unit.plugins.ml2 import _test_mech_agent as base
 from neutron_lib.api.definitions import portbindings
