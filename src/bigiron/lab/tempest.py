@@ -37,7 +37,7 @@ SLICES: Mapping[str, tuple[str, ...]] = {
         _SERVERS,
         r"tempest\.api\.compute\.(admin\.test_(servers|hypervisor|aggregates|flavors)|flavors|images|keypairs|limits|quotas)",
         r"tempest\.api\.network\.test_(networks|ports|security_groups|subnetpools|tags|versions)",
-        r"tempest\.api\.image\.v2\.test_images\b",
+        r"tempest\.api\.image\.v2\.test_images\.(Basic|List)",
         r"tempest\.api\.identity\.v3\.test_(tokens|projects|users)",
     ),
 }
