@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
-from oslo_config import cfg
-from oslo_messaging import InvalidTransportURL, TransportURL
 
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import write_private
@@ -296,6 +294,10 @@ def command(port: int, root: Path) -> tuple[str, ...]:
 
 def require(url: str) -> None:
     """Refuse a broker's URL that is malformed, or at which no broker answers."""
+    # Here and not above, because it takes a second to import, and few labs are given a broker.
+    from oslo_config import cfg
+    from oslo_messaging import InvalidTransportURL, TransportURL
+
     try:
         hosts = TransportURL.parse(cfg.ConfigOpts(), url).hosts
     except (InvalidTransportURL, ValueError) as error:
