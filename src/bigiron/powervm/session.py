@@ -22,6 +22,7 @@ from bigiron.powervm.options import PowerVMOptions
 LOG = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT_S = 10.0
+_EVENTS = "/uom/Event"
 _TOKEN_HEADER = "X-API-Session"
 # pypowervm parses text, which lxml refuses where a declaration names an encoding.
 _XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
@@ -138,8 +139,9 @@ class PowerVMSession(Session):
         started = time.monotonic()
         status, received = 0, 0
         try:
-            # A kept connection that the service closes at the same moment costs the request; a read may be repeated.
-            for attempt in (0, 1) if method == "GET" else (1,):
+            # A kept connection that the service closes at the same moment costs the request; a read may be repeated,
+            # but not that of events: those that the lost answer carried are gone, and the reader must know.
+            for attempt in (0, 1) if method == "GET" and _EVENTS not in path else (1,):
                 try:
                     answer = self._http.request(
                         method, self.dest + path, data=counted.payload(), headers=sent, stream=stream,
