@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import requests
+import urllib3
 from tests.functional import base, world
 
 from bigiron.plugins.nova import conf
+from bigiron.powervm import session
+from bigiron.powervm.options import PowerVMOptions
 from bigiron.sim.kernel.journal import Entry
 from bigiron.sim.powervm import documents
 from bigiron.sim.powervm.audit import audit
 from bigiron.sim.powervm.server import Settings, Simulator
 
+_http_session = session._http_session
+
 SYSTEMS = Path(__file__).parents[2] / "examples" / "systems"
 USER, PASSWORD = "padmin", "padmin"
 EVENTS = "/rest/api/uom/Event"
+
+
+def free_port() -> int:
+    """A port that a service can leave and take again: one that the system chose cannot be taken at once."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class _DirectPool(urllib3.HTTPConnectionPool):
+    """Connections as they are without Nova's fixtures, which put one of their own into urllib3's pool."""
+
+    ConnectionCls = urllib3.connection.HTTPConnection
+
+
+def _direct_session(options: PowerVMOptions) -> requests.Session:
+    made = _http_session(options)
+    manager = made.get_adapter("http://").poolmanager
+    manager.pool_classes_by_scheme = {"http": _DirectPool}
+    return made
 
 
 def is_counted(entry: Entry) -> bool:
@@ -32,15 +60,34 @@ class PowerVMCloud(base.NovaCloud):
 
     system = "one-host.yaml"
     options: dict[str, Any] = {"disk_driver": "ssp"}
-    settings = Settings()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._stopped: list[Simulator] = []
 
     def before_services(self) -> None:
         self.scratch = Path(self.enterContext(tempfile.TemporaryDirectory()))
-        document = self.edit_system(documents.read(SYSTEMS / self.system))
-        self.simulator = Simulator(document, self.scratch / "sim", self.settings)
-        self.simulator.start()
-        self.addCleanup(self.simulator.stop)
+        self.enterContext(mock.patch.object(session, "_http_session", _direct_session))
+        self.document = self.edit_system(documents.read(SYSTEMS / self.system))
+        self.simulator = self.start_simulator(Settings(listen=("127.0.0.1", free_port())))
         self.before = self.state()
+
+    def start_simulator(self, settings: Settings) -> Simulator:
+        """Start a simulator on this test's system, for the first time or again."""
+        simulator = Simulator(self.document, self.scratch / "sim", settings)
+        simulator.start()
+        self.addCleanup(self.stop_simulator, simulator)
+        return simulator
+
+    def stop_simulator(self, simulator: Simulator) -> None:
+        if simulator not in self._stopped:
+            self._stopped.append(simulator)
+            simulator.stop()
+
+    def restart_simulator(self) -> None:
+        """Serve again at the same address what was stopped."""
+        self.stop_simulator(self.simulator)
+        self.simulator = self.start_simulator(self.simulator.settings)
 
     def edit_system(self, document: dict[str, Any]) -> dict[str, Any]:
         """Change the system document before the simulator reads it."""
@@ -90,8 +137,12 @@ class PowerVMCloud(base.NovaCloud):
         with self.simulator.services.locked() as simulated:
             found = audit(simulated)
         assert found == [], found
-        lines = world.differences(self.before, self.state())
+        lines = self.leftovers()
         assert lines == [], "\n".join(lines)
+
+    def leftovers(self) -> list[str]:
+        """What is not as it was when the test began."""
+        return world.differences(self.before, self.state())
 
     # What was asked of it
 

@@ -6,7 +6,8 @@ import concurrent.futures
 import contextlib
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from oslo_log import log as logging
 from bigiron import errors
 from bigiron.hypervisor import Hypervisor, Step
 from bigiron.model import GuestSpec, GuestState, HostFacts, PowerState
-from bigiron.plugins.nova import conf, flows, lifecycle, providers, startup, translate, vifwait
+from bigiron.plugins.nova import conf, flows, providers, startup, translate, vifwait
 from bigiron.plugins.nova import configdrive as drive
+from bigiron.plugins.nova.leftovers import Leftovers
+from bigiron.plugins.nova.lifecycle import LifecycleReporter
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -43,6 +46,16 @@ def _host_errors() -> Iterator[None]:
         raise exception.HypervisorUnavailable(error.message) from error
 
 
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """The platform, and what the driver runs beside it."""
+
+    hypervisor: Hypervisor
+    executor: concurrent.futures.ThreadPoolExecutor
+    lifecycle: LifecycleReporter
+    leftovers: Leftovers
+
+
 class BigironDriver(driver.ComputeDriver):
     """A ComputeDriver over one Hypervisor; a subclass names the platform and makes it in `make_hypervisor`."""
 
@@ -55,9 +68,7 @@ class BigironDriver(driver.ComputeDriver):
     def __init__(self, virtapi: Any) -> None:
         super().__init__(virtapi)
         self._image_api = glance.API()
-        self._hypervisor: Hypervisor | None = None
-        self._lifecycle: lifecycle.LifecycleReporter | None = None
-        self._executor: concurrent.futures.ThreadPoolExecutor | None = None
+        self._started: _Started | None = None
         self._stopping = threading.Event()
 
     # What a platform's driver says
@@ -81,22 +92,24 @@ class BigironDriver(driver.ComputeDriver):
             LOG.error("nova-compute cannot start: %s", error)
             raise exception.InvalidConfiguration(str(error)) from error
         startup.start(hypervisor, CONF.powervm.rest_connect_timeout, self._stopping)
-        self._hypervisor = hypervisor
-        self._executor = concurrent.futures.ThreadPoolExecutor(
-            max_workers=conf.parallel_steps(CONF), thread_name_prefix="bigiron-step"
+        self._started = _Started(
+            hypervisor,
+            concurrent.futures.ThreadPoolExecutor(conf.parallel_steps(CONF), thread_name_prefix="bigiron-step"),
+            LifecycleReporter(hypervisor, self.emit_event),
+            Leftovers(hypervisor.destroy),
         )
-        self._lifecycle = lifecycle.LifecycleReporter(hypervisor, self.emit_event)
-        self._lifecycle.start()
+        self._started.lifecycle.start()
+        self._started.leftovers.start()
         LOG.info("%s", startup.report(hypervisor.facts()))
 
     def cleanup_host(self, host: str) -> None:
         self._stopping.set()
-        if self._lifecycle:
-            self._lifecycle.stop()
-        if self._executor:
-            self._executor.shutdown(wait=False, cancel_futures=True)
-        if self._hypervisor:
-            self._hypervisor.stop()
+        started, self._started = self._started, None
+        if started:
+            started.lifecycle.stop()
+            started.leftovers.stop()
+            started.executor.shutdown(wait=False, cancel_futures=True)
+            started.hypervisor.stop()
 
     def process_instances_at_startup(self, context: Any, instances: Any) -> Any:
         """Remove what is left of builds that ended with the previous process; Nova then sets them to ERROR."""
@@ -110,25 +123,22 @@ class BigironDriver(driver.ComputeDriver):
                 except errors.PlatformError as error:
                     # The service must come up all the same, and deleting the server removes it later.
                     LOG.error("a half-made guest is left until its server is deleted: %s", error, instance=instance)
-        self.remove_unknown({instance.uuid for instance in instances})
         return instances
-
-    def remove_unknown(self, known: Set[str]) -> None:
-        """Remove what builds left whose instances Nova has not on this host any more, where the platform can tell."""
 
     @property
     def hypervisor(self) -> Hypervisor:
         """The started platform."""
-        if self._hypervisor is None:
-            raise exception.VirtDriverNotReady()
-        return self._hypervisor
+        return self.started.hypervisor
 
     @property
-    def lifecycle(self) -> lifecycle.LifecycleReporter:
-        """Who tells Nova of changes that are not ours."""
-        if self._lifecycle is None:
+    def started(self) -> _Started:
+        """What runs from init_host to cleanup_host."""
+        if self._started is None:
             raise exception.VirtDriverNotReady()
-        return self._lifecycle
+        return self._started
+
+    def _operation(self, instance: Any, leaves: PowerState) -> contextlib.AbstractContextManager[None]:
+        return self.started.lifecycle.operation(instance.uuid, leaves)
 
     # The host
 
@@ -209,7 +219,12 @@ class BigironDriver(driver.ComputeDriver):
     ) -> None:
         vifs = list(network_info or ())
         leaves = PowerState.RUNNING if power_on else PowerState.STOPPED
-        with translate.build_errors(instance), self.lifecycle.operation(instance.uuid, leaves):
+        started = self.started
+        with (
+            translate.build_errors(instance),
+            started.leftovers.building(instance.uuid),
+            started.lifecycle.operation(instance.uuid, leaves),
+        ):
             image = translate.image_source(context, image_meta, self._image_api, instance.trusted_certs)
             spec = translate.guest_spec(
                 instance,
@@ -236,12 +251,7 @@ class BigironDriver(driver.ComputeDriver):
                 self.virtapi, instance, vifs, spec.nics, CONF.vif_plugging_timeout, CONF.vif_plugging_is_fatal
             )
             with wait:
-                self._run(f"spawn {instance.uuid}", [*steps, wait])
-
-    def _run(self, name: str, steps: Sequence[Step]) -> None:
-        if self._executor is None:
-            raise exception.VirtDriverNotReady()
-        flows.run(name, steps, self._executor)
+                flows.run(f"spawn {instance.uuid}", [*steps, wait], self.started.executor)
 
     def destroy(
         self,
@@ -255,9 +265,15 @@ class BigironDriver(driver.ComputeDriver):
         def failed(reason: str) -> Exception:
             return exception.InstanceTerminationFailure(reason=reason)
 
-        with translate.nova_errors(instance, failed), self.lifecycle.operation(instance.uuid):
-            self.hypervisor.destroy(instance.uuid, keep_disks=not destroy_disks)
-        self.lifecycle.forget(instance.uuid)
+        started = self.started
+        with translate.nova_errors(instance, failed), started.lifecycle.operation(instance.uuid):
+            try:
+                started.hypervisor.destroy(instance.uuid, keep_disks=not destroy_disks)
+            except errors.PlatformError:
+                started.leftovers.not_removed(instance.uuid)
+                raise
+        started.leftovers.removed(instance.uuid)
+        started.lifecycle.forget(instance.uuid)
 
     def cleanup(
         self,
@@ -286,14 +302,20 @@ class BigironDriver(driver.ComputeDriver):
         def failed(reason: str) -> Exception:
             return exception.InstancePowerOnFailure(reason=reason)
 
-        with translate.nova_errors(instance, failed), self.lifecycle.operation(instance.uuid, PowerState.RUNNING):
+        with (
+            translate.nova_errors(instance, failed),
+            self.started.lifecycle.operation(instance.uuid, PowerState.RUNNING),
+        ):
             self.hypervisor.power_on(instance.uuid)
 
     def power_off(self, instance: Any, timeout: int = 0, retry_interval: int = 0) -> None:
         def failed(reason: str) -> Exception:
             return exception.InstancePowerOffFailure(reason=reason)
 
-        with translate.nova_errors(instance, failed), self.lifecycle.operation(instance.uuid, PowerState.STOPPED):
+        with (
+            translate.nova_errors(instance, failed),
+            self.started.lifecycle.operation(instance.uuid, PowerState.STOPPED),
+        ):
             self.hypervisor.power_off(instance.uuid, timeout_s=timeout)
 
     def reboot(
@@ -310,7 +332,10 @@ class BigironDriver(driver.ComputeDriver):
         def failed(reason: str) -> Exception:
             return exception.InstanceRebootFailure(reason=reason)
 
-        with translate.nova_errors(instance, failed), self.lifecycle.operation(instance.uuid, PowerState.RUNNING):
+        with (
+            translate.nova_errors(instance, failed),
+            self.started.lifecycle.operation(instance.uuid, PowerState.RUNNING),
+        ):
             self.hypervisor.reboot(instance.uuid, hard=reboot_type == "HARD")
 
     # Network

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
 import nova.conf
@@ -72,9 +72,6 @@ class PowerVMDriver(BigironDriver):
     def powervm(self) -> PowerVM:
         """The started platform, for what only it can do."""
         return cast(PowerVM, self.hypervisor)
-
-    def remove_unknown(self, known: Set[str]) -> None:
-        self.powervm.reconcile(known)
 
     def config_drive_network(self, spec: GuestSpec, network_info: Sequence[Any]) -> Sequence[Any]:
         """Nova's adapters, and the management adapter with the address by which the platform talks to the guest."""

@@ -1,0 +1,74 @@
+"""What failed builds left is removed once the platform allows, and nothing else is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from bigiron import errors
+from bigiron.plugins.nova.leftovers import Leftovers
+
+
+class Platform:
+    """Refuses to remove until it is reachable; notes what it removed."""
+
+    def __init__(self) -> None:
+        self.failures: list[Exception] = []
+        self.removed: list[str] = []
+        self.changed = threading.Condition()
+
+    def destroy(self, uuid: str) -> None:
+        with self.changed:
+            if self.failures:
+                raise self.failures.pop(0)
+            self.removed.append(uuid)
+            self.changed.notify_all()
+
+    def wait_for(self, *uuids: str) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.removed == list(uuids), timeout=10), self.removed
+
+
+@pytest.fixture
+def platform() -> Platform:
+    return Platform()
+
+
+@pytest.fixture
+def leftovers(platform: Platform) -> Iterator[Leftovers]:
+    made = Leftovers(platform.destroy, first_pause_s=0.02)
+    made.start()
+    yield made
+    made.stop()
+
+
+def fail_build(leftovers: Leftovers, uuid: str) -> None:
+    with pytest.raises(errors.Unavailable), leftovers.building(uuid):
+        raise errors.Unavailable("down")
+
+
+def test_it_is_tried_until_it_works(platform: Platform, leftovers: Leftovers) -> None:
+    platform.failures = [errors.Unavailable("down"), RuntimeError("broken"), errors.Busy("busy")]
+    fail_build(leftovers, "one")
+    leftovers.not_removed("one")
+    platform.wait_for("one")
+
+
+def test_a_server_whose_build_was_good_is_never_removed(platform: Platform, leftovers: Leftovers) -> None:
+    with leftovers.building("good"):
+        pass
+    leftovers.not_removed("good")
+    fail_build(leftovers, "bad")
+    leftovers.not_removed("bad")
+    platform.wait_for("bad")
+
+
+def test_what_is_gone_already_is_left_alone(platform: Platform, leftovers: Leftovers) -> None:
+    fail_build(leftovers, "gone")
+    leftovers.removed("gone")
+    leftovers.not_removed("gone")
+    fail_build(leftovers, "bad")
+    leftovers.not_removed("bad")
+    platform.wait_for("bad")
