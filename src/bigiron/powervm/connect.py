@@ -28,6 +28,7 @@ LOG = logging.getLogger(__name__)
 _RETRY_S = 2.0
 _SAY_S = 30.0
 _BUSY_S = 2
+_COMING_UP = (404, 502, 503, 504)
 
 
 def connect(
@@ -59,7 +60,9 @@ def log_on(
     while True:
         try:
             return PowerVMSession(options, journal)
-        except (pvm.ConnectionError, pvm.TimeoutError, pvm.HttpNotFound) as error:
+        except pvm.Error as error:
+            if not _is_down(error):
+                raise translate(error, f"Logging on to the PowerVM REST service at {address}") from error
             waited = time.monotonic() - started
             if not wait or stopping.is_set() or 0 < options.connect_timeout_s <= waited:
                 raise Unavailable(
@@ -70,8 +73,13 @@ def log_on(
                 LOG.warning("Waiting for the PowerVM REST service at %s (%.0f s so far): %s", address, waited, error)
                 said = waited
             stopping.wait(_RETRY_S)
-        except pvm.Error as error:
-            raise translate(error, f"Logging on to the PowerVM REST service at {address}") from error
+
+
+def _is_down(error: pvm.Error) -> bool:
+    """Whether the service is not there or, as its web server says while it comes up, not there yet."""
+    if isinstance(error, pvm.HttpError):
+        return error.response.status in _COMING_UP
+    return isinstance(error, (pvm.ConnectionError, pvm.TimeoutError))
 
 
 def _read(options: PowerVMOptions, session: PowerVMSession) -> Connection:

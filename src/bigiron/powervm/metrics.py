@@ -16,7 +16,7 @@ from typing import Any
 
 from pypowervm.tasks.monitor.util import ensure_ltm_monitors, query_ltm_feed
 
-from bigiron.errors import Unsupported
+from bigiron.errors import NotFound, Unsupported
 from bigiron.model import CpuStats
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.errors import translated
@@ -76,6 +76,12 @@ class HostProcessors:
         self._idle += int(max(0.0, passed - firmware - used) * ns)
 
     def _newest(self) -> Sample:
+        try:
+            return self._read_newest()
+        except NotFound as error:
+            raise Unsupported(f"The REST service gives no processor statistics of the host: {error}") from error
+
+    def _read_newest(self) -> Sample:
         system = self._connection.system_uuid
         with translated("Reading the host's processor statistics"):
             if not self._monitored:

@@ -15,7 +15,7 @@ from tests.support.images import BytesImage
 from tests.support.powervm_host import DOCUMENT, Host, guest_spec, nic, serve, until
 
 from bigiron import naming
-from bigiron.errors import Conflict, Foreign, InvalidSpec, NotFound, PlatformError, Unavailable
+from bigiron.errors import Conflict, Foreign, InvalidSpec, NotFound, PlatformError, Unavailable, Unsupported
 from bigiron.model import GuestEvent, GuestSpec, PowerState
 from bigiron.powervm.ledger import LedgerEntry
 from bigiron.powervm.platform import PowerVM
@@ -382,6 +382,8 @@ def test_the_host_is_described(host: Host, platform: PowerVM, image: BytesImage,
     assert used.processors_used == pytest.approx(0.1)
     assert used.memory_reserved_mb == empty.memory_reserved_mb
     assert "up" in platform.uptime()
+    with pytest.raises(Unsupported, match="no processor statistics"):
+        platform.cpu_stats()
     assert not host.calls(platform.facts)
 
 
