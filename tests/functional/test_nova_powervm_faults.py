@@ -4,46 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.functional.powervm import PowerVMCloud, is_counted
+from tests.functional.powervm import PowerVMCloud
+from tests.functional.sweep import Call, calls_of, explained, label_of
 
 from bigiron.sim.kernel.faults import Action, Fault
-from bigiron.sim.kernel.journal import Entry
 
 SETTLE_S = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request by its kind and its place among those of its kind."""
-
-    method: str
-    template: str
-    nth: int
-    if_match: bool
-
-    def faults(self) -> Iterator[Fault]:
-        """Every way in which it can fail."""
-        actions = [Action.ERROR, Action.DROP_BEFORE, Action.DROP_AFTER]
-        if self.if_match:
-            actions.append(Action.STALE)
-        for action in actions:
-            yield Fault(method=self.method, path=self.template, action=action, nth=self.nth)
-
-
-def calls_of(entries: list[Entry]) -> list[Call]:
-    """The requests of a recorded run, those that failed without a fault left out: none should have."""
-    seen: Counter[tuple[str, str]] = Counter()
-    calls = []
-    for entry in entries:
-        kind = (entry.method, entry.template)
-        seen[kind] += 1
-        calls.append(Call(entry.method, entry.template, seen[kind], entry.if_match))
-    return calls
 
 
 class SpawnSweep(PowerVMCloud):
@@ -83,6 +52,9 @@ class SpawnSweep(PowerVMCloud):
 
     @pytest.mark.timeout(900)
     def test_every_call_fails_in_turn(self) -> None:
+        self.sweep()
+
+    def sweep(self) -> None:
         self.flavor_id = self.make_flavor(memory_mb=512)
         calls = self.record()
         faults = [fault for call in calls for fault in call.faults()]
@@ -95,14 +67,14 @@ class SpawnSweep(PowerVMCloud):
 
     def strike(self, number: int, fault: Fault) -> str:
         """One spawn under a fault, and one without; returns how the first ended."""
-        label = f"{fault.action} at {fault.method} {fault.path} number {fault.nth}"
+        label = label_of(fault)
         self.simulator.faults.clear()
         self.simulator.faults.add(fault)
         server = self.spawn(number)
         (planned,) = self.simulator.faults.faults()
         self.simulator.faults.clear()
         assert planned.fired == 1, f"{label}: did not fire"
-        with self.explained(label):
+        with explained(label, self.simulator.journal):
             if server["status"] == "ERROR":
                 # Before the server is deleted: the undoing itself must have been complete.
                 self.check_nothing_left()
@@ -113,33 +85,13 @@ class SpawnSweep(PowerVMCloud):
             self.check_nothing_left()
         return str(server["status"])
 
-    def explained(self, label: str) -> Any:
-        """Names the fault in whatever fails inside."""
-        return _Explained(label, lambda: self.simulator.journal.entries())
-
-
-class _Explained:
-    """Adds the fault and the last requests to an assertion that fails."""
-
-    def __init__(self, label: str, entries: Any) -> None:
-        self._label = label
-        self._entries = entries
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        if error is not None:
-            lines = [
-                f"{entry.method} {entry.path} -> {entry.status} {entry.fault}"
-                for entry in self._entries()
-                if is_counted(entry)
-            ][-40:]
-            error.add_note(f"after {self._label}; the last requests:\n" + "\n".join(lines))
-
 
 class SpawnSweepOnVolumeGroup(SpawnSweep):
     """On a volume group of one VIOS."""
 
     options = {"disk_driver": "localdisk", "volume_group_name": "datavg"}
-    test_every_call_fails_in_turn = pytest.mark.full(SpawnSweep.test_every_call_fails_in_turn)
+
+    @pytest.mark.full
+    @pytest.mark.timeout(900)
+    def test_every_call_fails_in_turn(self) -> None:
+        self.sweep()
