@@ -173,6 +173,18 @@ class TestPower:
             else:
                 power.begin_off(world, made, call, False)
 
+    def test_accepted_jobs_can_be_taken_back(self, world: World) -> None:
+        made = lpars.create(world, spec("a"))
+        power.begin_on(world, made, "norm", None)
+        power.cancel_on(world, made)
+        power.finish_on(world, made)
+        assert made.state == OFF
+        made.state = RUNNING
+        power.begin_off(world, made, "shutdown", False)
+        power.cancel_off(world, made)
+        power.finish_off(world, made, restart=False)
+        assert made.state == RUNNING
+
     def test_rmc_follows_a_while_after_the_start(self, world: World) -> None:
         clock = world.clock
         assert isinstance(clock, StillClock)

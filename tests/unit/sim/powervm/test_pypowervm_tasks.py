@@ -223,6 +223,20 @@ class TestSharedPool:
         assert simulator.world.state.pools[0].units == []  # the last clone takes its image with it
         assert list(simulator.world.media_dir.iterdir()) == []
 
+    def test_units_through_the_pool_document(self, adapter, simulator):
+        found = cluster.Cluster.search(adapter, name="cluster1", one_result=True)
+        ssp = pvm_storage.SSP.get_by_href(adapter, found.ssp_uri)
+        ssp, unit = storage.crt_lu(ssp, "old_way", 3)
+        assert [u.name for u in simulator.world.state.pools[0].units] == ["old_way"]
+        storage.rm_ssp_storage(ssp, [unit])
+        assert simulator.world.state.pools[0].units == []
+
+    def test_an_image_that_does_not_fit_is_refused_before_its_bytes_come(self, adapter):
+        vios = vios_named(adapter, "vios1")
+        _, unit = storage.crt_lu(default_tier(adapter), "small", 1)
+        with pytest.raises(pvm_exc.HttpError, match="does not fit on small"):
+            storage.upload_lu(vios.uuid, unit, lambda: pytest.fail("no byte is wanted"), 5 * GB)
+
     def test_a_mapped_unit_cannot_be_deleted(self, adapter, system, make_lpar, simulator):
         lpar = make_lpar()
         _, unit = storage.crt_lu(default_tier(adapter), "boot_2", 10)

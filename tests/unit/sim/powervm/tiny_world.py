@@ -55,6 +55,9 @@ class TinyWorld:
     def settle(self) -> None:
         pass
 
+    def check_upload(self, record: Any) -> None:
+        pass
+
     def changed(self, kind: str, thing: Thing, detail: str = "") -> None:
         self.revision += 1
         thing.version = self.revision

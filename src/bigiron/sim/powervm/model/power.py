@@ -44,11 +44,25 @@ def finish_on(world: World, partition: Partition) -> None:
     if world.partition(partition.uuid) is not partition or partition.state != STARTING:
         return
     partition.started = world.clock.now()
-    firmware = partition.boot_mode in (BOOT_MODES["sms"], BOOT_MODES["of"])
+    firmware = _in_firmware(partition)
     partition.reference_code = "AA00E1A9" if firmware else "Linux ppc64le"
     partition.rmc_due = None if firmware or not partition.adapters else world.clock.now() + world.rmc_seconds
     _set_state(world, partition, FIRMWARE if firmware else RUNNING)
     _tell(world, partition, on=True)
+
+
+def cancel_on(world: World, partition: Partition) -> None:
+    """Take back an accepted power-on."""
+    if partition.state == STARTING:
+        partition.reference_code = "00000000"
+        _set_state(world, partition, OFF)
+
+
+def cancel_off(world: World, partition: Partition) -> None:
+    """Take back an accepted power-off: the partition goes on running."""
+    if partition.state == SHUTTING_DOWN:
+        partition.reference_code = "Linux ppc64le"
+        _set_state(world, partition, FIRMWARE if _in_firmware(partition) else RUNNING)
 
 
 def begin_off(world: World, partition: Partition, operation: str, restart: bool) -> None:
@@ -91,6 +105,10 @@ def settle_interrupted(world: World) -> None:
             finish_on(world, partition)
         elif partition.state == SHUTTING_DOWN:
             finish_off(world, partition, restart=False)
+
+
+def _in_firmware(partition: Partition) -> bool:
+    return partition.boot_mode in (BOOT_MODES["sms"], BOOT_MODES["of"])
 
 
 def _set_state(world: World, partition: Partition, state: str) -> None:

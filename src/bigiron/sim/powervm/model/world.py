@@ -34,12 +34,23 @@ class Clock(Protocol):
 class Upload(Protocol):
     """A File as a client declared it."""
 
-    filename: str
-    file_type: str
-    vios_uuid: str | None
-    target_udid: str | None
-    size: int
-    sha256: str | None
+    @property
+    def filename(self) -> str: ...
+
+    @property
+    def file_type(self) -> str: ...
+
+    @property
+    def vios_uuid(self) -> str | None: ...
+
+    @property
+    def target_udid(self) -> str | None: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def sha256(self) -> str | None: ...
 
 
 class World:
@@ -251,6 +262,12 @@ class World:
                 self.changed(partition, "RMCState")
 
     # -- uploads ------------------------------------------------------------------------------------------------
+
+    def check_upload(self, record: Upload) -> None:
+        """Refuse, before its bytes come, a File that could never be placed."""
+        from bigiron.sim.powervm.model.uploads import check  # uploads changes storage through the World
+
+        check(self, record)
 
     def file_uploaded(self, record: Upload, path: Path) -> None:
         """Take the bytes of a finished upload: an ISO becomes optical media, an image the content of its target."""

@@ -144,7 +144,10 @@ def _pool_href(world: World, partition: Partition) -> Link | None:
 
 
 def _uptime(world: World, partition: Partition) -> int:
-    return int(world.clock.now() - partition.started) if partition.started is not None else 0
+    """In seconds, but counted in whole hours: a document that changes by itself would make every etag stale."""
+    if partition.started is None:
+        return 0
+    return int(world.clock.now() - partition.started) // 3600 * 3600
 
 
 def _reference_full(partition: Partition) -> str:

@@ -18,7 +18,7 @@ def power_on(world: World, partition: Any, parameters: Mapping[str, str]) -> Job
         power.finish_on(world, partition)
         return {}
 
-    return JobRun(world.power_seconds, finish)
+    return JobRun(world.power_seconds, finish, lambda: power.cancel_on(world, partition))
 
 
 def power_off(world: World, partition: Any, parameters: Mapping[str, str]) -> JobRun:
@@ -30,7 +30,7 @@ def power_off(world: World, partition: Any, parameters: Mapping[str, str]) -> Jo
         power.finish_off(world, partition, restart)
         return {}
 
-    return JobRun(world.power_seconds, finish)
+    return JobRun(world.power_seconds, finish, lambda: power.cancel_off(world, partition))
 
 
 POWER_JOBS: dict[str, JobHandler] = {"PowerOn": power_on, "PowerOff": power_off}

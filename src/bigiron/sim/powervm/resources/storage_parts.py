@@ -19,6 +19,14 @@ from bigiron.sim.powervm.model.storage import (
 from bigiron.sim.powervm.model.world import World
 from bigiron.sim.powervm.resources.markup import Link, Rows, bare, typed
 
+
+def _mapped(world: World, volume: PhysicalVolume) -> bool:
+    """Whether the VIOS that this is a volume of maps it; another VIOS may map the same disk."""
+    vios = next((v for v in world.vioses if any(volume is own for own in v.volumes)), None)
+    keys = {(t.kind, t.key) for s in vios.servers for t in s.targets} if vios else set()
+    return (backing.VOLUME, volume.udid) in keys
+
+
 PHYSICAL_VOLUME: Rows = (
     ("Tag", lambda w, v: v.tag),
     ("Description", lambda w, v: v.description),
@@ -27,7 +35,7 @@ PHYSICAL_VOLUME: Rows = (
     ("ReservePolicy", "NoReserve"),
     ("ReservePolicyAlgorithm", lambda w, v: "Round_Robin" if v.fibre_channel else "Failover"),
     ("UniqueDeviceID", lambda w, v: v.udid),
-    ("AvailableForUsage", lambda w, v: v.group is None),
+    ("AvailableForUsage", lambda w, v: v.group is None and not _mapped(w, v)),
     ("VolumeCapacity", lambda w, v: v.size),
     ("VolumeName", lambda w, v: v.name),
     ("VolumeState", lambda w, v: v.state),

@@ -38,6 +38,8 @@ class FileRequests:
                 wanted = _record(call.element("File"), self._services.clock.milliseconds())
                 with self._services.latency.spend("write"):
                     pass
+                with self._services.locked() as world:
+                    world.check_upload(wanted)
                 return self._answer(files.create(wanted))
             case "DELETE", True:
                 with self._services.latency.spend("write"):
