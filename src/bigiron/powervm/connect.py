@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -84,22 +85,22 @@ def _is_down(error: pvm.Error) -> bool:
 
 def _read(options: PowerVMOptions, session: PowerVMSession) -> Connection:
     adapter = Adapter(session, helpers=[patient])
-    # Subscribed before anything is read, so that no change can fall in between.
-    events = EventLoop(adapter)
-    events.start()
-    system = only_system(adapter)
-    ledger = Ledger(options.state_path)
-    mirror = LparMirror(adapter, system.uuid, ledger.instance_of)
-    vioses = ViosDocuments(adapter)
-    events.subscribe(mirror.on_event)
-    events.subscribe(vioses.on_event)
-    connection = Connection(options, session, adapter, system, events, mirror, vioses, ledger)
-    try:
+    with contextlib.ExitStack() as undo:
+        # Subscribed before anything is read, so that no change can fall in between.
+        events = EventLoop(adapter)
+        events.start()
+        undo.callback(events.stop)
+        system = only_system(adapter)
+        ledger = Ledger(options.state_path)
+        mirror = LparMirror(adapter, system.uuid, ledger.instance_of)
+        vioses = ViosDocuments(adapter)
+        events.subscribe(mirror.on_event)
+        events.subscribe(vioses.on_event)
         mirror.start()
+        undo.callback(mirror.stop)
         vioses.load()
-    except BaseException:
-        connection.close()
-        raise
+        undo.pop_all()
+    connection = Connection(options, session, adapter, system, events, mirror, vioses, ledger)
     return connection
 
 
