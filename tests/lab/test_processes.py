@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import stat
 import tempfile
 import time
@@ -106,3 +109,16 @@ def test_a_program_that_cannot_start_is_shown_with_the_end_of_its_log(tmp_path: 
         finally:
             other.command("destroy")
         assert not other.paths.root.exists()
+
+
+def test_a_program_that_dies_is_started_again(lab: Lab) -> None:
+    victim = next(row["pid"] for row in lab.json("status")["programs"] if row["name"] == "placement")
+    os.kill(victim, signal.SIGKILL)
+    deadline = time.monotonic() + _UP_SECONDS
+    while True:
+        answer = lab.command("status", "--json", check=False)
+        row = next(row for row in json.loads(answer.stdout)["programs"] if row["name"] == "placement")
+        if row["state"] == "working" and row["pid"] != victim:
+            return
+        assert time.monotonic() < deadline, row
+        time.sleep(0.5)

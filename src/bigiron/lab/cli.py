@@ -16,7 +16,7 @@ from rich.console import Console
 
 from bigiron.lab import lifecycle, spec, status, tempest
 from bigiron.lab.errors import LabError
-from bigiron.lab.paths import LabPaths, default_root
+from bigiron.lab.paths import LabPaths, default_root, typed
 from bigiron.lab.progress import Board, Quiet, Reporter
 
 
@@ -97,7 +97,7 @@ def up(paths: LabPaths, as_json: bool, **wishes: Any) -> None:
     Console().print(status.table(paths, rows))
     click.echo(
         f"OpenStack answers at {current.url('keystone')}/v3. To use it:\n"
-        '  eval "$(bigiron lab env)"\n  openstack server list'
+        f'  eval "$({typed("bigiron")} lab --dir {paths.root} env)"\n  {typed("openstack")} server list'
     )
 
 

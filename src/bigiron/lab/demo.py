@@ -14,7 +14,7 @@ from bigiron.lab import health, lifecycle, spec
 from bigiron.lab.demo_platform import Platform
 from bigiron.lab.demo_scenario import NAME, Scenario, Stage
 from bigiron.lab.errors import LabError
-from bigiron.lab.paths import LabPaths, default_root, program
+from bigiron.lab.paths import LabPaths, default_root, typed
 from bigiron.lab.progress import Board
 
 
@@ -50,16 +50,16 @@ def demo(root: Path, system: str | None, driver: str | None, latency: str | None
 
 def _guide(paths: LabPaths) -> str:
     """Return what to type next."""
-    chosen = "" if paths.root == default_root() else f" --dir {escape(str(paths.root))}"
-    command = escape(str(Path(os.path.relpath(program("bigiron")))))
-    return (
+    chosen = "" if paths.root == default_root() else f" --dir {paths.root}"
+    lab, openstack = f"{typed('bigiron')} lab{chosen}", typed("openstack")
+    return escape(
         "To use it:\n"
-        f'  eval "$({command} lab{chosen} env)"\n'
-        f"  openstack server create --image {NAME} --flavor {NAME} --network {NAME} --key-name {NAME} --wait mine\n"
-        "  openstack server list\n"
-        f"  {command} lab{chosen} status\n"
-        f"  {command} lab{chosen} logs nova-compute\n"
+        f'  eval "$({lab} env)"\n'
+        f"  {openstack} server create --image {NAME} --flavor {NAME} --network {NAME} --key-name {NAME} --wait mine\n"
+        f"  {openstack} server list\n"
+        f"  {lab} status\n"
+        f"  {lab} logs nova-compute\n"
         "To stop it (`up` continues), or to remove it:\n"
-        f"  {command} lab{chosen} down\n"
-        f"  {command} lab{chosen} destroy"
+        f"  {lab} down\n"
+        f"  {lab} destroy"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,12 @@ def program(name: str, extra: str = "lab") -> str:
     if not script.exists():
         raise LabError(f"{name} is not in {script.parent}: install it with pip install 'bigiron[{extra}]'")
     return str(script)
+
+
+def typed(name: str) -> str:
+    """Return what a user types here to run a console script: its name if the shell finds it, else its path."""
+    script = program(name)
+    return name if shutil.which(name) == script else os.path.relpath(script)
 
 
 @dataclass(frozen=True, slots=True)
