@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bigiron.sim.powervm.errors import BadRequest
-from bigiron.sim.powervm.model.partition import Lpar, Memory, Partition, Processors
+from bigiron.sim.powervm.model.partition import Memory, Partition, Processors
 from bigiron.sim.powervm.model.world import World
 
 MIN_UNITS_PER_VCPU = 0.05
@@ -102,8 +102,3 @@ def reserved_memory(world: World, maximum: int, adapters: int) -> int:
     region = int(world.system.region_size)
     need = maximum / 64 + adapters * 0.5
     return -(-int(need) // region) * region or region
-
-
-def is_guest(partition: Partition) -> bool:
-    """Whether it is an ordinary client partition."""
-    return isinstance(partition, Lpar) and not partition.management

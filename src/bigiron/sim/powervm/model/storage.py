@@ -32,7 +32,6 @@ class PhysicalVolume:
     state: str = "active"
     group: str | None = None
     """The volume group it belongs to, or 'caavg_private'/'ssp' where the cluster holds it."""
-    tag: str | None = None
     label: str | None = None
 
     @property
@@ -51,7 +50,6 @@ class VirtualDisk:
     label: str = "None"
     base: str | None = None
     file_format: str | None = None
-    tag: str | None = None
     content: Content | None = None
     foreign: bool = False
     """Came with the system document: nobody's leftover."""

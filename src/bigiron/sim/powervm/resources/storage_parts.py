@@ -28,7 +28,6 @@ def _mapped(world: World, volume: PhysicalVolume) -> bool:
 
 
 PHYSICAL_VOLUME: Rows = (
-    ("Tag", lambda w, v: v.tag),
     ("Description", lambda w, v: v.description),
     ("LocationCode", lambda w, v: v.location),
     ("PersistentReserveKeyValue", "none"),
@@ -76,7 +75,6 @@ def virtual_disk_rows(vios: Vios, group: VolumeGroup | None) -> Rows:
     """The table of a virtual disk, which names the group that it is in."""
     href = (Vios.KIND, vios.uuid, VolumeGroup.KIND, group.uuid) if group else ()
     return (
-        ("Tag", lambda w, d: d.tag),
         ("DiskCapacity", lambda w, d: d.capacity),
         ("DiskLabel", lambda w, d: d.label),
         ("DiskName", lambda w, d: d.name),
@@ -102,7 +100,8 @@ def storage(world: World, vios: Vios, target: Target, stock: Catalogue) -> etree
     if found is None:
         return None
     element = bare("Storage")
-    element.append(typed(target.kind, _rows(vios, found, group), world, found))
+    tag: Rows = (("Tag", target.tag),) if target.tag else ()
+    element.append(typed(target.kind, (*tag, *_rows(vios, found, group)), world, found))
     return element
 
 
