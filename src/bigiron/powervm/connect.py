@@ -100,8 +100,7 @@ def _read(options: PowerVMOptions, session: PowerVMSession) -> Connection:
         undo.callback(mirror.stop)
         vioses.load()
         undo.pop_all()
-    connection = Connection(options, session, adapter, system, events, mirror, vioses, ledger)
-    return connection
+    return Connection(options, session, adapter, system, events, mirror, vioses, ledger)
 
 
 def patient(request: Callable[..., Any]) -> Callable[..., Any]:
