@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from bigiron.sim.kernel.heap import share_one_heap
 from bigiron.sim.kernel.serving import is_loopback, parse_address
 from bigiron.sim.powervm.latency import PROFILES
 from bigiron.sim.powervm.session import Flavour
@@ -93,6 +94,7 @@ def _serve(system: Path, state: Path, tls: tuple[Path, Path] | None, flavour: Fl
     from bigiron.sim.powervm import documents
     from bigiron.sim.powervm.server import Settings, Simulator, StateError
 
+    share_one_heap()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
