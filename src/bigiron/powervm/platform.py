@@ -188,30 +188,22 @@ class PowerVM(Hypervisor):
         lpar = parts.connection.mirror.find(naming.lpar_uuid(uuid))
         if lpar is not None:
             parts.guests.claim(lpar, uuid)
-        errors: list[PlatformError] = []
-
-        def attempt(what: str, work: Callable[[], None]) -> None:
+        lpar_id = lpar.id if lpar is not None else None
+        # In this order, and no further than the first failure: nothing is taken from a guest that may still run, and
+        # the partition's mark and id are what finds the rest on the next try.
+        stages: tuple[tuple[str, Callable[[], None]], ...] = (
+            ("stopping", lambda: parts.power.stop(lpar) if lpar is not None else None),
+            (
+                "removing storage",
+                lambda: remove_storage(parts.connection, parts.disks, parts.media, uuid, lpar_id, keep_disks),
+            ),
+            ("deleting the LPAR", lambda: self._delete_lpar(parts, uuid, lpar)),
+        )
+        for what, work in stages:
             try:
                 work()
             except NotFound as error:
                 LOG.debug("Instance %s: %s: gone already: %s", uuid, what, error)
-            except PlatformError as error:
-                LOG.warning("Instance %s: %s failed, going on: %s", uuid, what, error)
-                errors.append(error)
-
-        if lpar is not None:
-            stopped = lpar
-            attempt("stopping", lambda: parts.power.stop(stopped))
-        lpar_id = lpar.id if lpar is not None else None
-        attempt(
-            "removing storage",
-            lambda: remove_storage(parts.connection, parts.disks, parts.media, uuid, lpar_id, keep_disks),
-        )
-        if not errors:
-            # Last, and only then: the partition's mark and id are what finds the rest on the next try.
-            attempt("deleting the LPAR", lambda: self._delete_lpar(parts, uuid, lpar))
-        if errors:
-            raise errors[0]
 
     def adopt(self, instances: Iterable[tuple[str, str]]) -> Sequence[str]:
         guests = self._started.guests
