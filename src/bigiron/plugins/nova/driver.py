@@ -20,7 +20,7 @@ from oslo_log import log as logging
 
 from bigiron import errors
 from bigiron.hypervisor import Hypervisor, Step
-from bigiron.model import GuestSpec, GuestState, HostFacts, PowerState
+from bigiron.model import GuestSpec, GuestState, HostFacts, NicSpec, PowerState
 from bigiron.plugins.nova import conf, flows, providers, startup, translate, vifwait
 from bigiron.plugins.nova import configdrive as drive
 from bigiron.plugins.nova.leftovers import Leftovers
@@ -29,6 +29,7 @@ from bigiron.plugins.nova.lifecycle import LifecycleReporter
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
+_PLUG_PAUSES_S = (0.5, 2.0)
 _HALF_MADE = (
     task_states.SCHEDULING,
     task_states.NETWORKING,
@@ -346,7 +347,20 @@ class BigironDriver(driver.ComputeDriver):
 
         for vif in network_info or ():
             with translate.nova_errors(instance, failed):
-                self.hypervisor.plug(instance.uuid, translate.nic_spec(vif))
+                self._plug(instance.uuid, translate.nic_spec(vif))
+
+    def _plug(self, uuid: str, nic: NicSpec) -> None:
+        """Plug a port, trying again: Nova sets a running server to ERROR when this fails as the service starts."""
+        for pause in _PLUG_PAUSES_S:
+            try:
+                self.hypervisor.plug(uuid, nic)
+                return
+            except (errors.NotFound, errors.Conflict, errors.Unsupported, errors.InvalidSpec):
+                raise
+            except errors.PlatformError as error:
+                LOG.warning("port %s of instance %s is not plugged yet, trying again: %s", nic.id, uuid, error)
+            self._stopping.wait(pause)
+        self.hypervisor.plug(uuid, nic)
 
     def unplug_vifs(self, instance: Any, network_info: Any) -> None:
         def failed(reason: str) -> Exception:
