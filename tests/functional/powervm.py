@@ -132,6 +132,16 @@ class PowerVMCloud(base.NovaCloud):
         (lpar,) = [lpar for lpar in self.state()["lpars"] if lpar["description"] == wanted]
         return dict(lpar)
 
+    def targets_of(self, lpar: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+        """What the VIOSes present to a partition, each with its VIOS's name."""
+        return [
+            (vios["name"], target)
+            for vios in self.state()["vioses"]
+            for server in vios["servers"]
+            if server["client"] == lpar["uuid"]
+            for target in server["targets"]
+        ]
+
     def check_nothing_left(self) -> None:
         """The audit is empty and the system is, object by object, what it was when the test began."""
         with self.simulator.services.locked() as simulated:

@@ -18,16 +18,6 @@ from bigiron.sim.powervm.model import power
 class Lifecycle(PowerVMCloud):
     """On a shared storage pool."""
 
-    def targets_of(self, lpar: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-        """What the VIOSes present to a partition, each with its VIOS's name."""
-        return [
-            (vios["name"], target)
-            for vios in self.state()["vioses"]
-            for server in vios["servers"]
-            if server["client"] == lpar["uuid"]
-            for target in server["targets"]
-        ]
-
     def test_a_server_lives_and_leaves_nothing(self) -> None:
         server = self.boot(config_drive=True, flavor_id=self.make_flavor(vcpus=2, memory_mb=2048))
         lpar = self.lpar_of(server)

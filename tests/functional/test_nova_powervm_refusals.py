@@ -10,7 +10,6 @@ from typing import Any
 from nova import exception
 from tests.functional import base
 from tests.functional.powervm import PowerVMCloud
-from tests.functional.test_nova_powervm import Lifecycle
 
 from bigiron.sim.kernel.faults import Action, Fault
 from bigiron.sim.powervm.model.partition import RMC_ACTIVE, RMC_INACTIVE
@@ -85,7 +84,7 @@ class BadInput(PowerVMCloud):
         assert "by hand" in message
 
 
-class Trouble(Lifecycle):
+class Trouble(PowerVMCloud):
     """A platform that is in trouble while Nova works."""
 
     def set_vios(self, names: set[str], rmc: str) -> None:
