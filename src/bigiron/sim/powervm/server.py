@@ -31,6 +31,8 @@ from bigiron.sim.powervm.jobs import Jobs
 from bigiron.sim.powervm.latency import PROFILES
 from bigiron.sim.powervm.management.partition import ManagementPartition
 from bigiron.sim.powervm.model.world import World
+from bigiron.sim.powervm.pcm.monitor import Monitor
+from bigiron.sim.powervm.pcm.requests import MetricRequests
 from bigiron.sim.powervm.resources import RESOURCES
 from bigiron.sim.powervm.rest.app import RestApp
 from bigiron.sim.powervm.rest.services import Services
@@ -108,18 +110,21 @@ class Simulator:
             self.settings.session_idle_seconds,
         )  # fmt: skip
         self.jobs = Jobs(self.clock, self.world.lock)
+        self.monitor = Monitor(self.world, self._store.touch, (state or {}).get("monitor"))
         self.services = Services(
             self.world, RESOURCES, self.clock, self.latency, self.sessions, self.jobs, self.events, self.files,
-            self.settings.flavour,
+            self.settings.flavour, due=(self.monitor.catch_up,),
         )  # fmt: skip
+        metrics = MetricRequests(self.services, self.monitor)
         self._rest = HttpServer(
-            self.settings.listen, RestApp(self.services, self.faults, self.journal),
+            self.settings.listen, RestApp(self.services, self.faults, self.journal, [metrics.route]),
             threads=_REST_THREADS, tls=self.settings.tls,
         )  # fmt: skip
         self._control = HttpServer(self.settings.control, self.control, threads=_CONTROL_THREADS)
         self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
         self._apply_latency()
         self._mount()
+        metrics.mount(self.control)
         self.management = ManagementPartition(self.world, self.control)
 
     # -- life -----------------------------------------------------------------------------------------------------
@@ -202,13 +207,15 @@ class Simulator:
     def _dump(self) -> dict[str, Any]:
         with self.world.lock:
             self._saved_revision = self.world.revision
-            return {"document": self._digest, "files": self.files.to_state(), "world": self.world.to_state()}
+            return {
+                "document": self._digest, "files": self.files.to_state(), "monitor": self.monitor.to_state(),
+                "world": self.world.to_state(),
+            }  # fmt: skip
 
     def _tick(self) -> None:
         while not self._stopping.wait(_TICK_SECONDS):
             try:
-                with self.world.lock:
-                    self.world.settle()
+                with self.services.locked():
                     changed = self.world.revision != self._saved_revision
             except Exception:  # time must go on for the rest of the system
                 LOG.exception("what was due on %s was not done", self.state_dir.name)

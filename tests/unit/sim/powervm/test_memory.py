@@ -8,7 +8,6 @@ from pathlib import Path
 
 import psutil
 import requests
-
 from tests.support.simulator import SYSTEMS, SimulatorProcess
 
 LIMIT_MB = 150

@@ -19,6 +19,7 @@ GROUPS = frozenset(_GROUP_NAMES.split())
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _SEARCH = re.compile(r"\((\w+)(==|!=)'(.*)'\)")
+_METRICS = re.compile(r"LTM_.+_(phyp|lpar|vios_\d+)_\d{8}T\d{6}[+-]\d{4}\.json")
 _SUFFIXES = frozenset({"quick", "search", "do", "jobs"})
 
 
@@ -127,4 +128,6 @@ def template(path: str) -> str:
             parts[index] = "{id}"
         elif found := _SEARCH.fullmatch(part):
             parts[index] = f"({found[1]}{found[2]}'{{value}}')"
+        elif found := _METRICS.fullmatch(part):
+            parts[index] = f"LTM_{found[1]}.json"
     return "/".join(parts)

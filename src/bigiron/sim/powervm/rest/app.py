@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from bigiron.sim.powervm.rest.event_requests import EventRequests
 from bigiron.sim.powervm.rest.file_requests import FileRequests
 from bigiron.sim.powervm.rest.job_requests import JobRequests
 from bigiron.sim.powervm.rest.objects import Objects
-from bigiron.sim.powervm.rest.services import Call, Services
+from bigiron.sim.powervm.rest.services import Call, Route, Services
 from bigiron.sim.powervm.session import Session
 
 if TYPE_CHECKING:
@@ -54,8 +54,9 @@ class _Record:
 class RestApp:
     """Serves /rest/api."""
 
-    def __init__(self, services: Services, faults: FaultPlan, journal: Journal) -> None:
+    def __init__(self, services: Services, faults: FaultPlan, journal: Journal, routes: Sequence[Route] = ()) -> None:
         self._services = services
+        self._routes = routes
         self._faults = faults
         self._journal = journal
         self._objects = Objects(services)
@@ -124,8 +125,9 @@ class RestApp:
             record.received = max(record.received, call.received)
 
     def _call(self, request: Request, record: _Record, session: Session) -> Call:
-        # Files and jobs have addresses of their own form, read by the patterns of _route.
-        own = _FILES.fullmatch(record.path) or _JOB.fullmatch(record.path)
+        # These have addresses of their own form, read by the patterns of _route.
+        patterns = (_FILES, _JOB, *(route.pattern for route in self._routes))
+        own = next(filter(None, (pattern.fullmatch(record.path) for pattern in patterns)), None)
         where = address.parse(own[1] if own else record.path)
         return Call(request, where, address.parse_query(request.query_string.decode("latin-1")), session)
 
@@ -135,6 +137,9 @@ class RestApp:
             return handle(call, found[3] or "")
         if found := _JOB.fullmatch(path):
             return self._jobs.job(call, found[2], found[3] or "")
+        for route in self._routes:
+            if found := route.pattern.fullmatch(path):
+                return route.answer(call, found)
         if call.address.service == "uom" and call.address.steps == (address.Step("Event"),):
             return self._events.handle(call)
         if call.address.suffix == "do":

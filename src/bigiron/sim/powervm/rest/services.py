@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lxml import etree
@@ -37,6 +38,8 @@ class Services:
     events: EventHub
     files: Files
     flavour: Flavour
+    due: tuple[Callable[[], None], ...] = ()
+    """What else is to be done as time passes, before anybody looks at the world."""
 
     @property
     def url(self) -> str:
@@ -48,6 +51,8 @@ class Services:
         """Hold the world, with all that is due by now done."""
         with self.world.lock:
             self.world.settle()
+            for catch_up in self.due:
+                catch_up()
             yield self.world
 
 
@@ -74,6 +79,14 @@ class Call:
         data = self.http.stream.read(_MAX_BODY)
         self.received = len(data)
         return parse_element(data, type_)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Addresses that are no resource's: a pattern whose first group is an address, and who answers them."""
+
+    pattern: re.Pattern[str]
+    answer: Callable[[Call, re.Match[str]], Response]
 
 
 def parse_element(data: bytes, type_: str) -> etree._Element:

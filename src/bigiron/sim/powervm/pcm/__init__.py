@@ -1,0 +1,1 @@
+"""Performance and capacity monitoring: what partitions use as time passes, and the documents that say so."""
