@@ -386,9 +386,22 @@ def test_the_host_is_described(host: Host, platform: PowerVM, image: BytesImage,
     assert used.processors_used == pytest.approx(0.1)
     assert used.memory_reserved_mb == empty.memory_reserved_mb
     assert "up" in platform.uptime()
-    with pytest.raises(Unsupported, match="no processor statistics"):
-        platform.cpu_stats()
     assert not host.calls(platform.facts)
+
+
+def test_the_host_s_processor_time_grows(host: Host, platform: PowerVM) -> None:
+    with pytest.raises(Unsupported, match="no samples yet"):
+        platform.cpu_stats()
+    host.simulator.clock.advance(45)
+    first = platform.cpu_stats()
+    host.simulator.clock.advance(90)
+    second = platform.cpu_stats()
+    assert second.kernel_ns > first.kernel_ns and second.user_ns > first.user_ns
+    passed = sum((second.kernel_ns, second.user_ns, second.idle_ns)) - sum(
+        (first.kernel_ns, first.user_ns, first.idle_ns)
+    )
+    # A sample is taken every 30 s, of 16 processors.
+    assert 60 <= passed / 16e9 <= 120
 
 
 def test_nics_are_plugged_and_unplugged(host: Host, platform: PowerVM, image: BytesImage, tmp_path: Path) -> None:
