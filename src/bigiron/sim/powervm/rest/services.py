@@ -39,7 +39,7 @@ class Services:
     files: Files
     flavour: Flavour
     due: tuple[Callable[[], None], ...] = ()
-    """What else is to be done as time passes, before anybody looks at the world."""
+    """What else is to be done as time passes: before anybody looks at the world, and when it was changed."""
 
     @property
     def url(self) -> str:
@@ -51,9 +51,13 @@ class Services:
         """Hold the world, with all that is due by now done."""
         with self.world.lock:
             self.world.settle()
-            for catch_up in self.due:
-                catch_up()
+            self._catch_up()
             yield self.world
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        for catch_up in self.due:
+            catch_up()
 
 
 @dataclass(slots=True)
