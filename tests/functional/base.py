@@ -11,7 +11,7 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -200,6 +200,13 @@ class NovaCloud(integrated_helpers.ProviderUsageBaseTestCase):
                 fault = json.dumps(current.get("fault", {}), indent=1)
                 raise AssertionError(f"server {current['name']} is {current['status']}, not {expected}: {fault}")
             time.sleep(0.05)
+
+    def wait_until(self, holds: Callable[[], bool], what: str) -> None:
+        """Poll until something holds; fails the test when it does not come true."""
+        deadline = time.monotonic() + SETTLE_S
+        while not holds():
+            assert time.monotonic() < deadline, f"waited in vain: {what}"
+            time.sleep(0.02)
 
     def boot_fails(self, **fields: Any) -> str:
         """Create a server that must end in ERROR; returns the message of its fault."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pycdlib
 from tests.functional import base
-from tests.functional.powervm import PowerVMCloud
+from tests.functional.powervm import EVENTS, PowerVMCloud
 
 from bigiron.powervm.network import rmc
 from bigiron.sim.powervm.model import power
@@ -112,6 +112,21 @@ class Lifecycle(PowerVMCloud):
         lpar = simulated.partition(lpar_uuid)
         power.begin_off(simulated, lpar, "shutdown", False)
         power.finish_off(simulated, lpar, False)
+
+    def test_the_guest_starts_after_its_port_is_reported_up(self) -> None:
+        self.flags(vif_plugging_timeout=base.SETTLE_S)
+        self.neutron.status = "DOWN"
+        server = self.boot(expected=None)
+        self.wait_until(lambda: ("PUT", EVENTS) in self.kinds(), "the adapter is announced to the network agent")
+        lpar, (port,) = self.lpar_of(server), self.neutron._ports.values()
+        assert port["mac_address"].replace(":", "").upper() in {adapter["mac"] for adapter in lpar["adapters"]}
+        assert lpar["state"] == "not activated"
+        self.admin_api.create_server_external_events(
+            [{"name": "network-vif-plugged", "server_uuid": server["id"], "tag": port["id"], "status": "completed"}]
+        )
+        self.settle(server, "ACTIVE")
+        assert self.lpar_of(server)["state"] == "running"
+        self.delete(server)
 
     def test_the_inventory_leaves_out_what_the_platform_holds(self) -> None:
         inventory, state = self.inventory(), self.state()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 from nova import exception
@@ -129,12 +128,6 @@ class Trouble(PowerVMCloud):
 
     def fired(self, fault_id: int) -> bool:
         return any(fault.id == fault_id and fault.fired for fault in self.simulator.faults.faults())
-
-    def wait_until(self, holds: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + base.SETTLE_S
-        while not holds():
-            assert time.monotonic() < deadline, f"waited in vain: {what}"
-            time.sleep(0.02)
 
     def test_one_bad_mapping_among_eight_fails_only_its_owner(self) -> None:
         self.simulator.latency.select("none", {"vios_post": 0.3})

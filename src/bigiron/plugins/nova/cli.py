@@ -32,6 +32,10 @@ def nova_link(check: bool) -> None:
 
     Needed only where Nova comes from a distribution's packages and bigiron does not live in the same directory.
     """
+    found = _found_elsewhere()
+    if found:
+        click.echo(f"{found}: Nova finds the driver there; there is nothing to do")
+        return
     missing = False
     for name, text in SHIMS.items():
         path = _nova_virt() / name
@@ -53,6 +57,14 @@ def _nova_virt() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise click.ClickException("Nova is not installed for this Python; install it, or run its Python's bigiron")
     return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _found_elsewhere() -> str | None:
+    """Where Nova finds the driver already, if that is not beside Nova itself."""
+    spec = importlib.util.find_spec("nova.virt.bigiron")
+    if spec is None or spec.origin is None or _nova_virt() in Path(spec.origin).parents:
+        return None
+    return spec.origin
 
 
 def _place(path: Path, text: str) -> None:
@@ -123,12 +135,18 @@ def _read_nova_conf(config_files: tuple[str, ...]) -> Any:
 
 def _instances_of(nova_conf: Any) -> list[tuple[str, str]]:
     """The instances that Nova has on this host, asked of the conductor as nova-compute does."""
+    import oslo_messaging
     from nova import context, objects
     from nova.conductor import rpcapi
     from nova.objects import base
 
     base.NovaObject.indirection_api = rpcapi.ConductorAPI()
-    found = objects.InstanceList.get_by_host(context.get_admin_context(), nova_conf.host)
+    try:
+        found = objects.InstanceList.get_by_host(context.get_admin_context(), nova_conf.host)
+    except oslo_messaging.MessagingException as error:
+        raise click.ClickException(
+            f"Nova's conductor does not answer ({error}); check transport_url, or name each --instance"
+        ) from error
     return [(instance.uuid, instance.name) for instance in found]
 
 

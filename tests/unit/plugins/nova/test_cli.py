@@ -17,6 +17,7 @@ OVERLAY = Path(__file__).parents[4] / "overlay" / "nova" / "virt"
 @pytest.fixture
 def nova_virt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(cli, "_nova_virt", lambda: tmp_path)
+    monkeypatch.setattr(cli, "_found_elsewhere", lambda: None)
     return tmp_path
 
 
@@ -34,6 +35,12 @@ def test_linking_places_the_modules_and_is_harmless_when_repeated(nova_virt: Pat
     assert again.exit_code == 0, again.output
     assert again.output.count("in place") == len(cli.SHIMS)
     assert (nova_virt / "bigiron/__init__.py").read_text() == cli.SHIMS["bigiron/__init__.py"]
+
+
+def test_nothing_is_placed_where_nova_finds_the_driver_already() -> None:
+    done = CliRunner().invoke(cli.nova_link)
+    assert done.exit_code == 0, done.output
+    assert "nothing to do" in done.output
 
 
 def test_another_drivers_module_is_left_alone(nova_virt: Path) -> None:
