@@ -30,7 +30,8 @@ def start(hypervisor: Hypervisor, timeout_s: float, stopping: threading.Event) -
         try:
             hypervisor.start()
             return
-        except errors.Unavailable as error:
+        except (errors.Unavailable, errors.Busy, errors.Timeout) as error:
+            # A service that comes up takes logons before it answers for its resources.
             waited = time.monotonic() - begun
             if timeout_s and waited + pause > timeout_s:
                 LOG.error("nova-compute cannot start: %s", error)

@@ -36,6 +36,14 @@ def test_a_service_that_is_down_is_waited_for_and_that_is_said(caplog: pytest.Lo
     assert caplog.text.count("the REST service at hmc:12443 does not answer") == 6
 
 
+@pytest.mark.parametrize("error", [errors.Busy("HTTP 503"), errors.Timeout("no answer in time")])
+def test_a_service_that_is_still_coming_up_is_waited_for(error: errors.PlatformError) -> None:
+    host = MemoryHypervisor()
+    host.start_errors = [error]
+    startup.start(host, 0, NeverWaits())
+    assert host.started == 1
+
+
 def test_waiting_ends_when_the_time_is_up() -> None:
     host = MemoryHypervisor()
     host.start_errors = [errors.Unavailable("the REST service does not answer")] * 99
