@@ -16,7 +16,7 @@ from pypowervm.const import WEB_NS
 from pypowervm.entities import Element
 from pypowervm.wrappers.job import Job, JobStatus
 
-from bigiron.errors import PlatformError, Timeout
+from bigiron.errors import PlatformError, Timeout, Unavailable
 from bigiron.powervm.errors import translated
 
 LOG = logging.getLogger(__name__)
@@ -66,7 +66,12 @@ def _submit(adapter: Adapter, resource: str, uuid: str, operation: str, paramete
         return Job.wrap(adapter.create_job(request, resource, uuid))
     except (pvm.ConnectionError, pvm.TimeoutError) as error:
         # The request may have arrived all the same; then the job runs, and whatever came next would meet it.
-        for entry in adapter.read(resource, root_id=uuid, suffix_type="jobs").feed.entries:
+        try:
+            entries = adapter.read(resource, root_id=uuid, suffix_type="jobs").feed.entries
+        except pvm.Error as unlisted:
+            LOG.warning("The jobs of %s %s could not be listed: %s", resource, uuid, unlisted)
+            raise error from unlisted
+        for entry in entries:
             job = Job.wrap(entry)
             name = job.element.findtext("JobRequestInstance/RequestedOperation/OperationName")
             if name == operation and job.job_status in _UNFINISHED:
@@ -87,10 +92,13 @@ def _wait(adapter: Adapter, job: Job, timeout_s: float) -> tuple[Job, bool]:
         try:
             job = Job.wrap(adapter.read_job(job.job_id))
             failures = 0
+        except pvm.HttpNotFound as error:
+            # As after a restart of the service; the object itself is still there.
+            raise Unavailable(f"The REST service no longer knows job {job.job_id}; how it ended is not known.") from error
         except pvm.Error as error:
             # The job goes on without us: one answer less is no reason to give up what it is doing.
             failures += 1
-            if failures > _POLL_FAILURES or isinstance(error, (pvm.HttpNotFound, pvm.HttpUnauth)):
+            if failures > _POLL_FAILURES or isinstance(error, pvm.HttpUnauth):
                 raise
             LOG.warning("Job %s could not be read, trying again: %s", job.job_id, error)
     return job, True
@@ -99,7 +107,7 @@ def _wait(adapter: Adapter, job: Job, timeout_s: float) -> tuple[Job, bool]:
 def _cancel(adapter: Adapter, job: Job, what: str) -> None:
     """Ask the service to end the job, and remove it if it does; it is only tidied up, so errors are not raised."""
     LOG.warning("%s: taking too long, cancelling job %s", what, job.job_id)
-    with contextlib.suppress(pvm.Error):
+    with contextlib.suppress(pvm.Error, PlatformError):
         adapter.update(None, None, root_type="jobs", root_id=job.job_id, suffix_type="cancel")
         _job, finished = _wait(adapter, job, _CANCEL_S)
         if finished:

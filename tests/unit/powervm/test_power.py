@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.support.powervm_host import Host, guest_spec, serve, until
 
-from bigiron.errors import PlatformError, Timeout
+from bigiron.errors import PlatformError, Timeout, Unavailable
 from bigiron.model import PowerState
 from bigiron.powervm import jobs
 from bigiron.powervm.connection import Connection
@@ -178,6 +178,22 @@ def test_polls_that_fail_do_not_end_the_wait(host: Host, power: Power, lpar: Lpa
     power.start(lpar)
     assert host.faults_fired()
     assert host.lpar(lpar.uuid).state == "running"
+
+
+def test_a_job_that_the_service_has_forgotten_is_judged_by_the_state(
+    host: Host, connection: Connection, power: Power, lpar: Lpar
+) -> None:
+    host.world.power_seconds = 0.05
+    host.fault("GET", JOB, Action.ERROR, status=404)
+    power.start(lpar)
+    assert host.faults_fired()
+    assert state(connection, lpar) is PowerState.RUNNING
+    host.world.power_seconds = 60.0
+    host.fault("GET", JOB, Action.ERROR, status=404)
+    with pytest.raises(Unavailable, match="no longer knows job"):
+        power.stop(lpar)
+    assert host.faults_fired()
+    assert connection.mirror.find(lpar.uuid) is not None
 
 
 def test_a_job_that_cannot_be_deleted_is_no_failure(host: Host, power: Power, lpar: Lpar) -> None:
