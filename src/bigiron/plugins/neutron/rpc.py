@@ -103,7 +103,11 @@ class Endpoint:
         """A port was changed in some way."""
         port = kwargs["port"]
         vlan = kwargs.get("segmentation_id")
-        if port.get(portbindings.VIF_TYPE) != VIF_TYPE_PVM_SEA or vlan is None:
+        if port.get(portbindings.VIF_TYPE) != VIF_TYPE_PVM_SEA:
+            # Unbound, as when its server is deleted; bound here again, it is down until its new adapter is announced.
+            self._callbacks.port_gone(port["id"])
+            return
+        if vlan is None:
             return
         self._callbacks.port_changed(
             port["id"],

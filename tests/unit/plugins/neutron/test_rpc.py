@@ -152,7 +152,7 @@ def test_only_what_concerns_this_host_and_driver_is_passed_on() -> None:
     endpoint = Endpoint(HOST, heard)
     update = {"network_type": "vlan", "segmentation_id": 100, "physical_network": "physnet1"}
     endpoint.port_update(None, port=listed(), **update)
-    endpoint.port_update(None, port=listed(**{"binding:vif_type": "ovs"}), **update)
+    endpoint.port_update(None, port=listed(**{"id": "u", "binding:vif_type": "unbound"}), **update)
     endpoint.port_update(None, port=listed(), **{**update, "segmentation_id": None})
     endpoint.port_delete(None, port_id=ID)
     endpoint.binding_activate(None, port_id="a", host=HOST)
@@ -160,4 +160,4 @@ def test_only_what_concerns_this_host_and_driver_is_passed_on() -> None:
     endpoint.binding_deactivate(None, port_id="c", host=HOST, network_id="n")
     endpoint.binding_deactivate(None, port_id="d", host="power2", network_id="n")
     assert heard.changed == [(ID, HOST, "physnet1", 100, True, True)]
-    assert (heard.arrived, heard.gone) == (["a"], [ID, "c"])
+    assert (heard.arrived, heard.gone) == (["a"], ["u", ID, "c"])
