@@ -10,6 +10,9 @@ from typing import Any
 import jsonschema
 import yaml
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's where PyYAML was built with it: ten times as fast on a document with hundreds of partitions."""
+
 
 class DocumentError(ValueError):
     """A system document that cannot be used; the message says where and why."""
@@ -18,7 +21,7 @@ class DocumentError(ValueError):
 def read(path: Path) -> dict[str, Any]:
     """The validated document in a file."""
     try:
-        document = yaml.safe_load(path.read_text())
+        document = yaml.load(path.read_text(), _LOADER)  # both are safe loaders
     except OSError as error:
         raise DocumentError(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import dataclasses
 from dataclasses import dataclass, field
 
 from bigiron.sim.powervm.errors import BadRequest
@@ -52,9 +52,10 @@ class _Draft:
 
 def replace(world: World, vios: Vios, wanted: list[Wanted]) -> None:
     """Make the VIOS's mappings what the list says; raises BadRequest, with nothing changed, when it cannot be."""
-    draft = _Draft(world, vios, copy.deepcopy(vios.servers))
+    draft = _Draft(world, vios, [_copied(server) for server in vios.servers])
     stock = backing.catalogue(world, vios)
-    for item in sorted(wanted, key=lambda w: not _is_unchanged(vios, w)):
+    before = {server.slot: server for server in vios.servers}
+    for item in sorted(wanted, key=lambda w: not _is_unchanged(before, w)):
         _place(draft, item, stock)
     for server in draft.servers:
         server.targets = [t for t in server.targets if (server.slot, id(t)) in draft.kept]
@@ -67,9 +68,13 @@ def replace(world: World, vios: Vios, wanted: list[Wanted]) -> None:
     _commit(world, vios, remaining)
 
 
-def _is_unchanged(vios: Vios, item: Wanted) -> bool:
+def _copied(server: ServerAdapter) -> ServerAdapter:
+    return dataclasses.replace(server, targets=[dataclasses.replace(target) for target in server.targets])
+
+
+def _is_unchanged(before: dict[int, ServerAdapter], item: Wanted) -> bool:
     """Whether the item names a mapping that is there: those go first, so that the others see what stays."""
-    server = next((s for s in vios.servers if s.slot == item.server_slot), None)
+    server = before.get(item.server_slot) if item.server_slot is not None else None
     return server is not None and any((t.kind, t.key) == (item.kind, item.key) for t in server.targets)
 
 
@@ -197,9 +202,9 @@ def next_name(prefix: str, taken: set[str]) -> str:
 
 def _commit(world: World, vios: Vios, servers: list[ServerAdapter]) -> None:
     before = {s.slot: s for s in vios.servers}
-    touched = {s.client for s in servers if before.get(s.slot) != s} | {
-        s.client for s in vios.servers if s.slot not in {n.slot for n in servers}
-    }
+    after = {s.slot for s in servers}
+    touched = {s.client for s in servers if before.get(s.slot) != s}
+    touched |= {s.client for s in vios.servers if s.slot not in after}
     old_keys, new_keys = _keys(vios.servers), _keys(servers)
     vios.servers = servers
     for uuid in touched:

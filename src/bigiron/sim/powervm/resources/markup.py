@@ -114,7 +114,9 @@ def _append(parent: etree._Element, name: str, value: Any) -> None:
             etree.SubElement(parent, f"{{{UOM}}}{name}").text = text_of(one)
         return
     element = etree.SubElement(parent, f"{{{UOM}}}{name}")
-    if isinstance(value, Link):
+    if isinstance(value, str | int | float):  # nearly all of them
+        element.text = text_of(value)
+    elif isinstance(value, Link):
         element.set("href", value.href)
         element.set("rel", "related")
     elif isinstance(value, Links):
