@@ -94,7 +94,9 @@ def _wait(adapter: Adapter, job: Job, timeout_s: float) -> tuple[Job, bool]:
             failures = 0
         except pvm.HttpNotFound as error:
             # As after a restart of the service; the object itself is still there.
-            raise Unavailable(f"The REST service no longer knows job {job.job_id}; how it ended is not known.") from error
+            raise Unavailable(
+                f"The REST service no longer knows job {job.job_id}; how it ended is not known."
+            ) from error
         except pvm.Error as error:
             # The job goes on without us: one answer less is no reason to give up what it is doing.
             failures += 1
