@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -185,9 +186,7 @@ class PowerVM(Hypervisor):
 
     def destroy(self, uuid: str, keep_disks: bool = False) -> None:
         parts = self._started
-        lpar = parts.connection.mirror.find(naming.lpar_uuid(uuid))
-        if lpar is not None:
-            parts.guests.claim(lpar, uuid)
+        lpar = self._remaining(parts, uuid)
         lpar_id = lpar.id if lpar is not None else None
         # In this order, and no further than the first failure: nothing is taken from a guest that may still run, and
         # the partition's mark and id are what finds the rest on the next try.
@@ -232,6 +231,19 @@ class PowerVM(Hypervisor):
             except PlatformError as error:
                 LOG.warning("What is left of guest %s could not be removed: %s", entry.name, error)
         return removed
+
+    @staticmethod
+    def _remaining(parts: _Started, uuid: str) -> Lpar | None:
+        """The guest's partition, if it has one; raises Foreign where it is not ours."""
+        lpar_uuid = naming.lpar_uuid(uuid)
+        lpar = parts.connection.mirror.find(lpar_uuid)
+        if lpar is None and parts.connection.ledger.find(lpar_uuid) is not None:
+            # A create whose answer was lost may have made one that nobody has told us of yet.
+            with contextlib.suppress(NotFound):
+                lpar = parts.connection.mirror.fresh(lpar_uuid)
+        if lpar is not None:
+            parts.guests.claim(lpar, uuid)
+        return lpar
 
     @staticmethod
     def _delete_lpar(parts: _Started, uuid: str, lpar: Lpar | None) -> None:

@@ -16,6 +16,7 @@ from tests.support.powervm_host import DOCUMENT, Host, guest_spec, nic, serve, u
 
 from bigiron import naming
 from bigiron.errors import Conflict, Foreign, InvalidSpec, NotFound, PlatformError, Unavailable, Unsupported
+from bigiron.hypervisor import Values
 from bigiron.model import GuestEvent, GuestSpec, PowerState
 from bigiron.powervm.ledger import LedgerEntry
 from bigiron.powervm.platform import PowerVM
@@ -247,6 +248,25 @@ def test_a_destroy_that_failed_can_be_repeated(
         platform.destroy(spec.uuid)
         assert objects(host) == before, template
     assert not host.audit()
+
+
+def test_a_partition_that_only_the_ledger_knows_of_is_removed(host: Host, platform: PowerVM, image: BytesImage) -> None:
+    before = objects(host)
+    platform.connection.mirror.stop()
+    platform.connection.events.stop()
+    spec = guest_spec(image)
+    create = next(step for step in platform.spawn_steps(spec) if step.name == "create LPAR")
+    host.fault("PUT", "/rest/api/uom/ManagedSystem/{uuid}/LogicalPartition", Action.DROP_AFTER)
+    with pytest.raises(Unavailable):
+        create.execute(Values({}))
+    assert host.lpar(naming.lpar_uuid(spec.uuid)) is not None
+    host.fault("GET", LPAR)
+    with pytest.raises(PlatformError):
+        platform.destroy(spec.uuid)
+    assert host.faults_fired()
+    platform.destroy(spec.uuid)
+    assert objects(host) == before
+    assert not platform.connection.ledger.making()
 
 
 def test_foreign_partitions_are_neither_listed_nor_touched(
