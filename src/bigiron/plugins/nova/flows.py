@@ -84,7 +84,7 @@ class _StepTask(task.Task):
         )
         self._step = step
         self._operation = operation
-        self._values = Values({})
+        self._values: Values | None = None
 
     def execute(self, **values: Any) -> Any:
         self._operation.enter_thread()
@@ -97,6 +97,9 @@ class _StepTask(task.Task):
             raise
 
     def revert(self, **_result: Any) -> None:
+        if self._values is None:
+            # TaskFlow also reverts what became ready while it learned of a failure elsewhere, and never ran.
+            return
         self._operation.enter_thread()
         LOG.debug("%s: undoing %s", self._operation.name, self._step.name)
         try:

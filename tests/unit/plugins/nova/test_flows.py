@@ -47,8 +47,8 @@ class Recorded(Step):
         return self.result
 
     def revert(self, values: Values) -> None:
-        self.reverted_with = [values[key] for key in self.needs]
         self.journal.append(f"undo {self.name}")
+        self.reverted_with = [values[key] for key in self.needs]
         if self.revert_fails:
             raise self.revert_fails
 
@@ -144,6 +144,27 @@ def test_steps_run_and_are_undone_under_the_callers_request(executor: ThreadPool
     with pytest.raises(errors.Busy):
         flows.run("op", [Looks()], executor)
     assert seen == [ours.request_id, ours.request_id]
+
+
+def test_a_step_that_became_ready_as_another_failed_is_not_undone(executor: ThreadPoolExecutor) -> None:
+    """The engine learns of both at once, which depends on threads: each of many runs must be in order."""
+
+    class Together(Recorded):
+        def execute(self, values: Values) -> Any:
+            barrier.wait(10)
+            return super().execute(values)
+
+    for _ in range(100):
+        barrier = threading.Barrier(2)
+        journal: list[str] = []
+        steps = [
+            Together("first", journal, provides=A, result=1),
+            Together("bad", journal, fails=errors.Busy("full")),
+            Recorded("next", journal, needs=(A,)),
+        ]
+        with pytest.raises(errors.Busy):
+            flows.run("spawn web", steps, executor)
+        assert ("undo next" in journal) == ("do next" in journal), journal
 
 
 def test_two_steps_may_not_provide_the_same_key(executor: ThreadPoolExecutor) -> None:
