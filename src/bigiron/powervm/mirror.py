@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ _FRESH_S = 10.0
 _GATHER_S = 0.3
 _RETRY_S = 2.0
 _FEED_ABOVE = 8
+_REMOVED_KEPT = 64
 _RELEVANT = ("PartitionState", "PartitionName")
 
 Watcher = Callable[[Lpar, Lpar], None]
@@ -53,6 +55,7 @@ class LparMirror:
         self._mark_of = mark_of or (lambda _uuid: None)
         self._lpars: dict[str, Lpar] = {}
         self._slots: dict[str, _Slot] = {}
+        self._removed: deque[str] = deque()
         self._dirty: set[str] = set()
         self._reload = False
         self._changed = threading.Condition()
@@ -140,9 +143,16 @@ class LparMirror:
 
     def removed(self, uuid: str) -> None:
         """Take over that we deleted the partition."""
+        uuid = uuid.upper()
         with self._changed:
-            self._bump(uuid.upper())
-            self._lpars.pop(uuid.upper(), None)
+            self._bump(uuid)
+            self._lpars.pop(uuid, None)
+            # Its slot must outlive the readings that are under way, and not the service.
+            self._removed.append(uuid)
+            if len(self._removed) > _REMOVED_KEPT:
+                oldest = self._removed.popleft()
+                if oldest not in self._lpars and not self._slots.get(oldest, _Slot()).working:
+                    self._slots.pop(oldest, None)
 
     def _bump(self, uuid: str) -> _Slot:
         slot = self._slots.setdefault(uuid, _Slot())

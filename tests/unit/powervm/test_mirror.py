@@ -252,3 +252,10 @@ def test_what_we_made_and_removed_is_known_at_once(service: Service, mirror: Lpa
     assert mirror.find(new) is None
     time.sleep(QUIET_S)
     assert not service.asked
+
+
+def test_partitions_that_are_long_gone_are_forgotten(mirror: LparMirror) -> None:
+    for number in range(500):
+        with mirror.working(f"{number:036X}"):
+            mirror.removed(f"{number:036X}")
+    assert len(mirror._slots) <= 100
