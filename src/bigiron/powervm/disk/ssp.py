@@ -91,7 +91,7 @@ class SharedStoragePool(DiskDriver):
     def discard(self, guest: GuestSpec, index: int) -> None:
         self._units.refresh()
         unit = self._units.named(self._name(guest, index))
-        if unit is not None and not self._mapping(unit):
+        if unit is not None and not unit.in_use and not self._mapping(unit):
             self._units.delete(unit)
 
     def delete(self, backing: Backing) -> None:
@@ -154,12 +154,18 @@ class SharedStoragePool(DiskDriver):
 
     def _make_way(self, name: str) -> None:
         """Delete a unit of that name that an interrupted spawn left; one that is mapped is refused."""
+        if self._units.named(name) is None:
+            return
+        self._units.refresh()
         unit = self._units.named(name)
         if unit is None:
             return
-        if vios := self._mapping(unit):
+        vios = self._mapping(unit)
+        if vios or unit.in_use:
+            # The pool is shared: its unit may be mapped by a VIOS of another system, which only the pool knows.
+            where = f"VIOS {vios}" if vios else "a VIOS of another system"
             raise Conflict(
-                f"Logical unit {name} exists and VIOS {vios} maps it to a partition. Remove the mapping and the "
+                f"Logical unit {name} exists and {where} maps it to a partition. Remove the mapping and the "
                 "unit if they are not needed."
             )
         LOG.warning("Removing logical unit %s, which nothing is mapped to, before making it anew", name)

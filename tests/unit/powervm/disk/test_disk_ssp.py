@@ -271,6 +271,25 @@ def test_mapped_disks_are_found_and_left_alone_by_a_discard(host: Host, tmp_path
     assert not host.units
 
 
+def test_a_disk_that_another_system_maps_stays(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with host.platform() as platform:
+        pool = platform._started.disks
+        guest = guest_spec()
+        lpar = platform._started.guests.create(guest)
+        disk = pool.create(guest, 0)
+        change = AddMappings(guest.uuid, lpar.uuid, (disk.backing,))
+        platform.connection.vioses.write_all(dict.fromkeys(disk.vios_uuids, change))
+        with monkeypatch.context() as patch:
+            # As a VIOS of another system would map it: none of this system's documents shows that.
+            patch.setattr(pool, "_mapping", lambda unit: None)
+            deleted = host.calls(lambda: pool.discard(guest, 0))
+            with pytest.raises(Conflict, match="a VIOS of another system maps it"):
+                pool.create(guest, 0)
+        assert not any(call.startswith("DELETE") for call in deleted)
+        assert host.units[disk.backing.name].udid[2:] == disk.backing.udid[2:]
+        platform.destroy(guest.uuid)
+
+
 def test_leftovers_are_the_guests_own(host: Host, pool: SharedStoragePool) -> None:
     image = BytesImage(DATA)
     mine, other = guest_spec(image), guest_spec(image)
