@@ -84,6 +84,10 @@ class Leftovers:
             pause = self._first_pause_s if all(removed) else min(2 * pause, _LONGEST_PAUSE_S)
 
     def _remove(self, uuid: str) -> bool:
+        with self._changed:
+            if uuid not in self._uuids:
+                # Removed or built anew while others were tried.
+                return True
         try:
             self._destroy(uuid)
         except errors.PlatformError as error:

@@ -72,3 +72,14 @@ def test_what_is_gone_already_is_left_alone(platform: Platform, leftovers: Lefto
     fail_build(leftovers, "bad")
     leftovers.not_removed("bad")
     platform.wait_for("bad")
+
+
+def test_what_is_built_anew_in_the_meantime_is_left_alone(platform: Platform) -> None:
+    leftovers = Leftovers(platform.destroy, first_pause_s=0.02)
+    for uuid in ("again", "bad"):
+        fail_build(leftovers, uuid)
+        leftovers.not_removed(uuid)
+    with leftovers.building("again"):
+        assert leftovers._remove("again")
+    assert leftovers._remove("bad")
+    assert platform.removed == ["bad"]
