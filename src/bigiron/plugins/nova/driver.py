@@ -244,7 +244,7 @@ class BigironDriver(driver.ComputeDriver):
         self, instance: Any, spec: GuestSpec, injected_files: Any, admin_password: str | None, vifs: list[Any]
     ) -> None:
         steps: list[Step] = list(self.hypervisor.spawn_steps(spec))
-        with tempfile.TemporaryDirectory(prefix="bigiron-") as scratch:
+        with tempfile.TemporaryDirectory(prefix="bigiron-", dir=CONF.tempdir) as scratch:
             if spec.config_drive:
                 network = self.config_drive_network(spec, vifs)
                 steps.append(drive.BuildConfigDrive(instance, injected_files, admin_password, network, Path(scratch)))
