@@ -9,6 +9,8 @@ from typing import Any
 
 import pypowervm.tests
 import pytest
+import requests
+from pypowervm.exceptions import HttpNotFound
 from pypowervm.tasks.monitor import util
 from pypowervm.wrappers.monitor import LTMMetrics
 from tests.support.powervm_host import DOCUMENT, Host, serve
@@ -121,7 +123,7 @@ def test_an_old_document_is_gone(monitored: Monitored) -> None:
     monitored.pass_time(30)
     first = monitored.feed()[0]
     monitored.pass_time(3600)
-    with pytest.raises(pypowervm.exceptions.HttpNotFound):
+    with pytest.raises(HttpNotFound):
         monitored.adapter.read_by_href(first.link, xag=[])
 
 
@@ -240,8 +242,6 @@ def test_a_deleted_partitions_load_is_forgotten(monitored: Monitored) -> None:
     ],
 )
 def test_a_wrong_load_is_explained(monitored: Monitored, wish: dict[str, str], said: str) -> None:
-    import requests
-
     answer = requests.post(f"{monitored.control.url}/load", json=wish, timeout=10)
     assert answer.status_code == 400
     assert said in answer.json()["error"]
