@@ -113,18 +113,35 @@ class BigironDriver(driver.ComputeDriver):
             started.hypervisor.stop()
 
     def process_instances_at_startup(self, context: Any, instances: Any) -> Any:
-        """Remove what is left of builds that ended with the previous process; Nova then sets them to ERROR."""
+        """Remove what is left of builds that ended with the previous process; Nova then sets them to ERROR.
+
+        Returns the instances that Nova is to look after: all but those whose guest is not ours.
+        """
         for uuid in self.hypervisor.reconcile([instance.uuid for instance in instances]):
             LOG.warning("removed a half-made guest of instance %s, which Nova does not have on this host", uuid)
-        for instance in instances:
-            if instance.vm_state == vm_states.BUILDING or instance.task_state in _HALF_MADE:
-                LOG.info("removing what a build left that was interrupted", instance=instance)
-                try:
-                    self.hypervisor.destroy(instance.uuid)
-                except errors.PlatformError as error:
-                    # The service must come up all the same, and deleting the server removes it later.
-                    LOG.error("a half-made guest is left until its server is deleted: %s", error, instance=instance)
-        return instances
+        return [instance for instance in instances if self._half_made_removed(instance) or self._is_ours(instance)]
+
+    def _half_made_removed(self, instance: Any) -> bool:
+        if instance.vm_state != vm_states.BUILDING and instance.task_state not in _HALF_MADE:
+            return False
+        LOG.info("removing what a build left that was interrupted", instance=instance)
+        try:
+            self.hypervisor.destroy(instance.uuid)
+        except errors.PlatformError as error:
+            # The service must come up all the same, and deleting the server removes it later.
+            LOG.error("a half-made guest is left until its server is deleted: %s", error, instance=instance)
+        return True
+
+    def _is_ours(self, instance: Any) -> bool:
+        try:
+            self.hypervisor.guest(instance.uuid)
+        except errors.Foreign as error:
+            # Nova would end the service over it, and with it every other server of the host.
+            LOG.error("left alone until this is put right and nova-compute restarted: %s", error, instance=instance)
+            return False
+        except errors.PlatformError as error:
+            LOG.debug("not checked for its mark: %s", error, instance=instance)
+        return True
 
     @property
     def hypervisor(self) -> Hypervisor:

@@ -1,0 +1,47 @@
+"""What the driver makes of Nova's instances when the service starts."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from nova.compute import task_states, vm_states
+from nova.virt import fake
+from tests.support.memory import MemoryHypervisor
+
+from bigiron import errors
+from bigiron.model import GuestState, PowerState
+from bigiron.plugins.nova.driver import BigironDriver
+
+HERE, GONE, FOREIGN, BUILDING = (f"{digit * 8}-0000-4000-8000-000000000000" for digit in "1234")
+
+
+class Host(MemoryHypervisor):
+    """A host on which somebody else has the place of two instances."""
+
+    def guest(self, uuid: str, fresh: bool = False) -> GuestState:
+        if uuid in (FOREIGN, BUILDING):
+            raise errors.Foreign(f"LPAR {uuid} carries no mark: run `bigiron adopt`.")
+        return super().guest(uuid, fresh)
+
+    def destroy(self, uuid: str, keep_disks: bool = False) -> None:
+        raise errors.Foreign(f"LPAR {uuid} carries no mark: run `bigiron adopt`.")
+
+
+def instance(uuid: str, vm_state: str = vm_states.ACTIVE, task_state: str | None = None) -> Any:
+    return SimpleNamespace(uuid=uuid, vm_state=vm_state, task_state=task_state)
+
+
+def test_a_server_whose_guest_is_not_ours_does_not_keep_the_service_from_starting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    host = Host()
+    host.guests_by_uuid[HERE] = GuestState(HERE, "here", PowerState.RUNNING)
+    driver = BigironDriver(fake.FakeVirtAPI())
+    monkeypatch.setattr(driver, "_started", SimpleNamespace(hypervisor=host))
+    building = instance(BUILDING, vm_states.BUILDING, task_states.SPAWNING)
+    instances = [instance(HERE), instance(GONE), instance(FOREIGN), building]
+    kept = driver.process_instances_at_startup(None, instances)
+    assert [one.uuid for one in kept] == [HERE, GONE, BUILDING]
+    assert f"LPAR {FOREIGN} carries no mark: run `bigiron adopt`" in caplog.text
