@@ -14,6 +14,9 @@ from bigiron.powervm.errors import translated
 from bigiron.powervm.vios import Vios
 from bigiron.powervm.writer import DocumentWriter
 
+COPY_TIMEOUT_S = 3600.0
+"""How long an update of a group may take: the VIOS answers it once the disks that are copies of images are copied."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -86,6 +89,7 @@ class VolumeGroups:
 
         def write(document: VG) -> VG:
             with translated(f"Updating {name}"):
-                return VG.wrap(adapter.update_by_path(document, document.etag, path))
+                patience = max(COPY_TIMEOUT_S, adapter.session.timeout)
+                return VG.wrap(adapter.update_by_path(document, document.etag, path, timeout=patience))
 
         return DocumentWriter(name, read, write, wrapper)

@@ -16,11 +16,10 @@ from bigiron.model import DiskRole, GuestSpec, ImageSource
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.driver import Capacity, Disk, DiskDriver, image_gb, ordinal, size_gb
 from bigiron.powervm.disk.group_disks import AddDisk, RemoveDisk, VirtualDisk, disk_named, disks_of
-from bigiron.powervm.disk.groups import Group, VolumeGroups
+from bigiron.powervm.disk.groups import COPY_TIMEOUT_S, Group, VolumeGroups
 from bigiron.powervm.disk.marks import UploadMarks
 from bigiron.powervm.disk.upload import CheckedStream, Uploads
 from bigiron.powervm.mapping import Backing, BackingKind, mapped, users
-from bigiron.powervm.vios import WRITE_TIMEOUT_S
 
 LOG = logging.getLogger(__name__)
 
@@ -161,7 +160,7 @@ class LocalVolumeGroup(DiskDriver):
             LOG.warning("Virtual disk %s could not be removed from %s: %s", name, self.label, error)
 
     def _add(self, change: AddDisk) -> VirtualDisk:
-        document = self._group.writer.submit(change, WRITE_TIMEOUT_S)
+        document = self._group.writer.submit(change, COPY_TIMEOUT_S)
         self._known = _capacity(document)
         made = disk_named(document, change.name)
         if made is None:
@@ -169,7 +168,7 @@ class LocalVolumeGroup(DiskDriver):
         return made
 
     def _remove(self, name: str) -> None:
-        self._known = _capacity(self._group.writer.submit(RemoveDisk(name, name), WRITE_TIMEOUT_S))
+        self._known = _capacity(self._group.writer.submit(RemoveDisk(name, name), COPY_TIMEOUT_S))
 
     def _make_way(self, name: str) -> None:
         """Delete a disk of that name that an interrupted spawn left; one that is mapped is refused."""

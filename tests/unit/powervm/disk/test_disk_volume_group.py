@@ -66,6 +66,19 @@ def test_the_group_is_found_and_tells_its_capacity(driver: LocalVolumeGroup) -> 
     assert driver.label == "volume group datavg of VIOS vios1"
 
 
+def test_a_copy_may_take_longer_than_other_requests(host: Host) -> None:
+    image = BytesImage(DATA)
+    connection = host.connect(**LOCAL, rest_timeout=1.0)
+    driver = started(connection)
+    copy = driver.ensure_image(image)
+    host.fault("POST", GROUP, Action.HANG, seconds=1.5)
+    guest = guest_spec(image)
+    made = driver.create(guest, 0, copy)
+    assert host.faults_fired()
+    assert content(host, made.backing.name) == DATA
+    connection.close()
+
+
 def test_a_root_disk_is_a_copy_of_the_cached_image(host: Host, driver: LocalVolumeGroup) -> None:
     image = BytesImage(DATA)
     first, second = guest_spec(image), guest_spec(image)
