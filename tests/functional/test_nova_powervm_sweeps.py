@@ -23,7 +23,7 @@ from bigiron.sim.kernel.faults import Action, Fault
 from bigiron.sim.kernel.journal import Entry
 from bigiron.sim.powervm.model.partition import RMC_ACTIVE
 
-SETTLE_S = 30
+SETTLE_S = 60
 LOOK_AT_JOB = "/rest/api/uom/jobs/"
 LPAR = "/rest/api/uom/LogicalPartition/{uuid}"
 POWER = {"running": 1, "not activated": 4}
