@@ -67,7 +67,13 @@ FEATURES: tuple[Feature, ...] = (
     Feature("operation.attach-volume", "Attach block volume to instance", _N, _LATER),
     Feature("operation.extend-volume", "Extend block volume", _N, _LATER, "supports_extend_volume"),
     Feature("operation.evacuate", "Evacuate instances from a host", _N, _LATER, "supports_evacuate"),
-    Feature("operation.cache-images", "Cache base images for faster boot", _Y, "", "has_imagecache"),
+    Feature(
+        "operation.cache-images",
+        "Cache base images for faster boot",
+        _N,
+        "an image is kept in the pool from its first use on; caching ahead and ageing are not built yet",
+        "has_imagecache",
+    ),
     Feature("console.serial.log", "View serial console logs", _N, _LATER, tempest="console_output"),
     Feature("console.vnc", "Remote desktop over VNC", _N, _LATER, tempest="vnc_console"),
 )

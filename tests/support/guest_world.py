@@ -28,7 +28,11 @@ NETWORK_DATA = {
     "links": [{"id": "tap1", "type": "phy", "ethernet_mac_address": "fa:aa:bb:cc:dd:20"}],
     "networks": [
         {
-            "id": "network0", "link": "tap1", "type": "ipv4", "ip_address": "10.20.0.14", "netmask": "255.255.255.0",
+            "id": "network0",
+            "link": "tap1",
+            "type": "ipv4",
+            "ip_address": "10.20.0.14",
+            "netmask": "255.255.255.0",
             "routes": [{"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": "10.20.0.1"}],
         }
     ],
@@ -53,17 +57,34 @@ def write_config_drive(path: Path, documents: dict[str, Any], label: str = "conf
 def guest_world(media_dir: Path, clock: Clock, drive: dict[str, Any] | None = None) -> World:
     """The system; the client partition (id 5, off) has a disk, a network and an RMC adapter, and perhaps a drive."""
     vios = Vios(
-        uuid="3443DB77-AED1-47ED-9AA5-3DB9C6CF7089", id=1, name="vios1", type="Virtual IO Server", state=RUNNING,
-        memory=_memory(4096), processors=Processors(),
-        groups=[_group(media_dir, drive)], servers=[_server(drive is not None)],
+        uuid="3443DB77-AED1-47ED-9AA5-3DB9C6CF7089",
+        id=1,
+        name="vios1",
+        type="Virtual IO Server",
+        state=RUNNING,
+        memory=_memory(4096),
+        processors=Processors(),
+        groups=[_group(media_dir, drive)],
+        servers=[_server(drive is not None)],
     )
     management = Lpar(
-        uuid="0A1B2C3D-0000-4000-8000-000000000002", id=2, name="novalink", type="AIX/Linux", state=RUNNING,
-        memory=_memory(2048), processors=Processors(), management=True,
+        uuid="0A1B2C3D-0000-4000-8000-000000000002",
+        id=2,
+        name="novalink",
+        type="AIX/Linux",
+        state=RUNNING,
+        memory=_memory(2048),
+        processors=Processors(),
+        management=True,
     )
     client = Lpar(
-        uuid=LPAR_UUID, id=5, name="web1-c5d2f1b4", type="AIX/Linux", memory=_memory(1024),
-        processors=Processors(vcpus=2), description=f"openstack:{INSTANCE}",
+        uuid=LPAR_UUID,
+        id=5,
+        name="web1-c5d2f1b4",
+        type="AIX/Linux",
+        memory=_memory(1024),
+        processors=Processors(vcpus=2),
+        description=f"openstack:{INSTANCE}",
         adapters=[
             VirtualEthernet(uuid="a1", slot=32, mac=MAC, pvid=100, switch_id=0),
             VirtualEthernet(uuid="a2", slot=33, mac="FAAABBCCDD21", pvid=4094, switch_id=1),
@@ -72,15 +93,20 @@ def guest_world(media_dir: Path, clock: Clock, drive: dict[str, Any] | None = No
     machine = MachineType("9080", "HEX", "78A0001")
     state = State(
         system=ManagedSystem(
-            uuid="67DCA605-3923-34DA-BD8F-26A378FC817F", name="power1", mtms=machine, memory=65536,
-            firmware_memory=4096, region_size=128, processors=8.0,
+            uuid="67DCA605-3923-34DA-BD8F-26A378FC817F",
+            name="power1",
+            mtms=machine,
+            memory=65536,
+            firmware_memory=4096,
+            region_size=128,
+            processors=8.0,
         ),
         console=ManagementConsole(uuid="c1", name="novalink", mtms=machine),
-        pcm=PcmPreferences(uuid="p1"), users={},
-        lpars=[management, client], vioses=[vios],
-        switches=[
-            VirtualSwitch(uuid="s0", id=0, name="ETHERNET0"), VirtualSwitch(uuid="s1", id=1, name="MGMTSWITCH")
-        ],
+        pcm=PcmPreferences(uuid="p1"),
+        users={},
+        lpars=[management, client],
+        vioses=[vios],
+        switches=[VirtualSwitch(uuid="s0", id=0, name="ETHERNET0"), VirtualSwitch(uuid="s1", id=1, name="MGMTSWITCH")],
     )
     world = World(state, clock)
     world.media_dir = media_dir
@@ -122,7 +148,11 @@ def _group(media_dir: Path, drive: dict[str, Any] | None) -> VolumeGroup:
         content = Content(file="medium", size=(media_dir / "medium").stat().st_size, sha256="")
         media = [OpticalMedia(name="cfg.iso", udid="0eM", size=0.001, content=content)]
     return VolumeGroup(
-        uuid="g1", name="rootvg", udid="0eG", serial="00g", capacity=100.0,
+        uuid="g1",
+        name="rootvg",
+        udid="0eG",
+        serial="00g",
+        capacity=100.0,
         disks=[VirtualDisk(name="boot_web1", udid="0eD", capacity=1.0)],
         repository=MediaRepository(name="VMLibrary", size=1.0, media=media),
     )

@@ -22,6 +22,7 @@ from bigiron.powervm.options import PowerVMOptions
 LOG = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT_S = 10.0
+_LOGON_TIMEOUT_S = 120.0
 _EVENTS = "/uom/Event"
 _TOKEN_HEADER = "X-API-Session"
 # pypowervm parses text, which lxml refuses where a declaration names an encoding.
@@ -113,6 +114,9 @@ class PowerVMSession(Session):
         download = filehandle is not None and method == "GET"
         data: Any = self._chunkreader(filehandle, chunksize) if upload else _encoded(body)
         wait = self.timeout if timeout == -1 else timeout
+        if login:
+            # All that wait for a session wait for this; no work is done that could take long.
+            wait = min(wait, _LOGON_TIMEOUT_S)
         answer = self._exchange(method, path, headers, token, data, wait, download)
         with contextlib.closing(answer):
             if answer.status_code == const.HTTPStatus.UNAUTHORIZED and relogin and not login and not self._closed:
