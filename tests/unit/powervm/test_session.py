@@ -42,6 +42,7 @@ class Service(ThreadingHTTPServer):
         self.requests: list[tuple[str, str]] = []
         self.drop_next = 0
         self.hang_s = 0.0
+        self.logon_hang_s = 0.0
         self.declare = False
 
     def expire(self) -> None:
@@ -101,6 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _log_on(self, body: str) -> None:
         service = self.server
+        time.sleep(service.logon_hang_s)
         with service.guard:
             service.logons += 1
             token = f"token-{service.logons}"
@@ -210,6 +212,15 @@ def test_a_call_without_an_answer_times_out(service: Service, session: PowerVMSe
     service.hang_s = 2.0
     with pytest.raises(Timeout, match="Reading X: the REST service did not answer in time"), translated("Reading X"):
         session.request("GET", "/rest/api/uom/X", timeout=0.1)
+
+
+def test_a_logon_without_an_answer_ends_long_before_other_calls_would(
+    service: Service, options: PowerVMOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bigiron.powervm.session._LOGON_TIMEOUT_S", 0.1)
+    service.logon_hang_s = 2.0
+    with pytest.raises(pvm.TimeoutError):
+        PowerVMSession(replace(options, rest_timeout=60.0))
 
 
 def test_text_is_utf8_and_free_of_what_lxml_refuses(service: Service, session: PowerVMSession) -> None:
