@@ -32,7 +32,7 @@ unit: $(STAMP)  ## unit tests only
 	@$(BIN)/pytest -q -n $(WORKERS) tests/unit
 
 functional: $(STAMP)  ## real Nova and Neutron in process, against the simulators
-	@$(BIN)/pytest -q -n $(WORKERS) -m "not full" tests/contract tests/functional --ignore-glob='*test_neutron_*'
+	@$(BIN)/pytest -q -n $(WORKERS) -m "not full" tests/functional --ignore-glob='*test_neutron_*'
 	@$(BIN)/pytest -q -n $(WORKERS) -m "not full" tests/functional/test_neutron_*.py
 
 test: $(STAMP)  ## unit, functional, the spawn fault sweep and a tempest smoke: what CI runs

@@ -17,10 +17,10 @@ stage() { # stage NAME COMMAND...
 
 times=()
 stage unit "$bin/pytest" -q -n "$workers" -m "$select" tests/unit
-stage functional "$bin/pytest" -q -n "$workers" -m "$select" tests/contract tests/functional \
+stage functional "$bin/pytest" -q -n "$workers" --dist worksteal -m "$select" tests/functional \
     --ignore-glob='*test_neutron_*'
 # Nova and Neutron both register their options on oslo's one global object: each needs processes of its own.
-stage network "$bin/pytest" -q -n "$workers" -m "$select" tests/functional/test_neutron_*.py
+stage network "$bin/pytest" -q -n "$workers" --dist worksteal -m "$select" tests/functional/test_neutron_*.py
 stage lab "$bin/pytest" -q -p no:xdist -m "$select" tests/lab
 echo "== how long each stage took"
 printf '%s\n' "${times[@]}"
