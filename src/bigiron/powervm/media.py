@@ -85,7 +85,16 @@ class MediaRepositories:
         raise AssertionError("a repository always exists here")
 
     def delete(self, medium: Medium) -> None:
-        """Delete a medium that is mapped no more; one that is gone already is no error."""
+        """Delete a medium that is mapped no more; one that is gone already is no error.
+
+        Raises Unavailable while its VIOS is down: a config drive holds secrets and must not be forgotten there.
+        """
+        for vios in self._vioses.all():
+            if vios.uuid == medium.vios_uuid and vios not in self._vioses.active():
+                raise Unavailable(
+                    f"Config drive {medium.backing.name} is in the media repository of VIOS {vios.name}, which is "
+                    "down. Bring it up and delete the server once more."
+                )
         for group in self._with_repository():
             if group.vios.uuid == medium.vios_uuid:
                 # Uploads change the group behind the writer's back; it reads once for all that wait for it.

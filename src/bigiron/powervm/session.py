@@ -22,6 +22,7 @@ from bigiron.powervm.options import PowerVMOptions
 LOG = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT_S = 10.0
+_REJECTED_PAUSE_S = 300.0
 _LOGON_TIMEOUT_S = 120.0
 _EVENTS = "/uom/Event"
 _TOKEN_HEADER = "X-API-Session"
@@ -56,6 +57,7 @@ class PowerVMSession(Session):
         self._logged_in: bool = False
         self._http = _http_session(options)
         self._closed = False
+        self._no_logon_before = 0.0
         self._logon_lock = threading.Lock()
         super().__init__(
             host=options.rest_host or "localhost",
@@ -78,7 +80,6 @@ class PowerVMSession(Session):
         self._closed = True
         if self._logged_in:
             self._logged_in = False
-            self._relogin_unsafe = True
             with contextlib.suppress(pvm.Error):
                 # The service may be gone already; it forgets sessions by itself.
                 self.request("DELETE", const.LOGON_PATH, relogin=False, timeout=_CONNECT_TIMEOUT_S)
@@ -194,15 +195,25 @@ class PowerVMSession(Session):
         return response
 
     def _renew(self, rejected: str | None) -> None:
-        """Log on again unless another thread has; credentials that are rejected now are not tried again."""
+        """Log on again unless another thread has.
+
+        Credentials that are rejected now are left alone for a while, so that no account is locked; not for ever,
+        as a directory service that was away for a moment rejects them too.
+        """
         with self._logon_lock:
-            if self._sessToken != rejected or self._relogin_unsafe:
+            if self._sessToken != rejected or self._closed or time.monotonic() < self._no_logon_before:
                 return
             LOG.info("The REST service on %s has ended the session; logging on again", self.host)
             try:
                 self._logon()
             except pvm.HttpUnauth:
-                self._relogin_unsafe = True
+                self._no_logon_before = time.monotonic() + _REJECTED_PAUSE_S
+                LOG.error(
+                    "The REST service on %s now rejects the credentials of [powervm] rest_username; the next try is in "
+                    "%.0f s",
+                    self.host,
+                    _REJECTED_PAUSE_S,
+                )
                 raise
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.powervm_host import DOCUMENT, Host, guest_spec, serve
+from tests.support.powervm_host import DOCUMENT, Host, guest_spec, serve, until
 
 from bigiron import naming
-from bigiron.errors import InvalidSpec
+from bigiron.errors import InvalidSpec, Unavailable
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.groups import VolumeGroups
 from bigiron.powervm.mapping import AddMappings
@@ -146,6 +146,22 @@ def test_a_vios_that_is_down_is_passed_over(host: Host, iso: Path) -> None:
     medium = MediaRepositories(connection, VolumeGroups(connection)).upload(instance(), iso)
     connection.close()
     assert medium.vios_uuid == host.vios("vios2").uuid.upper()
+
+
+def test_a_medium_of_a_vios_that_is_down_is_not_forgotten(host: Host, iso: Path) -> None:
+    connection = host.connect()
+    media = MediaRepositories(connection, VolumeGroups(connection))
+    guest = instance()
+    medium = media.upload(guest, iso)
+    with host.world.lock:
+        vios = host.vios("vios1")
+        vios.state, vios.rmc = "not activated", "inactive"
+        host.world.changed(vios, "PartitionState")
+    until(lambda: len(connection.vioses.active()) == 1)
+    with pytest.raises(Unavailable, match="media repository of VIOS vios1, which is down"):
+        media.delete(medium)
+    connection.close()
+    assert host.media("vios1") == [naming.config_drive(guest)]
 
 
 def test_a_repository_is_made_where_there_is_none(tmp_path: Path, iso: Path) -> None:

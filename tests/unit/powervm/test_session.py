@@ -190,6 +190,18 @@ def test_credentials_that_stop_working_are_not_tried_again_and_again(service: Se
     assert service.logons == 2
 
 
+def test_credentials_rejected_for_a_moment_work_again_after_a_pause(
+    service: Service, session: PowerVMSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bigiron.powervm.session._REJECTED_PAUSE_S", 0.0)
+    right, session.password = session.password, "not known at the moment"
+    service.expire()
+    with pytest.raises(pvm.HttpUnauth):
+        session.request("GET", "/rest/api/uom/X")
+    session.password = right
+    assert session.request("GET", "/rest/api/uom/X").status == 200
+
+
 def test_file_logon_reads_the_token_from_the_file(service: Service, options: PowerVMOptions) -> None:
     session = PowerVMSession(replace(options, rest_username=None, rest_password=None))
     assert session.request("GET", "/rest/api/uom/X").status == 200

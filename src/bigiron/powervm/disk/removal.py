@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from bigiron import naming
-from bigiron.errors import PlatformError
+from bigiron.errors import PlatformError, Unavailable
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.driver import DiskDriver
 from bigiron.powervm.mapping import Backing, BackingKind, RemoveMappings, mapped
@@ -64,10 +64,12 @@ def _unmap(connection: Connection, instance_uuid: str, lpar_uuid: str, lpar_id: 
     if not users:
         return
     serving = {vios.uuid for vios in vioses.active()}
-    for vios in users:
-        if vios.uuid not in serving:
-            LOG.warning("VIOS %s is down: the mappings of guest %s stay on it until then", vios.name, instance_uuid)
     vioses.write_all({vios.uuid: change for vios in users if vios.uuid in serving})
+    if down := [vios.name for vios in users if vios.uuid not in serving]:
+        raise Unavailable(
+            f"Guest {instance_uuid} has storage mapped by VIOS {', '.join(down)}, which is down: it cannot be removed "
+            "until that VIOS serves again. Bring it up and delete the server once more."
+        )
 
 
 def _deletion(driver: DiskDriver, backing: Backing) -> Callable[[], None]:

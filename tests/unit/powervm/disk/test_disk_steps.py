@@ -177,7 +177,7 @@ def test_a_guest_whose_vios_went_down_is_destroyed_once_that_is_back(host: Host,
         runner.run(runner.around(platform.spawn_steps(guest), guest, tmp_path))
         take_down(host, "vios2")
         until(lambda: len(platform.connection.vioses.active()) == 1)
-        with pytest.raises(PlatformError):
+        with pytest.raises(Unavailable, match="mapped by VIOS vios2, which is down"):
             platform.destroy(guest.uuid)
         bring_up(host, "vios2")
         until(lambda: len(platform.connection.vioses.active()) == 2)
