@@ -28,7 +28,10 @@ def run() -> dict[str, float]:
     """Medians in seconds; `platform` is the time that the compute driver waited for the platform in a spawn."""
     figures: dict[str, float] = {}
     for driver in ("fake", "powervm"):
-        with tempfile.TemporaryDirectory(prefix="bigiron-bench-") as root, _lab(Path(root), driver) as (status, seconds):
+        with (
+            tempfile.TemporaryDirectory(prefix="bigiron-bench-") as root,
+            _lab(Path(root), driver) as (status, seconds),
+        ):
             figures[f"cloud.lab_up.seconds.{driver}"] = round(seconds, 1)
             figures[f"cloud.lab.memory_mib.{driver}"] = round(sum(row["rss_mib"] for row in status["programs"]))
             figures |= _create(Path(root), status, driver)
@@ -57,7 +60,11 @@ def _create(root: Path, status: dict[str, Any], driver: str) -> dict[str, float]
     config = OpenStackConfig(config_files=[str(root / "lab" / "clouds.yaml")])
     cloud = Connection(config=config.get_one("bigiron"))
     image = cloud.image.create_image(
-        name="bench", disk_format="raw", container_format="bare", data=io.BytesIO(bytes(8 * 2**20)), validate_checksum=False
+        name="bench",
+        disk_format="raw",
+        container_format="bare",
+        data=io.BytesIO(bytes(8 * 2**20)),
+        validate_checksum=False,
     )
     flavor = cloud.compute.create_flavor(name="bench", ram=512, vcpus=1, disk=1)
     network = cloud.network.create_network(name="bench")

@@ -89,7 +89,11 @@ def test_a_colour_map_is_refused() -> None:
 def test_keys_become_what_a_terminal_sends() -> None:
     keyboard = Keyboard()
     assert [keyboard.event(code, True) for code in (0x61, 0xFF0D, 0xFF52, 0xE9, 0x010020AC)] == [
-        "a", "\r", "\x1b[A", "é", "€"
+        "a",
+        "\r",
+        "\x1b[A",
+        "é",
+        "€",
     ]
     assert keyboard.event(0x61, False) == ""
     assert keyboard.event(0xFFE3, True) == ""

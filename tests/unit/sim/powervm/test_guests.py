@@ -197,7 +197,8 @@ def test_the_overview_shows_storage_networks_and_state(guests: Guests, world: Wo
     assert entry["state"] == "running"
     assert entry["hostname"] == "web1"
     assert [(a["mac"], a["vlan"], a["switch"]) for a in entry["adapters"]] == [
-        ("fa:aa:bb:cc:dd:20", 100, "ETHERNET0"), ("fa:aa:bb:cc:dd:21", 4094, "MGMTSWITCH")
+        ("fa:aa:bb:cc:dd:20", 100, "ETHERNET0"),
+        ("fa:aa:bb:cc:dd:21", 4094, "MGMTSWITCH"),
     ]
     assert [(d["name"], d["vios"], d["gigabytes"]) for d in entry["disks"]] == [("boot_web1", "vios1", 1.0)]
     assert [(d["name"], d["kind"]) for d in entry["optical"]] == [("cfg.iso", "VirtualOpticalMedia")]
@@ -233,7 +234,11 @@ def test_a_medium_that_is_no_config_drive_is_refused(tmp_path: Path) -> None:
 
 def test_an_empty_drive_is_told() -> None:
     hardware = Hardware(
-        lpar_id=7, uuid="u", name="n", memory_mb=1024, processors=1,
+        lpar_id=7,
+        uuid="u",
+        name="n",
+        memory_mb=1024,
+        processors=1,
         storage=(Storage(2, "0x81", "disk"), Storage(2, "0x82", "vtopt0", optical=True)),
     )
     with ThreadPoolExecutor(1) as readers:

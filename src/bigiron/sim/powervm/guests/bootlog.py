@@ -14,10 +14,20 @@ KERNEL = "6.12.48+deb13-powerpc64le"
 def banner(hardware: Hardware) -> str:
     """The firmware's screen while it looks for devices."""
     rows = [" ".join(["IBM"] * 19)] * 5
-    menu = "          1 = SMS Menu                          5 = Default Boot List\n" \
-           "          8 = Open Firmware Prompt              6 = Stored Boot List\n"
-    return "\n".join([*rows, "", menu, "     memory      keyboard      network      scsi      ok",
-                      f"     {hardware.name}: {hardware.processors} virtual processor(s), {hardware.memory_mb} MB", ""])
+    menu = (
+        "          1 = SMS Menu                          5 = Default Boot List\n"
+        "          8 = Open Firmware Prompt              6 = Stored Boot List\n"
+    )
+    return "\n".join(
+        [
+            *rows,
+            "",
+            menu,
+            "     memory      keyboard      network      scsi      ok",
+            f"     {hardware.name}: {hardware.processors} virtual processor(s), {hardware.memory_mb} MB",
+            "",
+        ]
+    )
 
 
 def no_boot_device(hardware: Hardware) -> str:
@@ -148,8 +158,10 @@ def _scsi(hardware: Hardware) -> Iterable[str]:
         yield f"ibmvscsi {0x30000000 | slot:x}: SRP_VERSION: 16.a"
         yield f"scsi host{number}: IBM POWER Virtual SCSI Adapter 1.5.9"
     for number, disk in enumerate(hardware.disks):
-        yield (f"sd {hosts.index(disk.slot)}:0:{number + 1}:0: [sd{chr(ord('a') + number % 26)}] "
-               f"{int(disk.gigabytes * 2**21)} 512-byte logical blocks")
+        yield (
+            f"sd {hosts.index(disk.slot)}:0:{number + 1}:0: [sd{chr(ord('a') + number % 26)}] "
+            f"{int(disk.gigabytes * 2**21)} 512-byte logical blocks"
+        )
     for number, drive in enumerate(hardware.optical):
         yield f"sr {hosts.index(drive.slot)}:0:{len(hardware.disks) + number + 1}:0: [sr{number}] scsi-1 drive"
 

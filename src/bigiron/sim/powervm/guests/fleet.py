@@ -88,8 +88,13 @@ class Guests:
                 {
                     "switch": switches.get(bridge.switch_id, "?"),
                     "seas": [
-                        {"vios": names.get(sea.vios, sea.vios), "device": sea.device, "primary": sea.primary,
-                         "pvid": sea.pvid, "vlans": sorted(sea.vlans)}
+                        {
+                            "vios": names.get(sea.vios, sea.vios),
+                            "device": sea.device,
+                            "primary": sea.primary,
+                            "pvid": sea.pvid,
+                            "vlans": sorted(sea.vlans),
+                        }
                         for sea in bridge.seas
                     ],
                 }

@@ -123,12 +123,14 @@ class ScriptedGuest:
     def _linux(self, hardware: Hardware, now: float, span: float) -> None:
         self._cloud_init = self._readers.submit(_run_cloud_init, hardware)
         self._login = _Login("localhost")
-        self._stages.extend((
-            _Stage(now + span * 0.25, lambda: bootlog.bootloader(hardware), Phase.BOOTING),
-            _Stage(now + span * 0.4, lambda: bootlog.kernel(hardware), Phase.BOOTING),
-            _Stage(now + span * 0.8, self._configure, Phase.BOOTING),
-            _Stage(now + span, lambda: bootlog.login(self._login.hostname), Phase.UP),
-        ))
+        self._stages.extend(
+            (
+                _Stage(now + span * 0.25, lambda: bootlog.bootloader(hardware), Phase.BOOTING),
+                _Stage(now + span * 0.4, lambda: bootlog.kernel(hardware), Phase.BOOTING),
+                _Stage(now + span * 0.8, self._configure, Phase.BOOTING),
+                _Stage(now + span, lambda: bootlog.login(self._login.hostname), Phase.UP),
+            )
+        )
 
     def _configure(self) -> str:
         """cloud-init's stage: the host name changes."""

@@ -5,9 +5,20 @@ from __future__ import annotations
 _RETURN, _KEYPAD_ENTER = 0xFF0D, 0xFF8D
 _CONTROL = frozenset({0xFFE3, 0xFFE4})
 _SPECIAL = {
-    _RETURN: "\r", _KEYPAD_ENTER: "\r", 0xFF08: "\x7f", 0xFF09: "\t", 0xFF1B: "\x1b", 0xFFFF: "\x1b[3~",
-    0xFF50: "\x1b[H", 0xFF51: "\x1b[D", 0xFF52: "\x1b[A", 0xFF53: "\x1b[C", 0xFF54: "\x1b[B", 0xFF57: "\x1b[F",
-    0xFF55: "\x1b[5~", 0xFF56: "\x1b[6~",
+    _RETURN: "\r",
+    _KEYPAD_ENTER: "\r",
+    0xFF08: "\x7f",
+    0xFF09: "\t",
+    0xFF1B: "\x1b",
+    0xFFFF: "\x1b[3~",
+    0xFF50: "\x1b[H",
+    0xFF51: "\x1b[D",
+    0xFF52: "\x1b[A",
+    0xFF53: "\x1b[C",
+    0xFF54: "\x1b[B",
+    0xFF57: "\x1b[F",
+    0xFF55: "\x1b[5~",
+    0xFF56: "\x1b[6~",
 }
 _UNICODE = 0x01000000
 

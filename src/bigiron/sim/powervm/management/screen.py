@@ -20,8 +20,16 @@ WIDTH, HEIGHT = COLUMNS * CELL_WIDTH, ROWS * CELL_HEIGHT
 
 _NAMES = ("black", "red", "green", "brown", "blue", "magenta", "cyan", "white")
 _DIM = ((0, 0, 0), (170, 0, 0), (0, 170, 0), (170, 85, 0), (0, 0, 170), (170, 0, 170), (0, 170, 170), (192, 192, 192))
-_BRIGHT = ((85, 85, 85), (255, 85, 85), (85, 255, 85), (255, 255, 85), (85, 85, 255), (255, 85, 255), (85, 255, 255),
-           (255, 255, 255))
+_BRIGHT = (
+    (85, 85, 85),
+    (255, 85, 85),
+    (85, 255, 85),
+    (255, 255, 85),
+    (85, 85, 255),
+    (255, 85, 255),
+    (85, 255, 255),
+    (255, 255, 255),
+)
 PALETTE = _DIM + _BRIGHT
 
 
@@ -44,8 +52,10 @@ class PixelFormat:
         """Read a client's wish; raises ValueError for colour maps and for pixels that are not 8, 16 or 32 bits."""
         bits, _depth, big_endian, true_colour, *rest = struct.unpack(">BBBBHHHBBBxxx", wire)
         if not true_colour or bits not in (8, 16, 32):
-            raise ValueError(f"pixel format with {bits} bits and true colour {true_colour} is not served; ask for "
-                             "true colour with 8, 16 or 32 bits")
+            raise ValueError(
+                f"pixel format with {bits} bits and true colour {true_colour} is not served; ask for "
+                "true colour with 8, 16 or 32 bits"
+            )
         return cls(bits, bool(big_endian), (rest[0], rest[1], rest[2]), (rest[3], rest[4], rest[5]))
 
     def translate(self, indexes: bytes) -> bytes:

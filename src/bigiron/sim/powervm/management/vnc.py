@@ -186,8 +186,12 @@ class _Viewer:
     async def serve(self) -> None:
         """Handle the client's messages until it leaves."""
         handlers = {
-            0: self._set_pixel_format, 2: self._set_encodings, 3: self._update_request, 4: self._key_event,
-            5: self._pointer_event, 6: self._cut_text,
+            0: self._set_pixel_format,
+            2: self._set_encodings,
+            3: self._update_request,
+            4: self._key_event,
+            5: self._pointer_event,
+            6: self._cut_text,
         }
         while True:
             kind = (await self._reader.readexactly(1))[0]
