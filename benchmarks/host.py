@@ -81,9 +81,10 @@ def simulated_host(residents: int) -> Iterator[SimulatedHost]:
         system = folder / "system.yaml"
         system.write_text(yaml.safe_dump(_document(residents)))
         command = [
-            str(Path(sys.executable).with_name("bigiron")), "sim", "powervm", "--system", str(system), "--state", str(folder / "state"),
-            "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0",
-        ]  # fmt: skip
+            *(str(Path(sys.executable).with_name("bigiron")), "sim", "powervm"),
+            *("--system", str(system), "--state", str(folder / "state")),
+            *("--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"),
+        ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout is not None
