@@ -13,6 +13,7 @@ from tests.functional.sweep import Call, calls_of, explained, label_of
 from bigiron.sim.kernel.faults import Action, Fault
 
 SETTLE_S = 20
+LPAR = "/rest/api/uom/LogicalPartition/"
 
 
 class SpawnSweep(PowerVMCloud):
@@ -45,7 +46,8 @@ class SpawnSweep(PowerVMCloud):
         self.delete(self.spawn(0, "ACTIVE"))
         self.simulator.journal.clear()
         server = self.spawn(1, "ACTIVE")
-        calls = calls_of(self.calls())
+        # A spawn asks nothing of a partition; the mirror may, in the background, when it hears of one.
+        calls = calls_of(c for c in self.calls() if c.method != "GET" or not c.template.startswith(LPAR))
         self.delete(server)
         self.check_nothing_left()
         return calls

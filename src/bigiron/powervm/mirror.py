@@ -147,6 +147,7 @@ class LparMirror:
         with self._changed:
             self._bump(uuid)
             self._lpars.pop(uuid, None)
+            self._dirty.discard(uuid)
             # Its slot must outlive the readings that are under way, and not the service.
             self._removed.append(uuid)
             if len(self._removed) > _REMOVED_KEPT:
@@ -206,7 +207,8 @@ class LparMirror:
         if event.type == DELETE_URI:
             return uuid in self._lpars
         if uuid not in self._lpars:
-            return True
+            # What is still told of a partition that we deleted is old, unless it is made again.
+            return uuid not in self._removed or event.type == "ADD_URI"
         if event.type == "ADD_URI":
             return False
         return not event.detail or any(word in event.detail for word in _RELEVANT)

@@ -254,6 +254,21 @@ def test_what_we_made_and_removed_is_known_at_once(service: Service, mirror: Lpa
     assert not service.asked
 
 
+def test_late_news_of_a_partition_that_we_removed_asks_nothing(service: Service, mirror: LparMirror) -> None:
+    mirror.removed(UUID)
+    del service.states[UUID]
+    service.asked.clear()
+    mirror.on_event(event(uuid=UUID))
+    time.sleep(QUIET_S)
+    assert service.asked == []
+
+
+def test_a_partition_that_is_made_again_is_followed(service: Service, mirror: LparMirror) -> None:
+    mirror.removed(UUID)
+    mirror.on_event(event(ADD_URI, UUID, ""))
+    eventually(lambda: mirror.find(UUID))
+
+
 def test_partitions_that_are_long_gone_are_forgotten(mirror: LparMirror) -> None:
     for number in range(500):
         with mirror.working(f"{number:036X}"):
