@@ -47,10 +47,10 @@ def _lab(root: Path, driver: str) -> Iterator[tuple[dict[str, Any], float]]:
     command = [sys.executable, "-m", "bigiron.lab", "--dir", str(root / "lab")]
     subprocess.run([*command, "prepare"], check=True, timeout=_UP_S, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     began = time.monotonic()
-    up = subprocess.run(
-        [*command, "up", "--driver", driver, "--json"], check=True, timeout=_UP_S, stdout=subprocess.PIPE, text=True
-    )
     try:
+        up = subprocess.run(
+            [*command, "up", "--driver", driver, "--json"], check=True, timeout=_UP_S, stdout=subprocess.PIPE, text=True
+        )
         yield json.loads(up.stdout), time.monotonic() - began
     finally:
         subprocess.run([*command, "destroy", "--json"], check=True, timeout=_UP_S, stdout=subprocess.DEVNULL)
