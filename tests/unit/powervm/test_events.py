@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from tests.support.powervm_host import Host, serve, until
+from tests.support.powervm_host import Host, until
 
 from bigiron.errors import PlatformError
 from bigiron.powervm.connection import Connection
@@ -16,19 +14,6 @@ from bigiron.sim.kernel.faults import Action
 
 EVENT = "/rest/api/uom/Event"
 URI = "http://localhost:12080/rest/api/uom/ManagedSystem/1c-2d/LogicalPartition/0aad02eb-BDFE"
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    with serve(tmp_path) as host:
-        yield host
-
-
-@pytest.fixture
-def connection(host: Host) -> Iterator[Connection]:
-    connection = host.connect()
-    yield connection
-    connection.close()
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from tests.support.powervm_host import Host, guest_spec, serve, until
+from tests.support.powervm_host import Host, guest_spec, until
 
 from bigiron import naming
 from bigiron.errors import Conflict, Foreign, InvalidSpec, NoCapacity, NotFound, PlatformError, Unsupported
@@ -20,19 +18,6 @@ from bigiron.sim.kernel.faults import Action
 
 CREATE = "/rest/api/uom/ManagedSystem/{uuid}/LogicalPartition"
 LPAR = "/rest/api/uom/LogicalPartition/{uuid}"
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    with serve(tmp_path) as host:
-        yield host
-
-
-@pytest.fixture
-def connection(host: Host) -> Iterator[Connection]:
-    connection = host.connect()
-    yield connection
-    connection.close()
 
 
 @pytest.fixture

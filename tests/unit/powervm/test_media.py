@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,19 +21,6 @@ from bigiron.sim.kernel.faults import Action
 
 GROUP = "/rest/api/uom/VirtualIOServer/{uuid}/VolumeGroup/{uuid}"
 FILE, CONTENTS = "/rest/api/web/File", "/rest/api/web/File/contents/{uuid}"
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    with serve(tmp_path) as host:
-        yield host
-
-
-@pytest.fixture
-def connection(host: Host) -> Iterator[Connection]:
-    connection = host.connect()
-    yield connection
-    connection.close()
 
 
 @pytest.fixture

@@ -29,12 +29,6 @@ SPAWN_CALLS = 14
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    with serve(tmp_path) as host:
-        yield host
-
-
-@pytest.fixture
 def platform(host: Host) -> Iterator[PowerVM]:
     with host.platform() as platform:
         yield platform

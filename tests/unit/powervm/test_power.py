@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
-from tests.support.powervm_host import Host, guest_spec, serve, until
+from tests.support.powervm_host import Host, guest_spec, until
 
 from bigiron.errors import PlatformError, Timeout, Unavailable
 from bigiron.model import PowerState
@@ -21,12 +20,6 @@ from bigiron.sim.kernel.faults import Action
 ON = "/rest/api/uom/LogicalPartition/{uuid}/do/PowerOn"
 OFF = "/rest/api/uom/LogicalPartition/{uuid}/do/PowerOff"
 JOB = "/rest/api/uom/jobs/{id}"
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    with serve(tmp_path) as host:
-        yield host
 
 
 @pytest.fixture

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.powervm_host import Host, serve, until
+from tests.support.powervm_host import Host, until
 
 from bigiron.errors import NotFound, PlatformError, Unavailable
 from bigiron.powervm.connection import Connection
@@ -30,19 +28,6 @@ class Touch:
 
     def apply(self, doc: Any) -> None:
         return
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    with serve(tmp_path) as host:
-        yield host
-
-
-@pytest.fixture
-def connection(host: Host) -> Iterator[Connection]:
-    connection = host.connect()
-    yield connection
-    connection.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,19 +25,6 @@ from bigiron.sim.kernel.faults import Action
 DATA = b"ppc64le boot image" * 4000
 UNITS = "/rest/api/uom/Tier/{uuid}/LogicalUnit"
 CONTENTS = "/rest/api/web/File/contents/{uuid}"
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    with serve(tmp_path) as host:
-        yield host
-
-
-@pytest.fixture
-def connection(host: Host) -> Iterator[Connection]:
-    connection = host.connect()
-    yield connection
-    connection.close()
 
 
 @pytest.fixture

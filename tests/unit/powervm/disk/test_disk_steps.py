@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.support import steps as runner
 from tests.support.images import BytesImage
-from tests.support.powervm_host import Host, guest_spec, serve, until
+from tests.support.powervm_host import Host, guest_spec, until
 
 from bigiron import naming
 from bigiron.errors import PlatformError, Unavailable
@@ -21,12 +21,6 @@ DATA = b"ppc64le boot image" * 4000
 VIOS = "/rest/api/uom/VirtualIOServer/{uuid}"
 UNITS = "/rest/api/uom/Tier/{uuid}/LogicalUnit"
 GROUP = VIOS + "/VolumeGroup/{uuid}"
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    with serve(tmp_path) as host:
-        yield host
 
 
 @pytest.fixture

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from tests.support.images import BytesImage, SizedImage
-from tests.support.powervm_host import Host, guest_spec, serve
+from tests.support.powervm_host import Host, guest_spec
 
 from bigiron import naming
 from bigiron.errors import Conflict, InvalidSpec, NoCapacity, PlatformError, Unavailable
@@ -23,12 +22,6 @@ from bigiron.sim.kernel.faults import Action
 DATA = b"ppc64le boot image" * 4000
 GROUP = "/rest/api/uom/VirtualIOServer/{uuid}/VolumeGroup/{uuid}"
 LOCAL = {"disk_driver": "localdisk", "volume_group_name": "datavg"}
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    with serve(tmp_path) as host:
-        yield host
 
 
 @pytest.fixture

@@ -30,12 +30,6 @@ EVENT = "PUT /rest/api/uom/Event"
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    with serve(tmp_path) as host:
-        yield host
-
-
-@pytest.fixture
 def platform(host: Host) -> Iterator[PowerVM]:
     with host.platform() as platform:
         yield platform
