@@ -14,7 +14,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from bigiron.lab import lifecycle, spec, status, tempest
+from bigiron.lab import configs, lifecycle, spec, status, tempest
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import LabPaths, default_root, typed
 from bigiron.lab.progress import Board, Quiet, Reporter
@@ -81,11 +81,16 @@ def prepare(as_json: bool) -> None:
     "--broker", "broker_url", metavar="URL", help="Use this message broker, e.g. rabbit://user:password@host:5672/."
 )
 @click.option("--debug/--no-debug", default=None, help="Let the services log at debug level.")
+@click.option(
+    "--set", "chosen", multiple=True, metavar="PROGRAM:GROUP.OPTION=VALUE",
+    help="Set an option of a program, e.g. nova-compute:powervm.disk_driver=localdisk; replaces all set before.",
+)  # fmt: skip
 @_json_option
 @click.pass_obj
 @_explained
-def up(paths: LabPaths, as_json: bool, **wishes: Any) -> None:
+def up(paths: LabPaths, as_json: bool, chosen: tuple[str, ...], **wishes: Any) -> None:
     """Start the lab and wait until everything works; starts only what is missing when it runs already."""
+    wishes["settings"] = configs.settings(chosen) if chosen else None
     if wishes["system"]:
         wishes["system"] = str(Path(wishes["system"]).absolute())
     with _reporting("lab", as_json) as report:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,8 @@ _FILES = {
     "neutron-sea-agent.conf.j2": "neutron-sea-agent/neutron.conf",
     "cinder.conf.j2": "cinder/cinder.conf",
 }
+_PROGRAMS = {name.partition("/")[0]: name for name in _FILES.values() if name.endswith(".conf")}
+_SETTING = re.compile(r"(?P<key>(?P<program>[\w-]+):(?P<group>\w+)\.(?P<option>\w+))=(?P<value>[^\r\n]*)")
 _MACROS = ("database", "auth", "token", "rabbit")
 _STATE_FOLDERS = (
     "glance/images",
@@ -98,7 +101,7 @@ def write(paths: LabPaths, spec: LabSpec) -> None:
         (paths.data / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     renderer = Renderer(paths, spec)
     for template, name in _FILES.items():
-        write_private(paths.etc / name, renderer.text(template))
+        write_private(paths.etc / name, renderer.text(template) + _added(name, spec.settings))
     write_private(paths.clouds_yaml, renderer.text("clouds.yaml.j2"))
     (paths.etc / "neutron" / "policy.d").mkdir(mode=0o700, exist_ok=True)
     shutil.copyfile(shared_folder() / "nova" / "api-paste.ini", paths.etc / "nova" / "api-paste.ini")
@@ -109,6 +112,29 @@ def write(paths: LabPaths, spec: LabSpec) -> None:
         write_private(paths.data / "nova-compute" / "compute_id", identity)
     for repository in ("fernet-keys", "credential-keys"):
         _write_keys(paths.data / "keystone" / repository)
+
+
+def settings(texts: Iterable[str]) -> dict[str, str]:
+    """Read options given as PROGRAM:GROUP.OPTION=VALUE; raises LabError for one that no program would find."""
+    found = {}
+    for text in texts:
+        match = _SETTING.fullmatch(text)
+        if match is None:
+            raise LabError(f"{text!r} is no setting: write PROGRAM:GROUP.OPTION=VALUE, e.g. nova:DEFAULT.debug=true")
+        if match["program"] not in _PROGRAMS:
+            raise LabError(f"{text!r} names no program with options of its own: choose from {', '.join(_PROGRAMS)}")
+        found[match["key"]] = match["value"]
+    return found
+
+
+def _added(name: str, chosen: Mapping[str, str]) -> str:
+    """The lines that give an option file what the user chose: of an option given twice, oslo.config takes the last."""
+    matches = [_SETTING.fullmatch(f"{key}={value}") for key, value in chosen.items()]
+    return "".join(
+        f"\n[{match['group']}]\n{match['option']} = {match['value']}\n"
+        for match in matches
+        if match and _PROGRAMS[match["program"]] == name
+    )
 
 
 def _write_keys(repository: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -35,6 +35,7 @@ class Wishes:
     latency: str | None = None
     broker_url: str | None = None
     debug: bool | None = None
+    settings: Mapping[str, str] | None = None
 
     def applied(self, current: LabSpec) -> LabSpec:
         """Return the spec with the wishes in it."""

@@ -3,7 +3,8 @@
 oslo.db begins every transaction with a plain BEGIN. Two threads that read first and write later then both hold a read
 snapshot, and SQLite refuses one of them at once ("database is locked"), whatever the busy timeout is. A writer that
 takes the write lock when it begins waits for its turn instead. `install()` is called by the control processes before
-the service is imported; nova-compute and the agents have no database and do not use it.
+the service is imported; nova-compute and the agents have no database and do not use it. Nova's fixtures, which the
+functional tests start a whole Nova from, take turns at writing too, but not in all cases: there it is needed as well.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ LOG = logging.getLogger(__name__)
 BUSY_SECONDS = 60
 _WRITER_OPTION = "litedb_writer"
 _HELD = "litedb_held"
+_PATH = "litedb_path"
 _keepers: dict[str, sqlite3.Connection] = {}
 _keepers_lock = threading.Lock()
 _thread = threading.local()
@@ -35,6 +37,14 @@ def install() -> None:
     event.listen(Engine, "begin", _on_begin)
     event.listen(Engine, "commit", _on_end)
     event.listen(Engine, "rollback", _on_end)
+
+
+def release() -> None:
+    """Let go of the files that were opened so far; a process whose databases come and go calls it in between."""
+    with _keepers_lock:
+        while _keepers:
+            _path, keeper = _keepers.popitem()
+            keeper.close()
 
 
 def _tag_writers() -> None:
@@ -59,11 +69,14 @@ def _on_connect(connection: Any, record: Any) -> None:
     if not isinstance(connection, sqlite3.Connection):
         return
     path = connection.execute("PRAGMA database_list").fetchone()[2]
-    record.info["litedb_path"] = path
+    if not path:
+        # One connection is all that a database in memory has: nothing there waits for a lock.
+        return
+    record.info[_PATH] = path
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
     with _keepers_lock:
-        if path and path not in _keepers:
+        if path not in _keepers:
             _keepers[path] = _keeper(path)
 
 
@@ -80,10 +93,10 @@ def _keeper(path: str) -> sqlite3.Connection:
 
 
 def _on_begin(connection: Connection) -> None:
-    if connection.dialect.name != "sqlite" or "in_transaction" in connection.info:
+    path = connection.info.get(_PATH)
+    if path is None or "in_transaction" in connection.info:
         return
     held: set[str] = _thread.__dict__.setdefault("held", set())
-    path = connection.info.get("litedb_path", "")
     writes = bool(connection.get_execution_options().get(_WRITER_OPTION))
     if writes and path in held:
         # Waiting for a lock that this very thread holds would never end; the plain BEGIN fails at its first write.
@@ -99,5 +112,5 @@ def _on_begin(connection: Connection) -> None:
 def _on_end(connection: Connection) -> None:
     held = connection.info.pop(_HELD, None)
     if held is not None:
-        held.discard(connection.info.get("litedb_path", ""))
+        held.discard(connection.info[_PATH])
     connection.info.pop("in_transaction", None)

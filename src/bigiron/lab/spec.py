@@ -35,13 +35,18 @@ _EXAMPLE = Path(__file__).parents[3] / "examples" / "systems" / "one-host.yaml"
 
 @dataclass(frozen=True, slots=True)
 class LabSpec:
-    """One lab's choices, ports and secrets. `broker_url` empty means: run a private RabbitMQ."""
+    """One lab's choices, ports and secrets.
+
+    `broker_url` empty means: run a private RabbitMQ. `settings` holds options beyond those that the lab itself sets,
+    PROGRAM:GROUP.OPTION -> value.
+    """
 
     driver: str = "powervm"
     system: str = ""
     latency: str = "none"
     broker_url: str = ""
     debug: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
     ports: Mapping[str, int] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     seeded: str = ""

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from oslo_config import cfg
 
 from bigiron.lab import configs, spec
+from bigiron.lab.errors import LabError
 from bigiron.lab.paths import LabPaths
 
 
@@ -105,3 +107,31 @@ def test_nova_knows_every_option_it_is_given(lab: tuple[LabPaths, spec.LabSpec],
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     assert answer.stdout == ""
+
+
+def test_what_the_user_sets_wins_over_what_the_lab_sets(tmp_path: Path) -> None:
+    paths = LabPaths(tmp_path / "lab")
+    paths.create()
+    chosen = configs.settings(["neutron:DEFAULT.send_events_interval=7", "nova-compute:powervm.disk_driver=localdisk"])
+    configs.write(paths, spec.LabSpec(settings=chosen).equipped())
+    neutron, compute = cfg.ConfigOpts(), cfg.ConfigOpts()
+    neutron.register_opt(cfg.IntOpt("send_events_interval"))
+    neutron(["--config-file", str(paths.etc / "neutron" / "neutron.conf")])
+    compute.register_opts([cfg.StrOpt("disk_driver"), cfg.StrOpt("cluster_name")], group="powervm")
+    compute(["--config-file", str(paths.etc / "nova-compute" / "nova.conf")])
+    assert neutron.send_events_interval == 7
+    assert (compute.powervm.disk_driver, compute.powervm.cluster_name) == ("localdisk", "cluster1")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("neutron:send_events_interval=7", "PROGRAM:GROUP.OPTION=VALUE"),
+        ("neutron:DEFAULT.debug", "PROGRAM:GROUP.OPTION=VALUE"),
+        ("neutron:DEFAULT.debug=1\n[nova]", "PROGRAM:GROUP.OPTION=VALUE"),
+        ("swift:DEFAULT.debug=true", "choose from keystone"),
+    ],
+)
+def test_a_setting_that_no_program_would_find_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(LabError, match=reason):
+        configs.settings([text])
