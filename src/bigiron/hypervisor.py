@@ -88,6 +88,13 @@ class Hypervisor(abc.ABC):
     def subscribe(self, callback: Callable[[GuestEvent], None]) -> None:
         """Call back, from a thread of the platform's, whenever a guest of ours has changed its power state."""
 
+    def subscribe_wired(self, callback: Callable[[str], None]) -> None:
+        """Call back, from a thread of the platform's, with the id of each port that the network agent has wired.
+
+        A platform whose agent does not say so never calls: the network service's own word comes in any case.
+        """
+        return
+
     # The host
 
     @abc.abstractmethod

@@ -13,6 +13,8 @@ VIF_TYPE_PVM_SEA = "pvm_sea"
 VIF_TYPE_PVM_SRIOV = "pvm_sriov"
 VIF_EVENT_PROVIDER = "NOVA_PVM_VIF"
 """Provider name in the custom event that tells the network agent of a client adapter."""
+WIRED_EVENT_PROVIDER = "NEUTRON_PVM_VIF"
+"""Provider name in the custom event by which the network agent answers that such an adapter's VLAN is on the bridge."""
 
 MARK_PREFIX = "openstack:"
 

@@ -109,12 +109,16 @@ class System:
         self.plugged = False
         self.closed = False
         self.events = self
+        self.wired: list[str] = []
 
     def subscribe(self, listener: Any) -> None:
         self.listeners.append(listener)
 
     def close(self) -> None:
         self.closed = True
+
+    def announce_wired(self, ports: Any) -> None:
+        self.wired += ports
 
     def announce(self, action: Any) -> None:
         self.plugged = action == "plug"
@@ -195,6 +199,7 @@ def test_the_agent_serves_until_it_is_stopped(bus: tuple[Server, Reports]) -> No
         system.announce("plug")
         until("the port is up", lambda: server.status == "ACTIVE")
         assert system.bridges[0].carries(100)
+        assert system.wired == [PORT]
 
         server.status = "DOWN"
         notifier = AgentNotifierApi(topics.AGENT)

@@ -21,12 +21,14 @@ from bigiron.powervm.disk.removal import remove_storage
 from bigiron.powervm.disk.ssp import SharedStoragePool
 from bigiron.powervm.disk.steps import storage_steps
 from bigiron.powervm.disk.volume_group import LocalVolumeGroup
+from bigiron.powervm.events import RestEvent
 from bigiron.powervm.guest import Guests
 from bigiron.powervm.media import MediaRepositories
 from bigiron.powervm.metrics import HostProcessors
 from bigiron.powervm.network import rmc
 from bigiron.powervm.network import steps as network
 from bigiron.powervm.network.nic import SEA_SWITCH, ClientAdapters
+from bigiron.powervm.network.vif_events import parse_wired
 from bigiron.powervm.network.vswitch import VirtualSwitches
 from bigiron.powervm.options import PowerVMOptions
 from bigiron.powervm.partition import Lpar
@@ -111,6 +113,13 @@ class PowerVM(Hypervisor):
 
     def subscribe(self, callback: Callable[[GuestEvent], None]) -> None:
         self._callbacks.append(callback)
+
+    def subscribe_wired(self, callback: Callable[[str], None]) -> None:
+        def listen(event: RestEvent) -> None:
+            for port in parse_wired(event):
+                callback(port)
+
+        self.connection.events.subscribe(listen)
 
     @property
     def _started(self) -> _Started:

@@ -129,8 +129,15 @@ def work_loop(options: cfg.ConfigOpts, host: Host, api: agent_rpc.PluginApi) -> 
     """The loop over the host's bridges and Neutron's ports, fed by the platform's events."""
     agent = options.AGENT
     server = rpc.NeutronServer(options.host, api)
+
+    def announce(ports: Sequence[str]) -> None:
+        try:
+            host.link.announce_wired(ports)
+        except PlatformError as error:
+            LOG.warning("Who waits for ports %s hears of them later, from Neutron: %s", ", ".join(ports), error)
+
     reconciler = Reconciler(
-        server, host.bridges, host.clients, host.networks, cleanup=agent.automated_powervm_vlan_cleanup
+        server, host.bridges, host.clients, host.networks, announce, agent.automated_powervm_vlan_cleanup
     )
     loop = WorkLoop(reconciler, options.host, agent.heal_and_optimize_interval, agent.exception_interval)
     host.link.events.subscribe(loop.on_event)

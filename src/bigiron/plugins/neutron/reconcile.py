@@ -24,6 +24,9 @@ LOG = logging.getLogger(__name__)
 
 _STALE_TRIES = 8
 
+Announce = Callable[[Sequence[str]], None]
+"""Answers whoever waits for their adapters that these ports (their ids) carry traffic."""
+
 Gather = Callable[[], Sequence[VifEvent]]
 """Hands over announcements that have arrived since, so that one bridge update serves them too."""
 
@@ -100,6 +103,7 @@ class Reconciler:
     bridges: Bridges
     clients: Clients
     networks: Mapping[str, Network]
+    announce: Announce = lambda ports: None
     cleanup: bool = True
     _orphans: dict[int, dict[int, str]] | None = None
     _taken: dict[int, frozenset[int]] | None = None
@@ -122,8 +126,7 @@ class Reconciler:
         gone = {device for device, event in latest.items() if event.action == "unplug"}
         self._plugged = {port.id: port for port in (*self._plugged.values(), *ports) if not gone & {port.id, port.mac}}
         down = gone | {port.id for port in ports if not port.enabled}
-        if up or down:
-            self.server.report([port.id for port in up], sorted(down))
+        self._report([port.id for port in up], sorted(down))
         return not outcome.failed
 
     def heal(self) -> bool:
@@ -146,9 +149,15 @@ class Reconciler:
             "Compared: %d ports bound here, %d with a client adapter, %d come up, %d go down",
             len(ports), len(plugged), len(up), len(down),
         )  # fmt: skip
+        self._report(up, down)
+        return not outcome.failed
+
+    def _report(self, up: Sequence[str], down: Sequence[str]) -> None:
+        # The waiting guests first: Neutron takes seconds to pass on what it is told.
+        if up:
+            self.announce(up)
         if up or down:
             self.server.report(up, down)
-        return not outcome.failed
 
     @property
     def devices(self) -> int:

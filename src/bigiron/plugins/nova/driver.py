@@ -54,6 +54,7 @@ class _Started:
     hypervisor: Hypervisor
     executor: concurrent.futures.ThreadPoolExecutor
     lifecycle: LifecycleReporter
+    wires: vifwait.Wires
     leftovers: Leftovers
 
 
@@ -97,9 +98,11 @@ class BigironDriver(driver.ComputeDriver):
             hypervisor,
             concurrent.futures.ThreadPoolExecutor(conf.parallel_steps(CONF), thread_name_prefix="bigiron-step"),
             LifecycleReporter(hypervisor, self.emit_event),
+            vifwait.Wires(),
             Leftovers(hypervisor.destroy),
         )
         self._started.lifecycle.start()
+        hypervisor.subscribe_wired(self._started.wires.ready)
         self._started.leftovers.start()
         LOG.info("%s", startup.report(hypervisor.facts()))
 
@@ -266,7 +269,13 @@ class BigironDriver(driver.ComputeDriver):
                 network = self.config_drive_network(spec, vifs)
                 steps.append(drive.BuildConfigDrive(instance, injected_files, admin_password, network, Path(scratch)))
             wait = vifwait.VifWait(
-                self.virtapi, instance, vifs, spec.nics, CONF.vif_plugging_timeout, CONF.vif_plugging_is_fatal
+                self.virtapi,
+                instance,
+                vifs,
+                spec.nics,
+                CONF.vif_plugging_timeout,
+                CONF.vif_plugging_is_fatal,
+                self.started.wires,
             )
             with wait:
                 flows.run(f"spawn {instance.uuid}", [*steps, wait], self.started.executor)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from pypowervm.adapter import Adapter
@@ -13,6 +14,7 @@ from pypowervm.helpers.vios_busy import vios_busy_retry_helper
 
 from bigiron.powervm.connect import log_on, only_system
 from bigiron.powervm.events import EventLoop
+from bigiron.powervm.network.vif_events import post_wired
 from bigiron.powervm.options import PowerVMOptions
 from bigiron.powervm.session import Journal, PowerVMSession
 
@@ -26,6 +28,10 @@ class NetworkLink:
     events: EventLoop
     system_uuid: str
     system_name: str
+
+    def announce_wired(self, ports: Collection[str]) -> None:
+        """Tell the compute side, over the platform's event stream, that the adapters of these ports carry traffic."""
+        post_wired(self.adapter, self.system_uuid, ports)
 
     def close(self) -> None:
         """Stop the event thread and log off; safe to call twice."""

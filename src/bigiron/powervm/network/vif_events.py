@@ -1,17 +1,22 @@
-"""The custom event by which the compute side tells the network agent that a client adapter is there or gone.
+"""The custom events between the compute side and the network agent, over the platform's own event stream.
 
-Its form is the one existing PowerVM clouds use: EventData is the adapter's address in the REST service, EventDetail
-a JSON object with provider, action, mac and type; `port`, the network service's port id, is ours and optional.
+By the first the agent learns that a client adapter is there or gone. Its form is the one existing PowerVM clouds use:
+EventData is the adapter's address in the REST service, EventDetail a JSON object with provider, action, mac and type;
+`port`, the network service's port id, is ours and optional. By the second, which is ours, the agent answers that the
+adapter can carry traffic: EventDetail has the provider and `wired`, a list of port ids.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from bigiron.naming import VIF_EVENT_PROVIDER
-from bigiron.powervm.events import CUSTOM_CLIENT_EVENT, RestEvent
+from pypowervm.adapter import Adapter
+
+from bigiron.naming import VIF_EVENT_PROVIDER, WIRED_EVENT_PROVIDER
+from bigiron.powervm.events import CUSTOM_CLIENT_EVENT, RestEvent, post_custom
 
 Action = Literal["plug", "unplug"]
 
@@ -35,18 +40,34 @@ class VifEvent:
 
 def parse(event: RestEvent) -> VifEvent | None:
     """The adapter event in a REST event, or None where it is about something else or makes no sense."""
-    if event.type != CUSTOM_CLIENT_EVENT:
-        return None
-    try:
-        fields = json.loads(event.detail)
-    except ValueError:
-        return None
-    if not isinstance(fields, dict) or fields.get("provider") != VIF_EVENT_PROVIDER:
-        return None
+    fields = _fields(event, VIF_EVENT_PROVIDER)
     action, mac = fields.get("action"), mac_text(str(fields.get("mac") or ""))
     if action not in ("plug", "unplug") or not mac:
         return None
     return VifEvent(action, mac, str(fields.get("type") or ""), str(fields.get("port") or "") or None)
+
+
+def post_wired(adapter: Adapter, system_uuid: str, ports: Collection[str]) -> None:
+    """Answer the compute side that the adapters of these ports can carry traffic."""
+    detail = json.dumps({"provider": WIRED_EVENT_PROVIDER, "wired": sorted(ports)})
+    post_custom(adapter, f"ManagedSystem/{system_uuid}", detail)
+
+
+def parse_wired(event: RestEvent) -> tuple[str, ...]:
+    """The port ids in the agent's answer; none where the REST event is about something else or makes no sense."""
+    ports = _fields(event, WIRED_EVENT_PROVIDER).get("wired")
+    return tuple(str(port) for port in ports) if isinstance(ports, list) else ()
+
+
+def _fields(event: RestEvent, provider: str) -> Mapping[str, Any]:
+    """What a custom event of that provider says; nothing where it is none."""
+    if event.type != CUSTOM_CLIENT_EVENT:
+        return {}
+    try:
+        fields = json.loads(event.detail)
+    except ValueError:
+        return {}
+    return fields if isinstance(fields, dict) and fields.get("provider") == provider else {}
 
 
 def mac_text(mac: str) -> str:

@@ -122,6 +122,22 @@ def test_an_announced_port_gets_its_vlan_and_comes_up(host: Host, reconciler: Re
     assert host.up == ["port-1"]
 
 
+def test_who_waits_for_a_port_is_told_before_neutron(host: Host) -> None:
+    told: list[tuple[list[str], list[str]]] = []
+
+    def announce(ports: Sequence[str]) -> None:
+        told.append((list(ports), list(host.up)))
+
+    reconciler = Reconciler(host, host, host, {"physnet1": Network("b1", 0)}, announce)
+    host.bind(port(1, 100), replace(port(2, 100), enabled=False))
+    reconciler.handle([plug(port(1, 100)), plug(port(2, 100))])
+    assert told == [(["port-1"], [])]
+    assert host.up == ["port-1"]
+    host.bind(port(3, 100), plugged=True)
+    reconciler.heal()
+    assert told[1:] == [(["port-3"], ["port-1"])]
+
+
 def test_a_port_on_a_vlan_already_there_costs_one_read(host: Host, reconciler: Reconciler) -> None:
     host.bridges = (bridge(trunks=[Trunk(4094, frozenset([100]))]),)
     host.bind(port(1, 100))

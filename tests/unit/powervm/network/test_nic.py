@@ -13,7 +13,7 @@ from tests.support.powervm_host import DOCUMENT, Host, guest_spec, nic, serve, u
 from bigiron.errors import InvalidSpec, PlatformError, Unsupported
 from bigiron.hypervisor import Values
 from bigiron.model import GuestSpec
-from bigiron.powervm.events import RestEvent
+from bigiron.powervm.events import CUSTOM_CLIENT_EVENT, RestEvent
 from bigiron.powervm.keys import LPAR
 from bigiron.powervm.network import rmc, vif_events
 from bigiron.powervm.network.nic import ClientAdapters
@@ -125,6 +125,28 @@ def test_the_agent_is_told_with_what_it_needs(platform: PowerVM, lpar: Lpar, gue
     for event, href in told:
         assert (event.mac, event.vif_type, event.port) == (port.mac, "pvm_sea", port.id)
         assert f"/LogicalPartition/{lpar.uuid}/ClientNetworkAdapter/".lower() in href.lower()
+
+
+def test_the_agents_answer_names_the_ports_that_are_wired(platform: PowerVM) -> None:
+    wired: list[str] = []
+    platform.subscribe_wired(wired.append)
+    connection = platform.connection
+    vif_events.post_wired(connection.adapter, connection.system_uuid, {"port-2", "port-1"})
+    until(lambda: len(wired) == 2)
+    assert wired == ["port-1", "port-2"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        RestEvent(CUSTOM_CLIENT_EVENT, 1, "x", '{"provider": "NOVA_PVM_VIF", "wired": ["port-1"]}'),
+        RestEvent(CUSTOM_CLIENT_EVENT, 1, "x", '{"provider": "NEUTRON_PVM_VIF", "wired": "port-1"}'),
+        RestEvent(CUSTOM_CLIENT_EVENT, 1, "x", "port-1"),
+        RestEvent("MODIFY_URI", 1, "x", '{"provider": "NEUTRON_PVM_VIF", "wired": ["port-1"]}'),
+    ],
+)
+def test_what_is_no_answer_wires_no_port(event: RestEvent) -> None:
+    assert vif_events.parse_wired(event) == ()
 
 
 def test_plugging_again_makes_no_second_adapter_and_announces(
