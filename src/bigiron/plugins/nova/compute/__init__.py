@@ -1,0 +1,1 @@
+"""ComputeDriver by concern: each module is one part of the class that `driver.py` puts together."""

@@ -1,0 +1,130 @@
+"""Instances come, are looked at, and go."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nova.conf
+from nova import exception
+from nova.virt import configdrive, hardware
+
+from bigiron import errors
+from bigiron.hypervisor import Step
+from bigiron.model import GuestSpec, GuestState, PowerState
+from bigiron.plugins.nova import configdrive as drive
+from bigiron.plugins.nova import flows, translate, vifwait
+from bigiron.plugins.nova.compute.host import host_errors
+from bigiron.plugins.nova.compute.service import Service
+
+CONF = nova.conf.CONF
+
+
+class Instances(Service):
+    """Spawn, destroy, and what there is."""
+
+    def get_info(self, instance: Any, use_cache: bool = True) -> hardware.InstanceInfo:
+        with translate.nova_errors(instance, exception.HypervisorUnavailable):
+            guest = self.hypervisor.guest(instance.uuid, fresh=not use_cache)
+        return hardware.InstanceInfo(state=translate.nova_power_state(guest.power))
+
+    def list_instances(self) -> list[str]:
+        return [guest.name for guest in self._guests()]
+
+    def list_instance_uuids(self) -> list[str]:
+        return [guest.uuid for guest in self._guests()]
+
+    def instance_exists(self, instance: Any) -> bool:
+        return any(guest.uuid == instance.uuid for guest in self._guests())
+
+    def _guests(self) -> Sequence[GuestState]:
+        with host_errors():
+            return self.hypervisor.guests()
+
+    def spawn(
+        self,
+        context: Any,
+        instance: Any,
+        image_meta: Any,
+        injected_files: Any,
+        admin_password: str | None,
+        allocations: Any,
+        network_info: Any = None,
+        block_device_info: Any = None,
+        power_on: bool = True,
+        accel_info: Any = None,
+    ) -> None:
+        vifs = list(network_info or ())
+        leaves = PowerState.RUNNING if power_on else PowerState.STOPPED
+        started = self.started
+        with (
+            translate.build_errors(instance),
+            started.leftovers.building(instance.uuid),
+            started.lifecycle.operation(instance.uuid, leaves),
+        ):
+            image = translate.image_source(context, image_meta, self._image_api, instance.trusted_certs)
+            spec = translate.guest_spec(
+                instance,
+                image_meta,
+                vifs,
+                block_device_info,
+                namespace=self.flavor_namespace,
+                config_drive=bool(configdrive.required_by(instance)),
+                power_on=power_on,
+                image=image,
+            )
+            self.hypervisor.check(spec)
+            self._run_spawn(instance, spec, injected_files, admin_password, vifs)
+
+    def _run_spawn(
+        self, instance: Any, spec: GuestSpec, injected_files: Any, admin_password: str | None, vifs: list[Any]
+    ) -> None:
+        steps: list[Step] = list(self.hypervisor.spawn_steps(spec))
+        with tempfile.TemporaryDirectory(prefix="bigiron-", dir=CONF.tempdir) as scratch:
+            if spec.config_drive:
+                network = self.config_drive_network(spec, vifs)
+                steps.append(drive.BuildConfigDrive(instance, injected_files, admin_password, network, Path(scratch)))
+            wait = vifwait.VifWait(
+                self.virtapi,
+                instance,
+                vifs,
+                spec.nics,
+                CONF.vif_plugging_timeout,
+                CONF.vif_plugging_is_fatal,
+                self.started.wires,
+            )
+            with wait:
+                flows.run(f"spawn {instance.uuid}", [*steps, wait], self.started.executor)
+
+    def destroy(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        block_device_info: Any = None,
+        destroy_disks: bool = True,
+        destroy_secrets: bool = True,
+    ) -> None:
+        with self.operating(instance, exception.InstanceTerminationFailure) as started:
+            try:
+                started.hypervisor.destroy(instance.uuid, keep_disks=not destroy_disks)
+            except errors.PlatformError:
+                started.leftovers.not_removed(instance.uuid)
+                raise
+        started.leftovers.removed(instance.uuid)
+        started.lifecycle.forget(instance.uuid)
+
+    def cleanup(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        block_device_info: Any = None,
+        destroy_disks: bool = True,
+        migrate_data: Any = None,
+        destroy_vifs: bool = True,
+        destroy_secrets: bool = True,
+    ) -> None:
+        self.destroy(context, instance, network_info, block_device_info, destroy_disks, destroy_secrets)

@@ -1,0 +1,49 @@
+"""The network adapters of instances."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from nova import exception
+from oslo_log import log as logging
+
+from bigiron import errors
+from bigiron.model import NicSpec
+from bigiron.plugins.nova import translate
+from bigiron.plugins.nova.compute.service import Service
+
+LOG = logging.getLogger(__name__)
+
+_PLUG_PAUSES_S = (0.5, 2.0)
+
+
+class Interfaces(Service):
+    """Plug and unplug."""
+
+    def plug_vifs(self, instance: Any, network_info: Any) -> None:
+        for vif in network_info or ():
+            with translate.nova_errors(instance, exception.VirtualInterfacePlugException):
+                self._plug(instance.uuid, translate.nic_spec(vif))
+
+    def _plug(self, uuid: str, nic: NicSpec) -> None:
+        """Plug a port, trying again: Nova sets a running server to ERROR when this fails as the service starts."""
+        for pause in _PLUG_PAUSES_S:
+            try:
+                self.hypervisor.plug(uuid, nic)
+                return
+            except (errors.NotFound, errors.Conflict, errors.Unsupported, errors.InvalidSpec):
+                raise
+            except errors.PlatformError as error:
+                LOG.warning("port %s of instance %s is not plugged yet, trying again: %s", nic.id, uuid, error)
+            self._stopping.wait(pause)
+        self.hypervisor.plug(uuid, nic)
+
+    def unplug_vifs(self, instance: Any, network_info: Any) -> None:
+        def failed(reason: str) -> Exception:
+            return exception.VirtualInterfaceUnplugException(reason=reason)
+
+        for vif in network_info or ():
+            # Nova also unplugs after a build that was undone, when neither adapter nor guest is there any more.
+            with contextlib.suppress(exception.InstanceNotFound), translate.nova_errors(instance, failed):
+                self.hypervisor.unplug(instance.uuid, translate.nic_spec(vif))

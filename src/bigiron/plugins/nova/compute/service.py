@@ -1,0 +1,158 @@
+"""The compute service's start and end, and what every other part of the driver works on."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import nova.conf
+from nova import exception
+from nova.compute import task_states, vm_states
+from nova.image import glance
+from nova.virt import driver
+from oslo_log import log as logging
+
+from bigiron import errors
+from bigiron.hypervisor import Hypervisor
+from bigiron.model import GuestSpec, PowerState
+from bigiron.plugins.nova import conf, startup, translate, vifwait
+from bigiron.plugins.nova import configdrive as drive
+from bigiron.plugins.nova.leftovers import Leftovers
+from bigiron.plugins.nova.lifecycle import LifecycleReporter
+
+CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
+
+_HALF_MADE = (
+    task_states.SCHEDULING,
+    task_states.NETWORKING,
+    task_states.BLOCK_DEVICE_MAPPING,
+    task_states.SPAWNING,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The platform, and what the driver runs beside it."""
+
+    hypervisor: Hypervisor
+    executor: concurrent.futures.ThreadPoolExecutor
+    lifecycle: LifecycleReporter
+    wires: vifwait.Wires
+    leftovers: Leftovers
+
+
+class Service(driver.ComputeDriver):
+    """A ComputeDriver over one Hypervisor, from init_host to cleanup_host."""
+
+    hypervisor_type: str
+    machines: Sequence[str]
+    """Architectures that a guest can have, in Nova's words."""
+    flavor_namespace: str
+    """Prefix of the flavor keys that are the platform's, colon included."""
+
+    def __init__(self, virtapi: Any) -> None:
+        super().__init__(virtapi)
+        self._image_api = glance.API()
+        self._started: Started | None = None
+        self._stopping = threading.Event()
+
+    # What a platform's driver says
+
+    def make_hypervisor(self) -> Hypervisor:
+        """The platform as nova.conf describes it; raises ValueError for an option that cannot be used."""
+        raise NotImplementedError
+
+    def config_drive_network(self, spec: GuestSpec, network_info: Sequence[Any]) -> Sequence[Any]:
+        """The network as the guest's config drive shows it."""
+        return network_info
+
+    def init_host(self, host: str) -> None:
+        self._stopping.clear()
+        try:
+            hypervisor = self.make_hypervisor()
+            drive.check_format(CONF.config_drive_format)
+        except (ValueError, errors.InvalidSpec) as error:
+            LOG.error("nova-compute cannot start: %s", error)
+            raise exception.InvalidConfiguration(str(error)) from error
+        startup.start(hypervisor, CONF.powervm.rest_connect_timeout, self._stopping)
+        self._started = Started(
+            hypervisor,
+            concurrent.futures.ThreadPoolExecutor(conf.parallel_steps(CONF), thread_name_prefix="bigiron-step"),
+            LifecycleReporter(hypervisor, self.emit_event),
+            vifwait.Wires(),
+            Leftovers(hypervisor.destroy),
+        )
+        self._started.lifecycle.start()
+        hypervisor.subscribe_wired(self._started.wires.ready)
+        self._started.leftovers.start()
+        LOG.info("%s", startup.report(hypervisor.facts()))
+
+    def cleanup_host(self, host: str) -> None:
+        self._stopping.set()
+        started, self._started = self._started, None
+        if started:
+            started.lifecycle.stop()
+            started.leftovers.stop()
+            started.executor.shutdown(wait=False, cancel_futures=True)
+            started.hypervisor.stop()
+
+    def process_instances_at_startup(self, context: Any, instances: Any) -> Any:
+        """Remove what is left of builds that ended with the previous process; Nova then sets them to ERROR.
+
+        Returns the instances that Nova is to look after: all but those whose guest is not ours.
+        """
+        for uuid in self.hypervisor.reconcile([instance.uuid for instance in instances]):
+            LOG.warning("removed a half-made guest of instance %s, which Nova does not have on this host", uuid)
+        return [instance for instance in instances if self._half_made_removed(instance) or self._is_ours(instance)]
+
+    def _half_made_removed(self, instance: Any) -> bool:
+        if instance.vm_state != vm_states.BUILDING and instance.task_state not in _HALF_MADE:
+            return False
+        LOG.info("removing what a build left that was interrupted", instance=instance)
+        try:
+            self.hypervisor.destroy(instance.uuid)
+        except errors.PlatformError as error:
+            # The service must come up all the same, and deleting the server removes it later.
+            LOG.error("a half-made guest is left until its server is deleted: %s", error, instance=instance)
+        return True
+
+    def _is_ours(self, instance: Any) -> bool:
+        try:
+            self.hypervisor.guest(instance.uuid)
+        except errors.Foreign as error:
+            # Nova would end the service over it, and with it every other server of the host.
+            LOG.error("left alone until this is put right and nova-compute restarted: %s", error, instance=instance)
+            return False
+        except errors.PlatformError as error:
+            LOG.debug("not checked for its mark: %s", error, instance=instance)
+        return True
+
+    @property
+    def hypervisor(self) -> Hypervisor:
+        """The started platform."""
+        return self.started.hypervisor
+
+    @property
+    def started(self) -> Started:
+        """What runs from init_host to cleanup_host."""
+        if self._started is None:
+            raise exception.VirtDriverNotReady()
+        return self._started
+
+    @contextlib.contextmanager
+    def operating(
+        self, instance: Any, failure: Callable[..., Exception], leaves: PowerState | None = None
+    ) -> Iterator[Started]:
+        """Around what changes a guest: the platform's errors become Nova's `failure`, which takes a `reason`, the
+        guest's events are ours meanwhile, and `leaves` is the state that Nova then knows of."""
+        started = self.started
+        with (
+            translate.nova_errors(instance, lambda reason: failure(reason=reason)),
+            started.lifecycle.operation(instance.uuid, leaves),
+        ):
+            yield started
