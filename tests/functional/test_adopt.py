@@ -52,6 +52,9 @@ def test_a_partition_that_nova_names_gets_our_mark(tmp_path: Path, spec: GuestSp
         assert host.lpar(naming.lpar_uuid(spec.uuid)).description == naming.mark(spec.uuid)
         with host.platform() as platform:
             assert [guest.uuid for guest in platform.guests()] == [spec.uuid]
+        again = adopt(host, tmp_path, "--instance", f"{spec.uuid}={spec.name}")
+        assert (again.returncode, again.stdout) == (0, ""), again.stderr
+        with host.platform() as platform:
             platform.destroy(spec.uuid)
 
 
@@ -59,9 +62,10 @@ def test_a_partition_of_another_name_is_left_alone(tmp_path: Path, spec: GuestSp
     with powervm_host.serve(tmp_path) as host:
         make_unmarked(host, tmp_path, spec)
         done = adopt(host, tmp_path, "--instance", f"{spec.uuid}=somebody-elses")
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 1
         assert done.stdout == ""
         assert spec.name in done.stderr
+        assert f"not adopted, for the reasons given above: {spec.uuid}" in done.stderr
         assert host.lpar(naming.lpar_uuid(spec.uuid)).description is None
 
 

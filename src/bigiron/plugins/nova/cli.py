@@ -98,7 +98,8 @@ def adopt(config_files: tuple[str, ...], named: tuple[str, ...], dry_run: bool) 
     """Mark the partitions that an older driver made as this cloud's.
 
     Asks Nova for the instances of this host and marks the partition of each that has no mark yet. A partition that
-    Nova does not know is never touched. Stop nova-compute before and start it after.
+    Nova does not know is never touched. Stop nova-compute before and start it after. The exit status is 1 when an
+    instance could not be adopted.
     """
     pairs = [_pair(text) for text in named]
     nova_conf = _read_nova_conf(config_files)
@@ -107,8 +108,11 @@ def adopt(config_files: tuple[str, ...], named: tuple[str, ...], dry_run: bool) 
         for uuid, name in instances:
             click.echo(f"{uuid} {name}")
         return
-    for uuid in _mark(nova_conf, instances):
+    marked, refused = _mark(nova_conf, instances)
+    for uuid in marked:
         click.echo(f"{uuid}: adopted")
+    if refused:
+        raise click.ClickException(f"not adopted, for the reasons given above: {', '.join(refused)}")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -150,7 +154,8 @@ def _instances_of(nova_conf: Any) -> list[tuple[str, str]]:
     return [(instance.uuid, instance.name) for instance in found]
 
 
-def _mark(nova_conf: Any, instances: list[tuple[str, str]]) -> list[str]:
+def _mark(nova_conf: Any, instances: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """The instances marked now, and those that are not ours even so."""
     from bigiron import errors
     from bigiron.plugins.nova import conf
     from bigiron.powervm.platform import PowerVM
@@ -160,6 +165,8 @@ def _mark(nova_conf: Any, instances: list[tuple[str, str]]) -> list[str]:
         with contextlib.ExitStack() as stack:
             stack.callback(platform.stop)
             platform.start()
-            return list(platform.adopt(instances))
+            marked = list(platform.adopt(instances))
+            ours = {guest.uuid for guest in platform.guests()}
+            return marked, [uuid for uuid, _name in instances if uuid.lower() not in ours]
     except (errors.PlatformError, conf.OptionError) as error:
         raise click.ClickException(str(error)) from error
