@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import Any
 
 import pytest
+from tests.functional import base
 from tests.functional.powervm import PowerVMCloud
 from tests.functional.sweep import Call, calls_of, explained, label_of
 
 from bigiron.sim.kernel.faults import Action, Fault
 
-SETTLE_S = 20
 LPAR = "/rest/api/uom/LogicalPartition/"
 
 
@@ -32,14 +31,12 @@ class SpawnSweep(PowerVMCloud):
         return self.finished(server, expected)
 
     def finished(self, server: dict[str, Any], expected: str | None) -> dict[str, Any]:
-        deadline = time.monotonic() + SETTLE_S
-        while True:
+        for _ in base.looks():
             current = self.admin_api.get_server(server["id"])
             if current["status"] in ("ACTIVE", "ERROR") and current["OS-EXT-STS:task_state"] is None:
                 assert expected in (None, current["status"]), current.get("fault")
                 return dict(current)
-            assert time.monotonic() < deadline, f"server {current['name']} stays {current['status']}"
-            time.sleep(0.02)
+        raise AssertionError(f"server {current['name']} stays {current['status']}")
 
     def record(self) -> list[Call]:
         """The requests of one good spawn."""

@@ -61,38 +61,32 @@ class Sweep(PowerVMCloud):
 
     def idle(self, server: dict[str, Any]) -> dict[str, Any]:
         """The server once Nova is done with it, whatever came of it."""
-        deadline = time.monotonic() + SETTLE_S
-        while True:
+        for _ in base.looks():
             current = dict(self.admin_api.get_server(server["id"]))
             if current["OS-EXT-STS:task_state"] is None:
                 return current
-            assert time.monotonic() < deadline, f"server {server['name']} stays {current['OS-EXT-STS:task_state']}"
-            time.sleep(0.02)
+        raise AssertionError(f"server {server['name']} stays {current['OS-EXT-STS:task_state']}")
 
     def result_of(self, server: dict[str, Any], action: str) -> str:
         """How the server's last action of that name ended: Success or Error."""
         latest = next(each for each in self.api.get_instance_actions(server["id"]) if each["action"] == action)
-        deadline = time.monotonic() + SETTLE_S
-        while True:
+        for _ in base.looks():
             details = self.admin_api.get_instance_action_details(server["id"], latest["request_id"])
             results = [event["result"] for event in details["events"]]
             if results and None not in results:
                 return "Success" if set(results) == {"Success"} else "Error"
-            assert time.monotonic() < deadline, f"{action} of server {server['name']} does not end: {details}"
-            time.sleep(0.02)
+        raise AssertionError(f"{action} of server {server['name']} does not end: {details}")
 
     def agree(self, server: dict[str, Any]) -> str:
         """Have Nova compare the power states; returns the server's status, which is also the platform's."""
         self.compute.manager._sync_power_states(context.get_admin_context())
-        deadline = time.monotonic() + SETTLE_S
-        while True:
+        for _ in base.looks():
             current = self.idle(server)
             state = self.lpar_of(server)["state"]
             seen = current["status"], current["OS-EXT-STS:power_state"]
             if seen == (STATUS.get(state), POWER.get(state)):
                 return str(current["status"])
-            assert time.monotonic() < deadline, f"server {server['name']} is {seen}, its partition {state}"
-            time.sleep(0.05)
+        raise AssertionError(f"server {server['name']} is {seen}, its partition {state}")
 
 
 class PowerSweep(Sweep):
@@ -217,17 +211,14 @@ class DeleteSweep(Sweep):
 
     def deleted(self, server: dict[str, Any]) -> str:
         """How the delete ended: DELETED, or ERROR where it failed."""
-        deadline = time.monotonic() + SETTLE_S
-        while self._exists(server):
+        for _ in base.looks():
             try:
                 current = self.admin_api.get_server(server["id"])
             except base.api_client.OpenStackApiNotFoundException:
-                break
+                return "DELETED"
             if current["status"] == "ERROR" and current["OS-EXT-STS:task_state"] is None:
                 return "ERROR"
-            assert time.monotonic() < deadline, f"server {server['name']} is {current['status']} and not deleted"
-            time.sleep(0.02)
-        return "DELETED"
+        raise AssertionError(f"server {server['name']} is {current['status']} and not deleted")
 
 
 class DeleteSweepOnVolumeGroup(DeleteSweep):
