@@ -15,6 +15,7 @@ from bigiron.sim.kernel.faults import Action, Fault
 LPAR = "/rest/api/uom/LogicalPartition/"
 
 
+@pytest.mark.long
 class SpawnSweep(PowerVMCloud):
     """On a shared storage pool, the image not cached yet, with a port, the management adapter and a config drive."""
 

@@ -76,6 +76,7 @@ class Soak(PowerVMCloud):
     """On a shared storage pool; each server has a port, the management adapter and a config drive."""
 
     @pytest.mark.full
+    @pytest.mark.long
     @pytest.mark.timeout(int(SECONDS) + 2 * STUCK_S + 2 * LEFTOVERS_S + 300)
     def test_many_servers_under_faults(self) -> None:
         self.flavor_id = self.make_flavor(memory_mb=512)
