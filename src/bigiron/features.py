@@ -31,6 +31,7 @@ class Feature:
 
 _Y, _P, _N = Support.YES, Support.PARTIAL, Support.NO
 _LATER = "not built yet"
+_DLPAR = "a running server needs an active RMC connection; a stopped one does not"
 
 FEATURES: tuple[Feature, ...] = (
     Feature("operation.launch", "Launch instance", _Y),
@@ -59,10 +60,25 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "operation.attach-interface",
         "Attach virtual network interface to instance",
-        _N,
-        _LATER,
+        _Y,
+        _DLPAR,
         "supports_attach_interface",
         "interface_attach",
+    ),
+    Feature("operation.detach-interface", "Detach virtual network interface from instance", _Y, _DLPAR),
+    Feature(
+        "operation.device-tags",
+        "Device tags",
+        _N,
+        "Nova's device metadata has no bus for Power's virtual adapters (vio), so a guest could not find a tagged disk",
+        "supports_device_tagging",
+    ),
+    Feature(
+        "operation.attach-tagged-interface",
+        "Attach tagged virtual network interface to instance",
+        _N,
+        "as for device tags",
+        "supports_tagged_attach_interface",
     ),
     Feature("operation.attach-volume", "Attach block volume to instance", _N, _LATER),
     Feature("operation.extend-volume", "Extend block volume", _N, _LATER, "supports_extend_volume"),

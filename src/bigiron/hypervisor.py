@@ -167,6 +167,20 @@ class Hypervisor(abc.ABC):
     # Network adapters
 
     @abc.abstractmethod
+    def attach(self, uuid: str, nic: NicSpec) -> None:
+        """Give a guest, running or not, one more adapter and announce it to the network agent; all or nothing.
+
+        Raises Conflict, before anything is changed, where the guest's state forbids it.
+        """
+
+    @abc.abstractmethod
+    def detach(self, uuid: str, nic: NicSpec) -> None:
+        """Take the adapter with the NIC's MAC from a guest, running or not; one that is gone already is no error.
+
+        Raises Conflict, before anything is changed, where the guest's state forbids it.
+        """
+
+    @abc.abstractmethod
     def plug(self, uuid: str, nic: NicSpec) -> None:
         """Create the adapter if it is not there; announces it to the network agent either way."""
 

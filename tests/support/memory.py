@@ -120,6 +120,16 @@ class MemoryHypervisor(Hypervisor):
         self.calls.append(("reboot", uuid, hard))
         self.set_power(uuid, PowerState.RUNNING)
 
+    def attach(self, uuid: str, nic: NicSpec) -> None:
+        if error := self.fail.get("attach"):
+            raise error
+        self.plug(uuid, nic)
+
+    def detach(self, uuid: str, nic: NicSpec) -> None:
+        if error := self.fail.get("detach"):
+            raise error
+        self.unplug(uuid, nic)
+
     def plug(self, uuid: str, nic: NicSpec) -> None:
         self.guest(uuid)
         self.nics.setdefault(uuid, []).append(nic)

@@ -25,7 +25,7 @@ from bigiron.powervm.events import RestEvent
 from bigiron.powervm.guest import Guests
 from bigiron.powervm.media import MediaRepositories
 from bigiron.powervm.metrics import HostProcessors
-from bigiron.powervm.network import rmc
+from bigiron.powervm.network import hotplug, rmc
 from bigiron.powervm.network import steps as network
 from bigiron.powervm.network.nic import SEA_SWITCH, ClientAdapters
 from bigiron.powervm.network.vif_events import parse_wired
@@ -277,10 +277,17 @@ class PowerVM(Hypervisor):
 
     # Network adapters
 
+    def attach(self, uuid: str, nic: NicSpec) -> None:
+        parts = self._started
+        hotplug.attach(parts.connection, parts.adapters, parts.guests.find(uuid), nic)
+
+    def detach(self, uuid: str, nic: NicSpec) -> None:
+        parts = self._started
+        hotplug.detach(parts.connection, parts.adapters, parts.guests.find(uuid), nic)
+
     def plug(self, uuid: str, nic: NicSpec) -> None:
         parts = self._started
-        parts.guests.find(uuid)
-        network.plug(parts.adapters, uuid, nic)
+        hotplug.plug(parts.connection, parts.adapters, parts.guests.find(uuid), nic)
 
     def unplug(self, uuid: str, nic: NicSpec) -> None:
         parts = self._started

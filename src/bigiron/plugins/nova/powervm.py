@@ -23,8 +23,6 @@ _MANAGEMENT_NETWORK = "powervm-management"
 
 NEVER = (
     "supports_migrate_to_same_host",
-    "supports_device_tagging",
-    "supports_tagged_attach_interface",
     "supports_tagged_attach_volume",
     "supports_multiattach",
     "supports_trusted_certs",

@@ -11,7 +11,7 @@ from pypowervm.wrappers.logical_partition import LPAR
 from pypowervm.wrappers.network import CNA
 
 from bigiron import naming
-from bigiron.errors import InvalidSpec, Unsupported
+from bigiron.errors import InvalidSpec, NotFound, Timeout, Unavailable, Unsupported
 from bigiron.model import NicSpec
 from bigiron.powervm import events
 from bigiron.powervm.connection import Connection
@@ -56,11 +56,10 @@ class ClientAdapters:
             return None
         return self._create(lpar_uuid, rmc.SWITCH, rmc.VLAN, mac)
 
-    def ensure(self, lpar_uuid: str, nic: NicSpec) -> str:
-        """The href of the adapter with the port's MAC, created if it is not there."""
-        self.check(nic)
+    def find(self, lpar_uuid: str, nic: NicSpec) -> str | None:
+        """The href of the LPAR's adapter with the port's MAC on the port's VLAN, None where there is none."""
         present = self._find(lpar_uuid, nic.mac)
-        return str(present.related_href) if present is not None else self.create(lpar_uuid, nic)
+        return str(present.related_href) if present is not None and present.pvid == nic.vlan else None
 
     def delete(self, lpar_uuid: str, mac: str) -> str | None:
         """Delete the LPAR's adapter with that MAC; returns the href it had, None where there was none."""
@@ -68,11 +67,15 @@ class ClientAdapters:
         if present is None:
             return None
         href = str(present.related_href)
-        with translated(f"Deleting the network adapter {mac} of partition {lpar_uuid}"):
-            try:
+        try:
+            with translated(f"Deleting the network adapter {mac} of partition {lpar_uuid}"):
                 self._adapter.delete_by_href(href)
-            except pvm_errors.HttpNotFound:
-                LOG.debug("Network adapter %s of partition %s was gone already", mac, lpar_uuid)
+        except NotFound:
+            LOG.debug("Network adapter %s of partition %s was gone already", mac, lpar_uuid)
+        except (Timeout, Unavailable):
+            # The answer may be all that was lost.
+            if self._find(lpar_uuid, mac) is not None:
+                raise
         return href
 
     def announce(self, href: str, nic: NicSpec, action: Action) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from bigiron import naming
 from bigiron.errors import PlatformError
 from bigiron.hypervisor import Step, Values, nic_plugged
 from bigiron.model import GuestSpec, NicSpec
@@ -56,11 +55,6 @@ class PlugRmc(Step):
 def network_steps(adapters: ClientAdapters, guest: GuestSpec) -> Sequence[Step]:
     """The steps that give a guest its adapters; the last provides RMC_NIC."""
     return [*(PlugNic(adapters, guest, index) for index in range(len(guest.nics))), PlugRmc(adapters, guest)]
-
-
-def plug(adapters: ClientAdapters, instance_uuid: str, nic: NicSpec) -> None:
-    """Create the adapter if it is not there, and announce it either way."""
-    adapters.announce(adapters.ensure(naming.lpar_uuid(instance_uuid), nic), nic, "plug")
 
 
 def unplug(adapters: ClientAdapters, lpar_uuid: str, nic: NicSpec) -> None:

@@ -15,9 +15,9 @@ from bigiron.hypervisor import Values
 from bigiron.model import GuestSpec
 from bigiron.powervm.events import CUSTOM_CLIENT_EVENT, RestEvent
 from bigiron.powervm.keys import LPAR
-from bigiron.powervm.network import rmc, vif_events
+from bigiron.powervm.network import hotplug, rmc, vif_events
 from bigiron.powervm.network.nic import ClientAdapters
-from bigiron.powervm.network.steps import network_steps, plug, unplug
+from bigiron.powervm.network.steps import network_steps, unplug
 from bigiron.powervm.network.vswitch import VirtualSwitches
 from bigiron.powervm.partition import Lpar
 from bigiron.powervm.platform import PowerVM
@@ -112,7 +112,7 @@ def test_the_agent_is_told_with_what_it_needs(platform: PowerVM, lpar: Lpar, gue
     heard: list[RestEvent] = []
     platform.connection.events.subscribe(heard.append)
     adapters, port = platform._started.adapters, guest.nics[0]
-    plug(adapters, guest.uuid, port)
+    hotplug.plug(platform.connection, adapters, lpar, port)
     unplug(adapters, lpar.uuid, port)
     told: list[tuple[vif_events.VifEvent, str]] = []
 
@@ -150,11 +150,11 @@ def test_what_is_no_answer_wires_no_port(event: RestEvent) -> None:
 
 
 def test_plugging_again_makes_no_second_adapter_and_announces(
-    host: Host, adapters: ClientAdapters, lpar: Lpar, guest: GuestSpec
+    host: Host, platform: PowerVM, adapters: ClientAdapters, lpar: Lpar, guest: GuestSpec
 ) -> None:
     port = guest.nics[0]
-    plug(adapters, guest.uuid, port)
-    calls = host.calls(lambda: plug(adapters, guest.uuid, port))
+    hotplug.plug(platform.connection, adapters, lpar, port)
+    calls = host.calls(lambda: hotplug.plug(platform.connection, adapters, lpar, port))
     assert calls == {f"GET {ADAPTERS}": 1, EVENT: 1}
     assert len(plugged(host, lpar)) == 1
 

@@ -19,7 +19,29 @@ _PLUG_PAUSES_S = (0.5, 2.0)
 
 
 class Interfaces(Service):
-    """Plug and unplug."""
+    """Attach and detach, plug and unplug."""
+
+    def attach_interface(self, context: Any, instance: Any, image_meta: Any, vif: Any) -> None:
+        """Add an adapter; the manager gives the port back where this raises a Nova exception.
+
+        Returns without waiting for the port to be wired, as Nova's own drivers do: the API waits for the answer of
+        this call for rpc_response_timeout only, and the port's status tells users when it is up.
+        """
+
+        def failed(reason: str) -> Exception:
+            return exception.InterfaceAttachFailed(reason)
+
+        with translate.nova_errors(instance, failed):
+            self.hypervisor.attach(instance.uuid, translate.nic_spec(vif))
+
+    def detach_interface(self, context: Any, instance: Any, vif: Any) -> None:
+        """Remove an adapter; the manager keeps the port where this raises a Nova exception."""
+
+        def failed(reason: str) -> Exception:
+            return exception.InterfaceDetachFailed(reason)
+
+        with translate.nova_errors(instance, failed):
+            self.hypervisor.detach(instance.uuid, translate.nic_spec(vif))
 
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
         for vif in network_info or ():
