@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from bigiron.model import CpuStats, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec
+from bigiron.errors import Unsupported
+from bigiron.model import CpuStats, DiskBytes, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec
 
 T = TypeVar("T")
 
@@ -163,6 +165,15 @@ class Hypervisor(abc.ABC):
     @abc.abstractmethod
     def reboot(self, uuid: str, hard: bool) -> None:
         """Restart the guest; one that is stopped is started."""
+
+    # Disks
+
+    def root_disk(self, uuid: str) -> AbstractContextManager[DiskBytes]:
+        """The root disk's bytes as they are now, to be read inside the context; its end undoes what it took.
+
+        A running guest may write meanwhile: what is read is what a crash would have left.
+        """
+        raise Unsupported(f"The disks of guest {uuid} cannot be read on this platform.")
 
     # Network adapters
 

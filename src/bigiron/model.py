@@ -51,6 +51,14 @@ class ImageSource(Protocol):
     def open(self) -> BinaryIO: ...
 
 
+@dataclass(frozen=True, slots=True)
+class DiskBytes:
+    """A disk's content: how many bytes `stream` will deliver, which fails rather than end early."""
+
+    size_bytes: int
+    stream: BinaryIO
+
+
 class DiskRole(enum.Enum):
     """What a disk is for; the root disk is the one that boots."""
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import copy
 import io
 import json
+import os
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +31,8 @@ HOST = "power1"
 PHYSICAL_NETWORK = "default"
 VLAN = 100
 SETTLE_S = 60
+CHUNK = 1 << 20
+ZEROS = bytes(CHUNK)
 IMAGE_BYTES = b"PowerVM boot disk image " * 4096
 
 litedb.install()
@@ -77,7 +81,43 @@ class SeaNeutron(neutron_fixture.NeutronFixture):
 
 
 class ByteGlance(glance_fixture.GlanceFixture):
-    """Nova's Glance with images that have bytes."""
+    """Nova's Glance with images that have bytes; what Nova uploads is kept in files, for a disk is too big."""
+
+    def __init__(self, test: Any) -> None:
+        super().__init__(test)
+        self.folder = Path(test.enterContext(tempfile.TemporaryDirectory(prefix="glance-")))
+        self.upload_error: Exception | None = None
+        """Raised in the middle of each upload."""
+
+    def file_of(self, image_id: str) -> Path:
+        """The bytes of an image that Nova uploaded."""
+        return self.folder / image_id
+
+    def update(self, context: Any, image_id: str, metadata: Any, data: Any = None, purge_props: bool = False) -> Any:
+        if data is not None:
+            metadata = {**metadata, "size": self._keep(image_id, data)}
+        return super().update(context, image_id, metadata, purge_props=purge_props)
+
+    def _keep(self, image_id: str, data: Any) -> int:
+        with self.file_of(image_id).open("wb") as file:
+            while chunk := data.read(CHUNK):
+                if self.upload_error is not None:
+                    raise self.upload_error
+                if chunk == ZEROS:
+                    file.seek(CHUNK, os.SEEK_CUR)
+                else:
+                    file.write(chunk)
+            file.truncate()
+            return file.tell()
+
+    def delete(self, context: Any, image_id: str) -> None:
+        super().delete(context, image_id)
+        self.file_of(image_id).unlink(missing_ok=True)
+
+    def _from_file(self, image_id: str) -> Iterator[bytes]:
+        with self.file_of(image_id).open("rb") as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
 
     def download(
         self, context: Any, image_id: str, data: Any = None, dst_path: Any = None, trusted_certs: Any = None
@@ -85,6 +125,8 @@ class ByteGlance(glance_fixture.GlanceFixture):
         if data is not None or dst_path is not None:
             super().download(context, image_id, data, dst_path, trusted_certs)
             return None
+        if self.file_of(image_id).exists():
+            return self._from_file(image_id)
         content = self._imagedata.get(image_id)
         if content is None:
             return None

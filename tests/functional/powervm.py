@@ -107,6 +107,7 @@ class PowerVMCloud(base.NovaCloud):
             rest_password=PASSWORD,
             rest_timeout=30,
             rest_connect_timeout=20,
+            management_root=str(self.simulator.management_root),
             **self.options,
         )
         self.start_service_under_test()

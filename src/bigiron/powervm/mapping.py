@@ -16,7 +16,7 @@ from pypowervm.entities import Element
 from pypowervm.wrappers import storage
 from pypowervm.wrappers.virtual_io_server import VSCSIMapping
 
-from bigiron.errors import Unsupported
+from bigiron.errors import Conflict, Unsupported
 
 _NS = f"{{{UOM_NS}}}"
 _DEVICES_PER_ADAPTER = 32
@@ -134,6 +134,24 @@ class RemoveMappings:
 def mapped(doc: Any, lpar_uuid: str) -> Sequence[Backing]:
     """What the VIOS document says is presented to the LPAR."""
     return [backing for node in _nodes_of(doc, lpar_uuid) if (backing := _backing(node)) is not None]
+
+
+def client_slot(doc: Any, lpar_uuid: str, backing: Backing) -> int:
+    """The slot of the LPAR's adapter on which the VIOS presents the backing; raises Conflict where it does not."""
+    return int(_of_mapping(doc, lpar_uuid, backing, "ClientAdapter", "VirtualSlotNumber"))
+
+
+def device_name(doc: Any, lpar_uuid: str, backing: Backing) -> str:
+    """What the VIOS itself calls the device behind the LPAR's mapping; raises Conflict where there is none."""
+    return _of_mapping(doc, lpar_uuid, backing, "ServerAdapter", "BackingDeviceName")
+
+
+def _of_mapping(doc: Any, lpar_uuid: str, backing: Backing, adapter: str, field: str) -> str:
+    for node in _nodes_of(doc, lpar_uuid):
+        one = _backing(node)
+        if one is not None and one.same(backing) and (text := node.findtext(f"{_NS}{adapter}/{_NS}{field}")):
+            return str(text)
+    raise Conflict(f"VIOS {doc.name} shows no {field} for the mapping of {backing.name} to LPAR {lpar_uuid}.")
 
 
 def users(doc: Any, backing: Backing) -> frozenset[str]:

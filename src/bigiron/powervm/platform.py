@@ -11,18 +11,20 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from bigiron import naming
 from bigiron.errors import InvalidSpec, NotFound, PlatformError, Unavailable
 from bigiron.hypervisor import Hypervisor, Step
-from bigiron.model import CpuStats, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec
+from bigiron.model import CpuStats, DiskBytes, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec
 from bigiron.powervm import host
 from bigiron.powervm.connect import connect
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.driver import DiskDriver
 from bigiron.powervm.disk.groups import VolumeGroups
 from bigiron.powervm.disk.removal import remove_storage
+from bigiron.powervm.disk.snapshot import Snapshots
 from bigiron.powervm.disk.ssp import SharedStoragePool
 from bigiron.powervm.disk.steps import storage_steps
 from bigiron.powervm.disk.volume_group import LocalVolumeGroup
 from bigiron.powervm.events import RestEvent
 from bigiron.powervm.guest import Guests
+from bigiron.powervm.management.access import Access, DirectAccess
 from bigiron.powervm.media import MediaRepositories
 from bigiron.powervm.metrics import HostProcessors
 from bigiron.powervm.network import hotplug, rmc
@@ -45,7 +47,7 @@ _CAPACITY_AGE_S = 60.0
 class _Started:
     """The parts that exist while the platform is started."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, access: Access) -> None:
         self.connection = connection
         self.guests = Guests(connection)
         self.power = Power(connection)
@@ -55,6 +57,7 @@ class _Started:
         self.media = MediaRepositories(connection, groups)
         local = connection.options.disk_driver == "localdisk"
         self.disks: DiskDriver = LocalVolumeGroup(connection, groups) if local else SharedStoragePool(connection)
+        self.snapshots = Snapshots(connection, self.disks, access)
         self.processors = HostProcessors(connection)
         self.capacity_read_at = 0.0
 
@@ -81,8 +84,9 @@ class _Started:
 class PowerVM(Hypervisor):
     """One PowerVM managed system."""
 
-    def __init__(self, options: PowerVMOptions, journal: Journal | None = None) -> None:
-        """`journal` is called for every request to the REST service."""
+    def __init__(self, options: PowerVMOptions, journal: Journal | None = None, access: Access | None = None) -> None:
+        """`journal` is called for every request to the REST service; `access` reaches the superuser's files."""
+        self._access = access or DirectAccess()
         self._options = options
         self._journal = journal
         self._parts: _Started | None = None
@@ -97,7 +101,7 @@ class PowerVM(Hypervisor):
                 return
             connection = connect(self._options, self._journal, wait=False)
             try:
-                parts = _Started(connection)
+                parts = _Started(connection, self._access)
                 parts.check_host()
             except BaseException:
                 connection.close()
@@ -231,6 +235,10 @@ class PowerVM(Hypervisor):
             self._started.disks.reconcile()
         except PlatformError as error:
             LOG.warning("What interrupted uploads left could not be removed: %s", error)
+        try:
+            self._started.snapshots.reconcile()
+        except PlatformError as error:
+            LOG.warning("What interrupted snapshots left could not be removed: %s", error)
         for entry in self.connection.ledger.making():
             if entry.instance in kept:
                 continue
@@ -274,6 +282,12 @@ class PowerVM(Hypervisor):
     def reboot(self, uuid: str, hard: bool) -> None:
         parts = self._started
         parts.power.restart(parts.guests.find(uuid), hard, _REBOOT_S)
+
+    # Disks
+
+    def root_disk(self, uuid: str) -> contextlib.AbstractContextManager[DiskBytes]:
+        parts = self._started
+        return parts.snapshots.root_disk(parts.guests.find(uuid))
 
     # Network adapters
 

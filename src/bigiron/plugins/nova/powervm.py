@@ -11,7 +11,7 @@ from nova.objects import fields
 from bigiron import features
 from bigiron.hypervisor import Hypervisor
 from bigiron.model import GuestSpec
-from bigiron.plugins.nova import conf, configdrive
+from bigiron.plugins.nova import conf, configdrive, privsep
 from bigiron.plugins.nova.driver import BigironDriver
 from bigiron.powervm.network import rmc
 from bigiron.powervm.platform import PowerVM
@@ -64,7 +64,7 @@ class PowerVMDriver(BigironDriver):
     flavor_namespace = "powervm:"
 
     def make_hypervisor(self) -> Hypervisor:
-        return PowerVM(conf.to_options(CONF))
+        return PowerVM(conf.to_options(CONF), access=privsep.PrivilegedAccess())
 
     @property
     def powervm(self) -> PowerVM:

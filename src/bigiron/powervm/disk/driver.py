@@ -74,6 +74,10 @@ class DiskDriver(abc.ABC):
         """The guest's disks that this pool made, found by their mappings."""
 
     @abc.abstractmethod
+    def is_root(self, backing: Backing) -> bool:
+        """Whether a disk that `find` told of is the guest's root disk."""
+
+    @abc.abstractmethod
     def leftovers(self, instance_uuid: str) -> Sequence[Backing]:
         """The guest's disks found by their names that nothing is mapped to: what an interrupted spawn left."""
 

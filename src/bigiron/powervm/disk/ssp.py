@@ -112,6 +112,9 @@ class SharedStoragePool(DiskDriver):
                     found[backing.udid[2:]] = Disk(backing, self._size(backing), (*others, vios.uuid))
         return list(found.values())
 
+    def is_root(self, backing: Backing) -> bool:
+        return backing.name.startswith("boot_")
+
     def leftovers(self, instance_uuid: str) -> Sequence[Backing]:
         self._units.refresh()
         ours = re.compile(rf"(boot|rescue|swap\d*|eph\d+)_.+_{instance_uuid.replace('-', '').lower()[:8]}")

@@ -119,6 +119,9 @@ class LocalVolumeGroup(DiskDriver):
                 found.append(Disk(backing, size, (vios,)))
         return found
 
+    def is_root(self, backing: Backing) -> bool:
+        return backing.name.rsplit("/", 1)[-1].startswith(f"{_LETTERS[DiskRole.ROOT]}_")
+
     def leftovers(self, instance_uuid: str) -> Sequence[Backing]:
         names = {
             naming.volume_group_disk(letter, instance_uuid) for letter in (*_LETTERS.values(), *_EPHEMERAL_LETTERS)

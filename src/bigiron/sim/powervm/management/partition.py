@@ -7,6 +7,7 @@ from pathlib import Path
 from bigiron.sim.kernel.control import Control
 from bigiron.sim.powervm.guests.fleet import Guests
 from bigiron.sim.powervm.management.control import ConsoleRoutes
+from bigiron.sim.powervm.management.scsi import ScsiBus
 from bigiron.sim.powervm.management.tree import Identity, build
 from bigiron.sim.powervm.management.vterms import Vterms
 from bigiron.sim.powervm.model.world import World
@@ -19,6 +20,7 @@ class ManagementPartition:
         self._world = world
         self.guests = Guests(world)
         self.vterms = Vterms(self.guests)
+        self.scsi = ScsiBus(world)
         world.vterm_hooks.append(lambda lpar: self.vterms.drop(lpar.uuid))
         ConsoleRoutes(self.guests, self.vterms).mount(control)
 
@@ -27,6 +29,7 @@ class ManagementPartition:
         with self._world.lock:
             identity = _identity(self._world)
         build(root, control_url, identity)
+        self.scsi.present(root)
 
     def disconnect(self) -> None:
         """Close the terminals and send readers that wait for console text away, so that the control address can end."""
@@ -35,6 +38,7 @@ class ManagementPartition:
 
     def stop(self) -> None:
         """End the rest, once no job can power on a partition any more."""
+        self.scsi.stop()
         self.guests.close()
 
 

@@ -28,7 +28,7 @@ class Identity:
 
 def build(root: Path, control: str, identity: Identity) -> None:
     """Write the tree, or bring an existing one up to date; what later operations put below it stays."""
-    for folder in ("usr/bin", "proc/ppc64", "sys/bus/vio/devices", "sys/block", "dev/disk/by-id"):
+    for folder in ("usr/bin", "proc/ppc64"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     _write(root / FILE, json.dumps({"control": control}) + "\n")
     _write(root / "proc/ppc64/lparcfg", _lparcfg(identity))

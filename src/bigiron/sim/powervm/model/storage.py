@@ -16,6 +16,8 @@ class Content:
     file: str
     size: int
     sha256: str
+    own: bool = False
+    """Whether a guest has written to it: the file is then as long as the disk and nothing else shares it."""
 
 
 @dataclass(slots=True, kw_only=True)
