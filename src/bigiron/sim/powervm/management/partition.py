@@ -20,6 +20,7 @@ class ManagementPartition:
         self.guests = Guests(world)
         self.vterms = Vterms(self.guests)
         world.vterm_hooks.append(lambda lpar: self.vterms.drop(lpar.uuid))
+        world.vterm_checks.append(lambda lpar: self.vterms.is_open(lpar.uuid))
         ConsoleRoutes(self.guests, self.vterms).mount(control)
 
     def present(self, root: Path, control_url: str) -> None:
