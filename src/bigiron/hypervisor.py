@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from bigiron.model import CpuStats, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec
+from bigiron.errors import Unsupported
+from bigiron.model import CpuStats, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec, VncAddress
 
 T = TypeVar("T")
 
@@ -163,6 +164,16 @@ class Hypervisor(abc.ABC):
     @abc.abstractmethod
     def reboot(self, uuid: str, hard: bool) -> None:
         """Restart the guest; one that is stopped is started."""
+
+    # Consoles
+
+    def console_output(self, uuid: str, limit: int) -> bytes:
+        """The last bytes, at most so many, that the guest wrote to its console. Raises Unsupported."""
+        raise Unsupported("This platform does not record consoles.")
+
+    def console_vnc(self, uuid: str) -> VncAddress:
+        """Where the console of a running guest is shown. Raises Unsupported, and Conflict while it does not run."""
+        raise Unsupported("This platform does not show consoles by VNC.")
 
     # Network adapters
 

@@ -11,10 +11,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from bigiron import naming
 from bigiron.errors import InvalidSpec, NotFound, PlatformError, Unavailable
 from bigiron.hypervisor import Hypervisor, Step
-from bigiron.model import CpuStats, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec
+from bigiron.model import CpuStats, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec, VncAddress
 from bigiron.powervm import host
 from bigiron.powervm.connect import connect
 from bigiron.powervm.connection import Connection
+from bigiron.powervm.console.consoles import make_consoles
 from bigiron.powervm.disk.driver import DiskDriver
 from bigiron.powervm.disk.groups import VolumeGroups
 from bigiron.powervm.disk.removal import remove_storage
@@ -47,8 +48,9 @@ class _Started:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.guests = Guests(connection)
-        self.power = Power(connection)
+        self.consoles = make_consoles(connection)
+        self.guests = Guests(connection, self.consoles)
+        self.power = Power(connection, self.consoles)
         self.switches = VirtualSwitches(connection)
         self.adapters = ClientAdapters(connection, self.switches)
         groups = VolumeGroups(connection)
@@ -99,6 +101,7 @@ class PowerVM(Hypervisor):
             try:
                 parts = _Started(connection)
                 parts.check_host()
+                parts.consoles.start()
             except BaseException:
                 connection.close()
                 raise
@@ -109,6 +112,7 @@ class PowerVM(Hypervisor):
         with self._lock:
             parts, self._parts = self._parts, None
         if parts is not None:
+            parts.consoles.stop()
             parts.connection.close()
 
     def subscribe(self, callback: Callable[[GuestEvent], None]) -> None:
@@ -274,6 +278,16 @@ class PowerVM(Hypervisor):
     def reboot(self, uuid: str, hard: bool) -> None:
         parts = self._started
         parts.power.restart(parts.guests.find(uuid), hard, _REBOOT_S)
+
+    # Consoles
+
+    def console_output(self, uuid: str, limit: int) -> bytes:
+        parts = self._started
+        return parts.consoles.output(parts.guests.find(uuid), limit)
+
+    def console_vnc(self, uuid: str) -> VncAddress:
+        parts = self._started
+        return parts.consoles.vnc(parts.guests.find(uuid))
 
     # Network adapters
 

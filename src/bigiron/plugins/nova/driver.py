@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bigiron.plugins.nova.compute.consoles import Consoles
 from bigiron.plugins.nova.compute.host import Host
 from bigiron.plugins.nova.compute.instances import Instances
 from bigiron.plugins.nova.compute.interfaces import Interfaces
 from bigiron.plugins.nova.compute.power import Power
 
 
-class BigironDriver(Host, Instances, Power, Interfaces):
+class BigironDriver(Host, Instances, Power, Interfaces, Consoles):
     """A ComputeDriver over one Hypervisor; a subclass names the platform and makes it in `make_hypervisor`."""

@@ -174,7 +174,7 @@ def test_a_terminal_does_not_outlive_its_command(booted: Platform) -> None:
 def test_a_partition_with_an_open_terminal_is_not_deleted(platform: Platform) -> None:
     lpar = client_of(platform.world)
     platform.run("mkvterm", "--id", "5", "--vnc", "--local")
-    with platform.world.lock, pytest.raises(BadRequest, match="HSCL151B.*open virtual terminal"):
+    with platform.world.lock, pytest.raises(BadRequest, match=r"HSCL151B.*open virtual terminal"):
         lpars.delete(platform.world, lpar)
     platform.run("rmvterm", "--id", "5")
     with platform.world.lock:
@@ -191,8 +191,11 @@ def test_pgrep_tells_the_codepage_of_open_terminals(platform: Platform) -> None:
     assert "--codepage 037" in found.stdout
 
 
-def test_a_vnc_client_sees_the_console_and_types(booted: Platform) -> None:
-    port = int(booted.run("mkvterm", "--id", "5", "--vnc", "--local").stdout)
+def test_a_vnc_client_sees_what_was_printed_since_the_terminal_is_open_and_types(platform: Platform) -> None:
+    port = int(platform.run("mkvterm", "--id", "5", "--vnc", "--local").stdout)
+    power_on(platform.world)
+    platform.clock.advance(BOOT_SECONDS)
+    booted = platform
     before = booted.console()["end"]
 
     async def session() -> tuple[Any, Any]:

@@ -60,8 +60,8 @@ def _attach(port: int, source: int, target: int) -> int:
     with socket.create_connection(("127.0.0.1", port), _CONNECT_S) as line, _raw(source):
         line.settimeout(_CONNECT_S)
         while True:
-            ready, _, _ = select.select([source, line], [], [])
-            if line in ready:
+            ready = select.select([source, line.fileno()], [], [])[0]
+            if line.fileno() in ready:
                 printed = line.recv(_CHUNK)
                 if not printed:
                     return 0
