@@ -90,8 +90,20 @@ FEATURES: tuple[Feature, ...] = (
         "an image is kept in the pool from its first use on; caching ahead and ageing are not built yet",
         "has_imagecache",
     ),
-    Feature("console.serial.log", "View serial console logs", _N, _LATER, tempest="console_output"),
-    Feature("console.vnc", "Remote desktop over VNC", _N, _LATER, tempest="vnc_console"),
+    Feature(
+        "console.serial.log",
+        "View serial console logs",
+        _Y,
+        "recorded where nova-compute runs on the management partition, but not while the console is shown by VNC",
+        tempest="console_output",
+    ),
+    Feature(
+        "console.vnc",
+        "Remote desktop over VNC",
+        _Y,
+        "the text console, where nova-compute runs on the management partition",
+        tempest="vnc_console",
+    ),
 )
 
 

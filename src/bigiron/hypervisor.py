@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from bigiron.errors import Unsupported
-from bigiron.model import CpuStats, DiskBytes, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec
+from bigiron.model import CpuStats, DiskBytes, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec, VncAddress
 
 T = TypeVar("T")
 
@@ -174,6 +174,16 @@ class Hypervisor(abc.ABC):
         A running guest may write meanwhile: what is read is what a crash would have left.
         """
         raise Unsupported(f"The disks of guest {uuid} cannot be read on this platform.")
+
+    # Consoles
+
+    def console_output(self, uuid: str, limit: int) -> bytes:
+        """The last bytes, at most so many, that the guest wrote to its console. Raises Unsupported."""
+        raise Unsupported("This platform does not record consoles.")
+
+    def console_vnc(self, uuid: str) -> VncAddress:
+        """Where the console of a running guest is shown. Raises Unsupported, and Conflict while it does not run."""
+        raise Unsupported("This platform does not show consoles by VNC.")
 
     # Network adapters
 

@@ -122,6 +122,15 @@ class GuestState:
 
 
 @dataclass(frozen=True, slots=True)
+class VncAddress:
+    """Where a guest's console is shown by VNC: a client first sends `CONNECT path HTTP/1.1`, and then speaks RFB."""
+
+    host: str
+    port: int
+    path: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class GuestEvent:
     """The platform reports that a guest of ours changed its power state."""
 

@@ -15,10 +15,11 @@ from pypowervm.wrappers.managed_system import System
 from pypowervm.wrappers.shared_proc_pool import SharedProcPool
 
 from bigiron import naming
-from bigiron.errors import Conflict, Foreign, InvalidSpec, NoCapacity, NotFound, Unsupported
+from bigiron.errors import Conflict, Foreign, InvalidSpec, NoCapacity, NotFound, PlatformError, Unsupported
 from bigiron.model import GuestOs, GuestSpec
-from bigiron.powervm import flavor
+from bigiron.powervm import flavor, jobs
 from bigiron.powervm.connection import Connection
+from bigiron.powervm.console.consoles import Consoles
 from bigiron.powervm.errors import translated
 from bigiron.powervm.flavor import LparShape
 from bigiron.powervm.host import Room, room
@@ -27,6 +28,7 @@ from bigiron.powervm.partition import Lpar
 
 LOG = logging.getLogger(__name__)
 
+_VTERM_OPEN = "HSCL151B"
 _MAX_SLOTS = 2000
 """Virtual slots of a partition: enough for every adapter that PowerVM allows, and it costs no memory to speak of."""
 
@@ -34,8 +36,9 @@ _MAX_SLOTS = 2000
 class Guests:
     """The partitions that are ours."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, consoles: Consoles | None = None) -> None:
         self._connection = connection
+        self._consoles = consoles
         self._adapter = connection.adapter
         self._mirror = connection.mirror
         self._ledger = connection.ledger
@@ -140,13 +143,32 @@ class Guests:
     def delete(self, lpar: Lpar) -> None:
         """Delete the partition; one that is gone already is no error."""
         with self._mirror.working(lpar.uuid):
-            with translated(f"Deleting LPAR {lpar.name}"):
-                try:
-                    self._adapter.delete(LPAR.schema_type, root_id=lpar.uuid)
-                except pvm.HttpNotFound:
-                    LOG.info("LPAR %s is gone already", lpar.name)
+            if self._consoles is not None:
+                self._consoles.close(lpar)
+            try:
+                self._delete(lpar)
+            except PlatformError as error:
+                if _VTERM_OPEN not in f"{error.detail} {error.message}":
+                    raise
+                self._close_vterm(lpar)
+                self._delete(lpar)
             self._mirror.removed(lpar.uuid)
+        if self._consoles is not None:
+            self._consoles.forget(lpar.uuid)
         self._ledger.drop(lpar.uuid)
+
+    def _delete(self, lpar: Lpar) -> None:
+        with translated(f"Deleting LPAR {lpar.name}"):
+            try:
+                self._adapter.delete(LPAR.schema_type, root_id=lpar.uuid)
+            except pvm.HttpNotFound:
+                LOG.info("LPAR %s is gone already", lpar.name)
+
+    def _close_vterm(self, lpar: Lpar) -> None:
+        """Have the service close a terminal that somebody opened by other ways than ours."""
+        timeout_s = self._connection.options.job_timeout_s
+        what = f"Closing the virtual terminal of LPAR {lpar.name}"
+        jobs.run(self._adapter, LPAR.schema_type, lpar.uuid, "CloseVterm", {}, timeout_s, what)
 
     def adopt(self, instance: str, name: str) -> bool:
         """Mark the partition that an older driver made for an instance; False where there is none to mark."""

@@ -41,5 +41,9 @@ class PowerVMOptions:
     max_parallel: int = 64
     """Requests that may be under way at once: concurrent builds times the steps that run side by side in each."""
     management_root: Path = Path("/")
+    console_recorder: bool = True
+    vnc_host: str = ""
+    """Address of this machine that consoles are shown on by VNC; an empty one shows none."""
+    vnc_port: int = 5901
     state_path: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / "bigiron-powervm")
-    """Where the ledger of guests is kept; must survive a restart of the process."""
+    """Where the ledger of guests and their console logs are kept; must survive a restart of the process."""

@@ -11,10 +11,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from bigiron import naming
 from bigiron.errors import InvalidSpec, NotFound, PlatformError, Unavailable
 from bigiron.hypervisor import Hypervisor, Step
-from bigiron.model import CpuStats, DiskBytes, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec
+from bigiron.model import CpuStats, DiskBytes, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec, VncAddress
 from bigiron.powervm import host
 from bigiron.powervm.connect import connect
 from bigiron.powervm.connection import Connection
+from bigiron.powervm.console.consoles import make_consoles
 from bigiron.powervm.disk.driver import DiskDriver
 from bigiron.powervm.disk.groups import VolumeGroups
 from bigiron.powervm.disk.removal import remove_storage
@@ -49,8 +50,9 @@ class _Started:
 
     def __init__(self, connection: Connection, access: Access) -> None:
         self.connection = connection
-        self.guests = Guests(connection)
-        self.power = Power(connection)
+        self.consoles = make_consoles(connection)
+        self.guests = Guests(connection, self.consoles)
+        self.power = Power(connection, self.consoles)
         self.switches = VirtualSwitches(connection)
         self.adapters = ClientAdapters(connection, self.switches)
         groups = VolumeGroups(connection)
@@ -103,6 +105,7 @@ class PowerVM(Hypervisor):
             try:
                 parts = _Started(connection, self._access)
                 parts.check_host()
+                parts.consoles.start()
             except BaseException:
                 connection.close()
                 raise
@@ -113,6 +116,7 @@ class PowerVM(Hypervisor):
         with self._lock:
             parts, self._parts = self._parts, None
         if parts is not None:
+            parts.consoles.stop()
             parts.connection.close()
 
     def subscribe(self, callback: Callable[[GuestEvent], None]) -> None:
@@ -288,6 +292,16 @@ class PowerVM(Hypervisor):
     def root_disk(self, uuid: str) -> contextlib.AbstractContextManager[DiskBytes]:
         parts = self._started
         return parts.snapshots.root_disk(parts.guests.find(uuid))
+
+    # Consoles
+
+    def console_output(self, uuid: str, limit: int) -> bytes:
+        parts = self._started
+        return parts.consoles.output(parts.guests.find(uuid), limit)
+
+    def console_vnc(self, uuid: str) -> VncAddress:
+        parts = self._started
+        return parts.consoles.vnc(parts.guests.find(uuid))
 
     # Network adapters
 

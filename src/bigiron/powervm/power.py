@@ -14,6 +14,7 @@ from bigiron.errors import NotFound, PlatformError, Timeout, Unavailable
 from bigiron.model import PowerState
 from bigiron.powervm import jobs
 from bigiron.powervm.connection import Connection
+from bigiron.powervm.console.consoles import Consoles
 from bigiron.powervm.errors import translated
 from bigiron.powervm.partition import Lpar
 
@@ -40,8 +41,9 @@ _HARD = _Way("an immediate power-off", (("operation", "shutdown"), ("immediate",
 class Power:
     """The power of the system's partitions; one action at a time for each of them."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, consoles: Consoles | None = None) -> None:
         self._connection = connection
+        self._consoles = consoles
         self._adapter = connection.adapter
         self._mirror = connection.mirror
         self._guard = threading.Lock()
@@ -52,6 +54,8 @@ class Power:
         with self._locked(lpar):
             if not known_off and self._mirror.fresh(lpar.uuid).power is PowerState.RUNNING:
                 return
+            if self._consoles is not None:
+                self._consoles.begin(lpar)
             with self._mirror.working(lpar.uuid):
                 try:
                     ended = self._job(lpar, "PowerOn", {}, _ALREADY_ON, self._connection.options.job_timeout_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,8 @@ def _mark(nova_conf: Any, instances: list[tuple[str, str]]) -> tuple[list[str], 
     from bigiron.powervm.platform import PowerVM
 
     try:
-        platform = PowerVM(conf.to_options(nova_conf))
+        # Consoles are nova-compute's.
+        platform = PowerVM(replace(conf.to_options(nova_conf), console_recorder=False, vnc_host=""))
         with contextlib.ExitStack() as stack:
             stack.callback(platform.stop)
             platform.start()

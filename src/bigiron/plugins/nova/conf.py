@@ -30,6 +30,21 @@ REST_OPTS: list[cfg.Opt] = [
     ),
 ]
 
+CONSOLE_OPTS: list[cfg.Opt] = [
+    cfg.BoolOpt(
+        "console_recorder",
+        default=True,
+        help="Record what instances write to their consoles, for `openstack console log show`. Needs nova-compute on "
+        "the management partition (NovaLink). The recorder holds each instance's virtual terminal, and gives it up "
+        "while a console is shown by VNC and to whoever closes it with rmvterm.",
+    ),
+    cfg.PortOpt(
+        "vnc_port",
+        default=5901,
+        help="Port on which consoles are shown to nova-novncproxy, at [vnc] server_proxyclient_address.",
+    ),
+]
+
 DISK_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         "disk_driver",
@@ -88,7 +103,7 @@ GUEST_OPTS: list[cfg.Opt] = [
     ),
 ]
 
-ALL_OPTS = [*REST_OPTS, *DISK_OPTS, *GUEST_OPTS]
+ALL_OPTS = [*REST_OPTS, *CONSOLE_OPTS, *DISK_OPTS, *GUEST_OPTS]
 
 
 class OptionError(ValueError):
@@ -128,6 +143,9 @@ def to_options(conf: Any) -> PowerVMOptions:
         job_timeout_s=group["job_timeout"],
         max_parallel=parallel_steps(conf),
         management_root=Path(group["management_root"]),
+        console_recorder=group["console_recorder"],
+        vnc_host=conf.vnc.server_proxyclient_address if conf.vnc.enabled else "",
+        vnc_port=group["vnc_port"],
         state_path=Path(conf.state_path) / "bigiron",
     )
 

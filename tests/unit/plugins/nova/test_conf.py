@@ -23,6 +23,9 @@ def parsed(tmp_path: Path, text: str) -> Any:
             cfg.IntOpt("max_concurrent_builds", default=10),
         ]
     )
+    config.register_opts(
+        [cfg.BoolOpt("enabled", default=True), cfg.StrOpt("server_proxyclient_address", default="127.0.0.1")], "vnc"
+    )
     conf.register(config)
     config(["--config-file", str(file)])
     config.set_override("state_path", str(tmp_path))
@@ -66,6 +69,10 @@ proc_units_factor = 0.5
 uncapped_proc_weight = 128
 use_rmc_mgmt_vif = false
 use_rmc_ipv6_scheme = false
+console_recorder = false
+vnc_port = 6001
+[vnc]
+server_proxyclient_address = 10.1.2.3
 """
     options = conf.to_options(parsed(tmp_path, text))
     assert (options.rest_host, options.rest_port, options.rest_protocol) == ("hmc.example.org", 12443, "https")
@@ -80,7 +87,13 @@ use_rmc_ipv6_scheme = false
     assert (options.vopt_media_volume_group, options.vopt_media_rep_size_gb) == ("mediavg", 4)
     assert (options.proc_units_factor, options.uncapped_proc_weight) == (0.5, 128)
     assert (options.use_rmc_mgmt_vif, options.use_rmc_ipv6_scheme) == (False, False)
+    assert (options.console_recorder, options.vnc_host, options.vnc_port) == (False, "10.1.2.3", 6001)
     assert options.max_parallel == 128
+
+
+def test_without_vnc_in_nova_there_is_none_here(tmp_path: Path) -> None:
+    options = conf.to_options(parsed(tmp_path, "[powervm]\ndisk_driver = ssp\n[vnc]\nenabled = false\n"))
+    assert (options.console_recorder, options.vnc_host) == (True, "")
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,11 @@ from tests.support.guest_world import META_DATA, client_of, guest_world, power_o
 from bigiron.sim.kernel.clock import Clock
 from bigiron.sim.kernel.control import Control
 from bigiron.sim.kernel.serving import HttpServer
+from bigiron.sim.powervm.errors import BadRequest
 from bigiron.sim.powervm.management.endpoint import Simulator
 from bigiron.sim.powervm.management.partition import ManagementPartition
 from bigiron.sim.powervm.management.screen import HEIGHT, WIDTH
+from bigiron.sim.powervm.model import lpars
 from bigiron.sim.powervm.model.world import World
 
 BOOT_SECONDS = 10.0
@@ -131,20 +133,53 @@ def test_an_unknown_partition_is_refused(platform: Platform) -> None:
         assert "77" in answer.stderr
 
 
+def attach(platform: Platform) -> subprocess.Popen[bytes]:
+    """Attach to the client partition's terminal; returns when it is open."""
+    argv = [str(platform.root / "usr/bin/mkvterm"), "--id", "5"]
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    until(lambda: platform.partition.vterms.find("5") is not None, "the terminal is open")
+    return process
+
+
 def test_a_terminal_attached_as_text_shows_types_and_keeps_others_out(booted: Platform) -> None:
-    argv = [str(booted.root / "usr/bin/mkvterm"), "--id", "5"]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as attached:
+    with attach(booted) as attached:
         assert attached.stdin and attached.stdout
-        until(lambda: booted.partition.vterms.find("5") is not None, "the terminal is open")
         outside = booted.run("mkvterm", "--id", "5", "--vnc", "--local")
         assert (outside.returncode, outside.stdout) == (3, ""), "no port: it is not a VNC terminal"
-        attached.stdin.write("root\n")
+        attached.stdin.write(b"root\n")
         attached.stdin.flush()
         until(lambda: booted.console()["text"].endswith("login: root\nPassword: "), "the guest took the input")
+        shown = b""
+        while not shown.endswith(b"Password: "):
+            shown += attached.stdout.read1()
+        assert shown == b"root\r\nPassword: ", "only what was printed since it was opened"
         attached.stdin.close()
         assert attached.wait(20) == 0
-        assert "web1 login:" in attached.stdout.read()
-    assert booted.partition.vterms.find("5") is None
+    until(lambda: booted.partition.vterms.find("5") is None, "the terminal is closed")
+
+
+def test_who_is_attached_is_sent_away_when_the_terminal_is_closed(booted: Platform) -> None:
+    with attach(booted) as attached:
+        assert booted.run("rmvterm", "--id", "5").returncode == 0
+        assert attached.wait(20) == 0
+
+
+def test_a_terminal_does_not_outlive_its_command(booted: Platform) -> None:
+    with attach(booted) as attached:
+        attached.kill()
+    until(lambda: booted.partition.vterms.find("5") is None, "the terminal is closed")
+    assert booted.run("mkvterm", "--id", "5", "--vnc", "--local").returncode == 0
+
+
+def test_a_partition_with_an_open_terminal_is_not_deleted(platform: Platform) -> None:
+    lpar = client_of(platform.world)
+    platform.run("mkvterm", "--id", "5", "--vnc", "--local")
+    with platform.world.lock, pytest.raises(BadRequest, match=r"HSCL151B.*open virtual terminal"):
+        lpars.delete(platform.world, lpar)
+    platform.run("rmvterm", "--id", "5")
+    with platform.world.lock:
+        lpars.delete(platform.world, lpar)
+    assert platform.world.partition(lpar.uuid) is None
 
 
 def test_pgrep_tells_the_codepage_of_open_terminals(platform: Platform) -> None:
@@ -156,8 +191,11 @@ def test_pgrep_tells_the_codepage_of_open_terminals(platform: Platform) -> None:
     assert "--codepage 037" in found.stdout
 
 
-def test_a_vnc_client_sees_the_console_and_types(booted: Platform) -> None:
-    port = int(booted.run("mkvterm", "--id", "5", "--vnc", "--local").stdout)
+def test_a_vnc_client_sees_what_was_printed_since_the_terminal_is_open_and_types(platform: Platform) -> None:
+    port = int(platform.run("mkvterm", "--id", "5", "--vnc", "--local").stdout)
+    power_on(platform.world)
+    platform.clock.advance(BOOT_SECONDS)
+    booted = platform
     before = booted.console()["end"]
 
     async def session() -> tuple[Any, Any]:

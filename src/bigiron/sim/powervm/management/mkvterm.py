@@ -6,17 +6,22 @@ Ends with 0, 3 when a terminal is open already (its port is printed where it is 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import select
+import socket
 import sys
-import threading
-from collections.abc import Sequence
+import termios
+import tty
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, TextIO
 
 from bigiron.sim.powervm.management.endpoint import Simulator, Unreachable, fail, tell
 
 ALREADY_OPEN = 3
-_POLL_S = 5.0
+_CONNECT_S = 10.0
+_CHUNK = 4096
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,36 +52,48 @@ def _open(simulator: Simulator, options: argparse.Namespace) -> int:
         tell(answer["port"])
     if status == HTTPStatus.CONFLICT:
         return fail("mkvterm", f"partition {options.id}'s terminal is open already; rmvterm closes it", ALREADY_OPEN)
-    return 0 if options.vnc else _attach(simulator, options.id, sys.stdin, sys.stdout)
+    return 0 if options.vnc else _attach(int(answer["stream"]), sys.stdin.fileno(), sys.stdout.fileno())
 
 
-def _attach(simulator: Simulator, lpar: str, source: TextIO, target: TextIO) -> int:
+def _attach(port: int, source: int, target: int) -> int:
     """Show the console and type what comes in, until the input ends or someone closes the terminal."""
-    threading.Thread(target=_show, args=(simulator, lpar, target), daemon=True).start()
-    closed = False
-    for line in source:
-        status, _answer = simulator.ask("GET", f"/vterms/{lpar}")
-        if closed := status != HTTPStatus.OK:
-            break
-        simulator.ask("POST", f"/consoles/{lpar}/input", line)
-    if not closed:
-        simulator.ask("DELETE", f"/vterms/{lpar}")
-    return 0
+    with socket.create_connection(("127.0.0.1", port), _CONNECT_S) as line, _raw(source):
+        line.settimeout(_CONNECT_S)
+        while True:
+            ready = select.select([source, line.fileno()], [], [])[0]
+            if line.fileno() in ready:
+                printed = line.recv(_CHUNK)
+                if not printed:
+                    return 0
+                os.write(target, printed)
+            if source in ready:
+                typed = _typed(source)
+                if not typed:
+                    return 0
+                line.sendall(typed)
 
 
-def _show(simulator: Simulator, lpar: str, target: TextIO) -> None:
-    since = 0
-    while True:
-        status, answer = simulator.ask("GET", f"/consoles/{lpar}?since={since}&wait={_POLL_S}")
-        if status != HTTPStatus.OK:
-            return
-        since = _print(answer, target)
+def _typed(source: int) -> bytes:
+    try:
+        return os.read(source, _CHUNK)
+    except OSError:
+        # The other end of a pseudo-terminal is gone.
+        return b""
 
 
-def _print(excerpt: Any, target: TextIO) -> int:
-    target.write(excerpt["text"])
-    target.flush()
-    return int(excerpt["end"])
+@contextlib.contextmanager
+def _raw(source: int) -> Iterator[None]:
+    """The guest echoes and edits, not the terminal that the command runs in."""
+    if not os.isatty(source):
+        yield
+        return
+    before = termios.tcgetattr(source)
+    tty.setraw(source)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(source, termios.TCSADRAIN, before)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ class ManagementPartition:
         self.vterms = Vterms(self.guests)
         self.scsi = ScsiBus(world)
         world.vterm_hooks.append(lambda lpar: self.vterms.drop(lpar.uuid))
+        world.vterm_checks.append(lambda lpar: self.vterms.is_open(lpar.uuid))
         ConsoleRoutes(self.guests, self.vterms).mount(control)
 
     def present(self, root: Path, control_url: str) -> None:

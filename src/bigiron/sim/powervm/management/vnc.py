@@ -93,7 +93,9 @@ class VncServer:
         self._ticking: asyncio.Task[None] | None = None
 
     def start(self) -> int:
-        """Listen on a free port and return it."""
+        """Listen on a free port and return it; the screen shows what is printed from now on."""
+        self._tick()
+        self._shown = self._console.end
         port = self._loop.call(self._listen())
         self._stop_listening = self._console.listen(lambda: self._loop.soon(self._wake))
         return port

@@ -6,17 +6,19 @@ import threading
 from dataclasses import dataclass
 
 from bigiron.sim.powervm.guests.fleet import Guests, Seat
+from bigiron.sim.powervm.management.textline import TextServer
 from bigiron.sim.powervm.management.vnc import VncLoop, VncServer
 
 
 @dataclass(frozen=True, slots=True)
 class Vterm:
-    """An open terminal; `port` is its VNC port on the loopback address, None where it is attached as text."""
+    """An open terminal, shown on a loopback port: `port` is for VNC, `stream` for the text of an attached one."""
 
     lpar_id: int
     uuid: str
     port: int | None
     codepage: str
+    stream: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Vterms:
 
     def __init__(self, guests: Guests) -> None:
         self._guests = guests
-        self._open: dict[str, tuple[Vterm, VncServer | None]] = {}
+        self._open: dict[str, tuple[Vterm, VncServer | TextServer]] = {}
         self._lock = threading.Lock()
         self._loop = VncLoop()
         guests.on_gone(self.drop)
@@ -44,8 +46,9 @@ class Vterms:
         with self._lock:
             if key in self._open:
                 return Opening(self._open[key][0], already=True)
-            server = self._server(seat) if vnc else None
-            vterm = Vterm(seat.lpar_id, seat.uuid, server.start() if server else None, codepage)
+            server = self._vnc(seat) if vnc else self._text(seat)
+            port = server.start()
+            vterm = Vterm(seat.lpar_id, seat.uuid, port if vnc else None, codepage, None if vnc else port)
             self._open[key] = (vterm, server)
         return Opening(vterm, already=False)
 
@@ -70,7 +73,32 @@ class Vterms:
             self._close(vterm.uuid.upper())
         self._loop.stop()
 
-    def _server(self, seat: Seat) -> VncServer:
+    def is_open(self, uuid: str) -> bool:
+        """Whether the partition of that uuid has an open terminal."""
+        with self._lock:
+            return uuid.upper() in self._open
+
+    def _text(self, seat: Seat) -> TextServer:
+        guest, now, key = seat.guest, self._guests.now, seat.uuid.upper()
+
+        def ended() -> None:
+            with self._lock:
+                gone = self._open.get(key, (None, None))[1] is server
+                if gone:
+                    del self._open[key]
+            if gone:
+                server.close()
+
+        server = TextServer(
+            self._loop,
+            guest.console,
+            type_text=lambda text: guest.type_text(text, now()),
+            tick=lambda: guest.advance(now()),
+            ended=ended,
+        )
+        return server
+
+    def _vnc(self, seat: Seat) -> VncServer:
         guest, now = seat.guest, self._guests.now
         return VncServer(
             self._loop,
@@ -86,7 +114,7 @@ class Vterms:
 
     def _close(self, key: str) -> bool:
         with self._lock:
-            vterm, server = self._open.pop(key, (None, None))
+            _vterm, server = self._open.pop(key, (None, None))
         if server:
             server.close()
-        return vterm is not None
+        return server is not None

@@ -81,6 +81,10 @@ def delete(world: World, lpar: Lpar) -> None:
         raise BadRequest(f"HSCL1552 Partition {lpar.name} is {lpar.state!r}. Power it off before you delete it.")
     if lpar.management:
         raise BadRequest(f"Partition {lpar.name} is the management partition and cannot be deleted.")
+    if any(is_open(lpar) for is_open in world.vterm_checks):
+        raise BadRequest(
+            f"HSCL151B Partition {lpar.name} has an open virtual terminal. Close it before you delete the partition."
+        )
     mappings.drop_client(world, lpar.uuid)
     world.forget(lpar)
     world.removed(lpar)

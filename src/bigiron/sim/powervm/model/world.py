@@ -65,6 +65,8 @@ class World:
         """Called when the operating system of a partition is asked to stop."""
         self.vterm_hooks: list[ShutdownHook] = []
         """Called when a client asks to close a partition's virtual terminal."""
+        self.vterm_checks: list[Callable[[Lpar], bool]] = []
+        """Whether a partition's virtual terminal is open, which keeps the partition from being deleted."""
         self.power_seconds = 0.0
         """How long a power job takes; the latency profile sets it."""
         self.rmc_seconds = 0.0

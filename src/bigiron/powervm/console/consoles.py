@@ -1,0 +1,234 @@
+"""The consoles of a host's guests: follows which of them run, records what they print and shows them by VNC."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bigiron.errors import Conflict, PlatformError, Unavailable, Unsupported
+from bigiron.model import PowerState, VncAddress
+from bigiron.powervm.connection import Connection
+from bigiron.powervm.console.log import ConsoleLog
+from bigiron.powervm.console.loop import LoopThread
+from bigiron.powervm.console.terminal import Pauses, Terminal
+from bigiron.powervm.console.tools import Tools
+from bigiron.powervm.console.viewers import Viewers
+from bigiron.powervm.partition import Lpar
+
+LOG = logging.getLogger(__name__)
+
+_LOOK_S = 1.0
+_CLOSE_S = 60.0
+_STARTING_S = 120.0
+_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """Where logs are kept, and the address for VNC; no host, no VNC."""
+
+    folder: Path
+    record: bool = True
+    vnc_host: str = ""
+    vnc_port: int = 0
+    pauses: Pauses = field(default_factory=Pauses)
+
+
+def make_consoles(connection: Connection) -> Consoles:
+    """The consoles of a connection's system, not started yet."""
+    options = connection.options
+    settings = ConsoleSettings(
+        options.state_path / "consoles", options.console_recorder, options.vnc_host, options.vnc_port
+    )
+    serial = str(connection.system.mtms.serial)
+    return Consoles(Tools(options.management_root), serial, connection.mirror.lpars, settings)
+
+
+class Consoles:
+    """All consoles; where the management partition's tools are missing, it says so and does nothing."""
+
+    def __init__(
+        self, tools: Tools, serial: str, lpars: Callable[[], Iterable[Lpar]], settings: ConsoleSettings
+    ) -> None:
+        """`lpars` gives the partitions as they are known, without asking the platform."""
+        self._tools = tools
+        self._lpars = lpars
+        self._settings = settings
+        self._local = tools.available(serial)
+        self._following = False
+        self._loop = LoopThread("powervm consoles")
+        self._terminals: dict[str, Terminal] = {}
+        self._logs: dict[str, ConsoleLog] = {}
+        self._secrets: dict[str, str] = {}
+        self._starting: dict[str, float] = {}
+        self._viewers = Viewers(self._find)
+        self._vnc_port = 0
+        self._vnc_trouble = ""
+        self._follower: asyncio.Task[None] | None = None
+
+    # Life
+
+    def start(self) -> None:
+        """Begin to follow the guests; a VNC port that is taken is told of when somebody wants a console."""
+        if not self._local:
+            LOG.info("Consoles are not available: this is not the system's management partition, or it has no mkvterm.")
+            return
+        self._sweep()
+        if not (self._settings.record or self._settings.vnc_host):
+            return
+        self._loop.start()
+        self._following = True
+        if self._settings.vnc_host:
+            host, port = self._settings.vnc_host, self._settings.vnc_port
+            try:
+                self._vnc_port = self._loop.call(self._viewers.listen(host, port), _CLOSE_S)
+            except OSError as error:
+                self._vnc_trouble = (
+                    f"The VNC port {host}:{port} cannot be used ({error}): set [vnc] server_proxyclient_address to an "
+                    "address of this machine and [powervm] vnc_port to a free port, and restart nova-compute."
+                )
+                LOG.error("%s", self._vnc_trouble)
+        self._loop.call(self._begin(), _CLOSE_S)
+
+    def stop(self) -> None:
+        """End the recorders and send the viewers away; safe to call twice."""
+        if self._following:
+            self._following = False
+            with contextlib.suppress(TimeoutError):
+                self._loop.call(self._end(), _CLOSE_S)
+            self._loop.stop(_CLOSE_S)
+
+    # What is asked for
+
+    def output(self, lpar: Lpar, limit: int) -> bytes:
+        """The last so many bytes that a guest printed. Raises Unsupported where nothing is recorded."""
+        self._check_local()
+        if not self._settings.record:
+            raise Unsupported("Consoles are not recorded on this host: set [powervm] console_recorder = true.")
+        return self._log(lpar.uuid).tail(limit)
+
+    def vnc(self, lpar: Lpar) -> VncAddress:
+        """Where a running guest's console is shown. Raises Unsupported, Conflict and Unavailable."""
+        self._check_local()
+        if not self._settings.vnc_host:
+            raise Unsupported("Consoles are not shown by VNC on this host: set [vnc] enabled = true.")
+        if self._vnc_trouble:
+            raise Unavailable(self._vnc_trouble)
+        if lpar.power is not PowerState.RUNNING:
+            raise Conflict(f"LPAR {lpar.name} is {lpar.state}, and only a running one has a console to show.")
+        secret = self._secrets.setdefault(lpar.uuid, secrets.token_urlsafe(_SECRET_BYTES))
+        return VncAddress(self._settings.vnc_host, self._vnc_port, secret)
+
+    def begin(self, lpar: Lpar) -> None:
+        """The guest is about to be started: record from its first line on."""
+        if self._following:
+            self._log(lpar.uuid).whole()
+            with contextlib.suppress(TimeoutError):
+                self._loop.call(self._expect(lpar), _CLOSE_S)
+
+    def close(self, lpar: Lpar) -> None:
+        """The partition is about to be deleted, which an open terminal forbids, whoever has it open."""
+        if not self._local:
+            return
+        try:
+            if self._following:
+                self._loop.call(self._drop(lpar.uuid), _CLOSE_S)
+            self._tools.close(lpar.id)
+        except (PlatformError, TimeoutError) as error:
+            # Whether it matters, the deletion will tell.
+            LOG.warning("The terminal of LPAR %s may still be open: %s", lpar.name, error)
+
+    def forget(self, lpar_uuid: str) -> None:
+        """The partition is gone, and with it goes what it printed."""
+        self._secrets.pop(lpar_uuid, None)
+        self._log(lpar_uuid).remove()
+        self._logs.pop(lpar_uuid, None)
+
+    def _check_local(self) -> None:
+        if not self._local:
+            raise Unsupported(
+                "Consoles are only available where nova-compute runs on the management partition of the system "
+                "(NovaLink), with mkvterm below [powervm] management_root."
+            )
+
+    # In the loop
+
+    async def _begin(self) -> None:
+        self._look()
+        self._follower = asyncio.create_task(self._follow())
+
+    async def _end(self) -> None:
+        if self._follower is not None:
+            self._follower.cancel()
+        await self._viewers.stop()
+        terminals, self._terminals = self._terminals, {}
+        await asyncio.gather(*(each.close() for each in terminals.values()))
+
+    async def _follow(self) -> None:
+        """States come from memory, so looking at all of them costs no call; and no way to change one is missed."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            try:
+                await self._drop_stopped(self._look())
+            except Exception:
+                # A task that ends here would leave new guests without a recorder until the next restart.
+                LOG.exception("The consoles could not be brought up to date")
+
+    def _look(self) -> set[str]:
+        """Take on the guests that run; returns their uuids."""
+        running = {lpar.uuid: lpar for lpar in self._lpars() if lpar.instance and lpar.power is PowerState.RUNNING}
+        for lpar in running.values():
+            self._terminal(lpar)
+        now = time.monotonic()
+        for uuid in [uuid for uuid, until in self._starting.items() if uuid in running or until <= now]:
+            del self._starting[uuid]
+        return set(running) | set(self._starting)
+
+    async def _drop_stopped(self, wanted: set[str]) -> None:
+        await asyncio.gather(*(self._drop(uuid) for uuid in set(self._terminals) - wanted))
+
+    async def _expect(self, lpar: Lpar) -> None:
+        self._starting[lpar.uuid] = time.monotonic() + _STARTING_S
+        self._terminal(lpar)
+
+    async def _drop(self, uuid: str) -> None:
+        self._starting.pop(uuid, None)
+        terminal = self._terminals.pop(uuid, None)
+        if terminal is not None:
+            await terminal.close()
+
+    def _terminal(self, lpar: Lpar) -> Terminal:
+        if lpar.uuid not in self._terminals:
+            log = self._log(lpar.uuid) if self._settings.record else None
+            terminal = Terminal(self._tools, lpar.id, f"LPAR {lpar.name}", log, self._settings.pauses)
+            self._terminals[lpar.uuid] = terminal
+            terminal.record()
+        return self._terminals[lpar.uuid]
+
+    def _find(self, secret: str) -> Terminal | None:
+        wanted = secret.encode()
+        for uuid, terminal in self._terminals.items():
+            own = self._secrets.get(uuid)
+            if own is not None and secrets.compare_digest(own.encode(), wanted):
+                return terminal
+        return None
+
+    # Logs
+
+    def _log(self, uuid: str) -> ConsoleLog:
+        if uuid not in self._logs:
+            self._logs.setdefault(uuid, ConsoleLog(self._settings.folder / f"{uuid}.log"))
+        return self._logs[uuid]
+
+    def _sweep(self) -> None:
+        """Remove what partitions left that went while this process did not run."""
+        known = {lpar.uuid for lpar in self._lpars()}
+        for path in self._settings.folder.glob("*.log"):
+            if path.stem not in known:
+                path.unlink(missing_ok=True)

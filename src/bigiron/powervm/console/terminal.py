@@ -1,0 +1,212 @@
+"""One partition's virtual terminal, and whose it is: the recorder's, until somebody looks at it by VNC.
+
+Everything here runs in the consoles' event loop. The recorder also gives way to whoever opens or closes the terminal
+on the management partition, and takes it again some time after they have left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bigiron.errors import Busy, PlatformError
+from bigiron.powervm.console.log import ConsoleLog
+from bigiron.powervm.console.tools import ALREADY_OPEN, Ran, Tools
+
+LOG = logging.getLogger(__name__)
+
+_CHUNK = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """Seconds: until the recorder tries again, and until it takes over from the last viewer, who may come back."""
+
+    retry_s: float = 10.0
+    linger_s: float = 60.0
+
+
+class Terminal:
+    """The terminal of one running guest."""
+
+    def __init__(self, tools: Tools, lpar_id: int, name: str, log: ConsoleLog | None, pauses: Pauses) -> None:
+        """Without a log nothing is recorded."""
+        self.name = name
+        self._tools = tools
+        self._lpar_id = lpar_id
+        self._log = log
+        self._pauses = pauses
+        self._turn = asyncio.Lock()
+        self._recorder: asyncio.Task[None] | None = None
+        self._viewers = 0
+        self._shown = False
+        self._lingering: asyncio.Task[None] | None = None
+        self._connections: set[asyncio.Task[Any]] = set()
+        self._attached = False
+        self._closed = False
+
+    def record(self) -> None:
+        """Begin to record, unless that is under way."""
+        if self._log is not None and self._recorder is None and not self._closed:
+            self._recorder = asyncio.create_task(self._record(self._log))
+
+    async def show(self) -> int:
+        """A viewer comes: returns the loopback port where the terminal is served. Raises PlatformError.
+
+        Every call that returns wants its `leave`.
+        """
+        async with self._turn:
+            if self._closed:
+                raise PlatformError(f"The console of {self.name} is closed.")
+            self._stop_lingering()
+            ours = self._attached
+            await self._stop_recorder("the console was shown by VNC")
+            try:
+                port = await self._serve(ours)
+            except BaseException:
+                self._linger()
+                raise
+            self._viewers += 1
+            return port
+
+    def leave(self) -> None:
+        """A viewer has left."""
+        self._viewers -= 1
+        self._linger()
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[None]:
+        """While the calling task carries a viewer's bytes: `close` ends it."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        try:
+            yield
+        finally:
+            self._connections.discard(task)
+
+    async def close(self) -> None:
+        """End the recorder and send the viewers away."""
+        self._closed = True
+        self._stop_lingering()
+        connections = [task for task in self._connections if task is not asyncio.current_task()]
+        for task in connections:
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+        async with self._turn:
+            await self._stop_recorder(None)
+            await self._stop_showing()
+
+    # Whose turn it is
+
+    async def _serve(self, ours: bool) -> int:
+        """Have it served; what still holds the terminal may be closed where that was `ours` just now."""
+        serving = asyncio.ensure_future(asyncio.to_thread(self._open_vnc, ours))
+        try:
+            return await asyncio.shield(serving)
+        finally:
+            # A viewer who goes away meanwhile must not leave a terminal that nobody knows to be open.
+            await asyncio.wait({serving})
+            self._shown = self._shown or serving.exception() is None
+
+    def _open_vnc(self, ours: bool) -> int:
+        try:
+            return self._tools.serve_vnc(self._lpar_id)
+        except Busy:
+            if not ours:
+                raise
+        self._tools.close(self._lpar_id)
+        return self._tools.serve_vnc(self._lpar_id)
+
+    def _linger(self) -> None:
+        if self._viewers == 0 and self._lingering is None and not self._closed:
+            self._lingering = asyncio.create_task(self._take_back())
+
+    def _stop_lingering(self) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+
+    async def _take_back(self) -> None:
+        """The last viewer left some time ago: the recorder goes on."""
+        await asyncio.sleep(self._pauses.linger_s)
+        async with self._turn:
+            self._lingering = None
+            if self._viewers == 0 and not self._closed:
+                await self._stop_showing()
+                self.record()
+
+    async def _stop_showing(self) -> None:
+        if self._shown:
+            self._shown = False
+            try:
+                await asyncio.to_thread(self._tools.close, self._lpar_id)
+            except PlatformError as error:
+                LOG.warning("The terminal of %s is not closed: %s", self.name, error)
+
+    async def _stop_recorder(self, reason: str | None) -> None:
+        recorder, self._recorder = self._recorder, None
+        if recorder is None:
+            return
+        recorder.cancel()
+        await asyncio.gather(recorder, return_exceptions=True)
+        if self._log is not None and reason is not None:
+            self._log.lost(reason)
+
+    # The recorder
+
+    async def _record(self, log: ConsoleLog) -> None:
+        while True:
+            try:
+                ran = await self._session(log)
+                reason = _why(ran)
+            except (PlatformError, OSError) as error:
+                reason = str(error)
+            log.lost(reason)
+            LOG.debug("The console of %s is not recorded for now: %s", self.name, reason)
+            # Who closed the terminal wants it, so this is also the time to open it.
+            await asyncio.sleep(self._pauses.retry_s)
+
+    async def _session(self, log: ConsoleLog) -> Ran:
+        """Record until the terminal is closed."""
+        attachment = self._tools.attach(self._lpar_id)
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+        self._attached = True
+        loop.add_reader(attachment.fd, functools.partial(_drain, attachment.fd, log, ended))
+        try:
+            await ended
+        finally:
+            self._attached = False
+            loop.remove_reader(attachment.fd)
+            # Not to be cancelled: the next command must find the terminal free.
+            ran = await asyncio.shield(asyncio.to_thread(attachment.end))
+        return ran
+
+
+def _drain(fd: int, log: ConsoleLog, ended: asyncio.Future[None]) -> None:
+    """Take what the terminal has; its end is an end of file or, on a pseudo-terminal, an error."""
+    try:
+        data = os.read(fd, _CHUNK)
+    except BlockingIOError:
+        return
+    except OSError:
+        data = b""
+    if data:
+        log.append(data)
+    elif not ended.done():
+        ended.set_result(None)
+
+
+def _why(ran: Ran) -> str:
+    if ran.status == ALREADY_OPEN:
+        return "somebody has the terminal open on the management partition"
+    if ran.status == 0:
+        return "somebody closed the terminal on the management partition"
+    return f"mkvterm ended with {ran.status}: {ran.complaint or 'no message'}"
