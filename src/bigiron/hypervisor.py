@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from bigiron.errors import Unsupported
-from bigiron.model import CpuStats, DiskBytes, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec
+from bigiron.model import CpuStats, DiskBytes, GuestEvent, GuestSpec, GuestState, HostFacts, ImageSource, NicSpec
 
 T = TypeVar("T")
 
@@ -174,6 +174,19 @@ class Hypervisor(abc.ABC):
         A running guest may write meanwhile: what is read is what a crash would have left.
         """
         raise Unsupported(f"The disks of guest {uuid} cannot be read on this platform.")
+
+    # Images
+
+    def cache_image(self, image: ImageSource) -> bool:
+        """Have the image where guests' disks are made from it; True if it was fetched now, False if it was there."""
+        raise Unsupported(f"Image {image.name} cannot be cached ahead on this platform.")
+
+    def trim_images(self, used: Collection[str], min_age_s: float) -> Sequence[str]:
+        """Remove cached images that no guest needs and that none of the `used` image ids names.
+
+        An image goes once it has been unused for that many seconds, over restarts too. Returns names of what went.
+        """
+        return ()
 
     # Network adapters
 
