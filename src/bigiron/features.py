@@ -53,8 +53,14 @@ FEATURES: tuple[Feature, ...] = (
     Feature("operation.rebuild", "Rebuild instance", _P, "through destroy and spawn, as Nova's default does"),
     Feature("operation.resize", "Resize instance", _N, _LATER, tempest="resize"),
     Feature("operation.rescue", "Rescue instance", _N, _LATER, tempest="rescue"),
-    Feature("operation.snapshot", "Save snapshot of instance disk", _N, _LATER, tempest="snapshot"),
-    Feature("operation.shelve", "Shelve instance", _N, "needs snapshot: not built yet", tempest="shelve"),
+    Feature(
+        "operation.snapshot",
+        "Save snapshot of instance disk",
+        _Y,
+        "raw, of running and stopped servers; nova-compute runs in the management partition",
+        tempest="snapshot",
+    ),
+    Feature("operation.shelve", "Shelve instance", _Y, "by a snapshot", tempest="shelve"),
     Feature("operation.cold-migrate", "Cold migrate instance", _N, _LATER, tempest="cold_migration"),
     Feature("operation.live-migrate", "Live migrate instance across hosts", _N, _LATER, tempest="live_migration"),
     Feature(
@@ -86,8 +92,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "operation.cache-images",
         "Cache base images for faster boot",
-        _N,
-        "an image is kept in the pool from its first use on; caching ahead and ageing are not built yet",
+        _Y,
+        "in the pool or volume group; unused images go after remove_unused_original_minimum_age_seconds",
         "has_imagecache",
     ),
     Feature(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from bigiron.errors import Unsupported
-from bigiron.model import CpuStats, DiskBytes, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec, VncAddress
+from bigiron.model import CpuStats, DiskBytes, GuestEvent, GuestSpec, GuestState, HostFacts, ImageSource, NicSpec, VncAddress
 
 T = TypeVar("T")
 
@@ -184,6 +184,19 @@ class Hypervisor(abc.ABC):
     def console_vnc(self, uuid: str) -> VncAddress:
         """Where the console of a running guest is shown. Raises Unsupported, and Conflict while it does not run."""
         raise Unsupported("This platform does not show consoles by VNC.")
+
+    # Images
+
+    def cache_image(self, image: ImageSource) -> bool:
+        """Have the image where guests' disks are made from it; True if it was fetched now, False if it was there."""
+        raise Unsupported(f"Image {image.name} cannot be cached ahead on this platform.")
+
+    def trim_images(self, used: Collection[str], min_age_s: float) -> Sequence[str]:
+        """Remove cached images that no guest needs and that none of the `used` image ids names.
+
+        An image goes once it has been unused for that many seconds, over restarts too. Returns names of what went.
+        """
+        return ()
 
     # Network adapters
 

@@ -34,8 +34,8 @@ def padded(content: bytes, size: int) -> str:
     return made.hexdigest()
 
 
-class Snapshot(PowerVMCloud):
-    """On a shared storage pool."""
+class SnapshotBase(PowerVMCloud):
+    """What tests of snapshots share."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -44,11 +44,11 @@ class Snapshot(PowerVMCloud):
     def take(self, server: dict[str, Any], name: str = "snap") -> str:
         """Snapshot a server and wait for the image; returns its id."""
         self.api.post_server_action(server["id"], {"createImage": {"name": name}})
-        self.wait_until(lambda: self.idle(server), "the snapshot ends")
+        self.wait_until(lambda: self.is_idle(server), "the snapshot ends")
         (image,) = [each for each in self.glance.images.values() if each["name"] == name]
         return str(image["id"])
 
-    def idle(self, server: dict[str, Any]) -> bool:
+    def is_idle(self, server: dict[str, Any]) -> bool:
         return self.admin_api.get_server(server["id"])["OS-EXT-STS:task_state"] is None
 
     def unchanged(self, before: dict[str, Any]) -> None:
@@ -68,6 +68,10 @@ class Snapshot(PowerVMCloud):
             disk = blocks.find(simulated, target["kind"], target["key"])
             assert disk is not None
             blocks.write(simulated, disk, offset, data)
+
+
+class Snapshot(SnapshotBase):
+    """On a shared storage pool."""
 
     def test_a_fresh_servers_snapshot_is_its_image_padded_to_the_disk(self) -> None:
         server = self.boot(flavor_id=self.flavor_id)
@@ -105,7 +109,7 @@ class Snapshot(PowerVMCloud):
         before, images = self.state(), set(self.glance.images)
         self.glance.upload_error = OSError("the store is full")
         self.api.post_server_action(server["id"], {"createImage": {"name": "snap"}})
-        self.wait_until(lambda: self.idle(server), "the snapshot fails")
+        self.wait_until(lambda: self.is_idle(server), "the snapshot fails")
         self.wait_until(lambda: set(self.glance.images) == images, "Nova deletes the image")
         self.unchanged(before)
         self.glance.upload_error = None
@@ -170,7 +174,7 @@ class Snapshot(PowerVMCloud):
         (self.simulator.management_root / "proc/ppc64/lparcfg").unlink()
         before = self.state()
         self.api.post_server_action(server["id"], {"createImage": {"name": "snap"}})
-        self.wait_until(lambda: self.idle(server), "the snapshot fails")
+        self.wait_until(lambda: self.is_idle(server), "the snapshot fails")
         self.unchanged(before)
         assert f"management partition {self.partition_name}" in self.fault_of(server, "createImage")
         self.delete(server)

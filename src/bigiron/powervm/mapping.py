@@ -131,6 +131,21 @@ class RemoveMappings:
         yield from _orphans_of(doc, self.lpar_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Removals:
+    """Several removals of one owner, written together."""
+
+    owner: str
+    parts: tuple[RemoveMappings, ...]
+
+    def in_place(self, doc: Any) -> bool:
+        return all(part.in_place(doc) for part in self.parts)
+
+    def apply(self, doc: Any) -> None:
+        for part in self.parts:
+            part.apply(doc)
+
+
 def mapped(doc: Any, lpar_uuid: str) -> Sequence[Backing]:
     """What the VIOS document says is presented to the LPAR."""
     return [backing for node in _nodes_of(doc, lpar_uuid) if (backing := _backing(node)) is not None]

@@ -16,6 +16,11 @@ from bigiron.powervm import host
 from bigiron.powervm.connect import connect
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.console.consoles import make_consoles
+from bigiron.model import CpuStats, DiskBytes, GuestEvent, GuestSpec, GuestState, HostFacts, ImageSource, NicSpec
+from bigiron.powervm import host
+from bigiron.powervm.connect import connect
+from bigiron.powervm.connection import Connection
+from bigiron.powervm.disk.cache import ImageCache
 from bigiron.powervm.disk.driver import DiskDriver
 from bigiron.powervm.disk.groups import VolumeGroups
 from bigiron.powervm.disk.removal import remove_storage
@@ -59,6 +64,7 @@ class _Started:
         self.media = MediaRepositories(connection, groups)
         local = connection.options.disk_driver == "localdisk"
         self.disks: DiskDriver = LocalVolumeGroup(connection, groups) if local else SharedStoragePool(connection)
+        self.images = ImageCache(connection.options.state_path)
         self.snapshots = Snapshots(connection, self.disks, access)
         self.processors = HostProcessors(connection)
         self.capacity_read_at = 0.0
@@ -197,7 +203,7 @@ class PowerVM(Hypervisor):
         return [
             CreateLpar(parts.guests, spec),
             *network.network_steps(parts.adapters, spec),
-            *storage_steps(parts.connection, parts.disks, parts.media, spec),
+            *storage_steps(parts.connection, parts.disks, parts.media, spec, parts.images),
             StartGuest(parts.guests, parts.power, spec),
         ]
 
@@ -302,6 +308,22 @@ class PowerVM(Hypervisor):
     def console_vnc(self, uuid: str) -> VncAddress:
         parts = self._started
         return parts.consoles.vnc(parts.guests.find(uuid))
+
+    # Images
+
+    def cache_image(self, image: ImageSource) -> bool:
+        parts = self._started
+        key = parts.disks.image_key(image.id)
+        with parts.images.using(key, f"cache_image in thread {threading.get_ident()}"):
+            if any(known.key == key for known in parts.disks.cached_images()):
+                return False
+            parts.disks.ensure_image(image)
+        return True
+
+    def trim_images(self, used: Collection[str], min_age_s: float) -> Sequence[str]:
+        disks = self._started.disks
+        keys = {disks.image_key(image_id) for image_id in used}
+        return self._started.images.trim(disks.cached_images, disks.remove_image, keys, min_age_s)
 
     # Network adapters
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from bigiron.errors import InvalidSpec, NoCapacity
 from bigiron.model import DiskRole, DiskSpec, GuestSpec, ImageSource
+from bigiron.powervm.disk.cache import CachedImage
 from bigiron.powervm.mapping import Backing
 
 GIB = 1 << 30
@@ -53,6 +54,18 @@ class DiskDriver(abc.ABC):
     @abc.abstractmethod
     def ensure_image(self, image: ImageSource) -> Backing:
         """The cached copy of the image, uploaded now if it is not there; concurrent callers share one upload."""
+
+    @abc.abstractmethod
+    def image_key(self, image_id: str) -> str:
+        """What names of cached images have of the image's id."""
+
+    @abc.abstractmethod
+    def cached_images(self) -> Sequence[CachedImage]:
+        """Every complete image that hosts like this one have cached in the pool, read now."""
+
+    @abc.abstractmethod
+    def remove_image(self, image: CachedImage) -> bool:
+        """Delete a cached image unless something depends on it by now; says whether it was deleted."""
 
     @abc.abstractmethod
     def create(self, guest: GuestSpec, index: int, image: Backing | None = None) -> Disk:

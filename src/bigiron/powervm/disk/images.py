@@ -21,12 +21,15 @@ from collections.abc import Callable, Sequence
 from bigiron import naming
 from bigiron.errors import Busy, NoCapacity, PlatformError, Timeout, Unavailable
 from bigiron.model import ImageSource
+from bigiron.powervm.disk.cache import CachedImage
 from bigiron.powervm.disk.driver import Capacity, image_gb
 from bigiron.powervm.disk.units import Unit, Units
 from bigiron.powervm.disk.upload import CheckedStream, Uploads
 
 LOG = logging.getLogger(__name__)
 
+_IMAGE = re.compile(r"image_.*_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+_CLAIM = re.compile(r"part[0-9a-f]{8}_.+")
 _CLAIM_GB = 0.001
 _WAIT_S = 1800.0
 _PAUSE_S = (1.0, 5.0)
@@ -79,6 +82,32 @@ class PoolImages:
                 if not self._units.matching(_claims(image)) and (unit := self._try_upload(image)) is not None:
                     return unit
                 self._pause(image, deadline)
+
+    def cached(self) -> Sequence[CachedImage]:
+        """The pool's images, read now; one is in use while any host has a disk cloned from it."""
+        self._units.refresh()
+        return self._complete()
+
+    def remove(self, image: CachedImage) -> bool:
+        """Delete the image unless the pool, read once more, shows it in use; says whether it was deleted."""
+        with self._locks[image.key]:
+            self._units.refresh()
+            now = next((each for each in self._complete() if each.backing == image.backing), None)
+            unit = self._units.by_udid(image.backing.udid)
+            if now is None or now.in_use or unit is None:
+                return False
+            self._units.delete(unit)
+            LOG.info("Removed image %s, which nobody used: logical unit %s", image.key, unit.name)
+            return True
+
+    def _complete(self) -> Sequence[CachedImage]:
+        units = self._units.matching(_IMAGE)
+        claimed = {claim.name.partition("_")[2] for claim in self._units.matching(_CLAIM)}
+        return [
+            CachedImage(found[1], unit.backing, unit.in_use or self._units.has_clones(unit))
+            for unit in units
+            if unit.image and (found := _IMAGE.fullmatch(unit.name)) and found[1] not in claimed
+        ]
 
     def clean_remains(self) -> None:
         """Remove what uploads of an earlier life left; only for when nothing of this host's is under way."""

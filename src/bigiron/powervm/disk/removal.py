@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bigiron import naming
 from bigiron.errors import PlatformError, Unavailable
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.driver import DiskDriver
-from bigiron.powervm.mapping import Backing, BackingKind, RemoveMappings, mapped
+from bigiron.powervm.management.partition import management_partition
+from bigiron.powervm.mapping import Backing, BackingKind, Removals, RemoveMappings, mapped
 from bigiron.powervm.media import MediaRepositories, Medium
 
 LOG = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ def remove_storage(
     disks = [disk.backing for disk in driver.find(lpar_uuid)]
     optical = _config_drives(connection, lpar_uuid)
     # Nothing may be deleted under a guest that still uses it, so a failure here ends it.
-    _unmap(connection, instance_uuid, lpar_uuid, lpar_id)
+    _unmap(connection, RemoveMappings(instance_uuid, lpar_uuid, lpar_id=lpar_id), disks)
     work: list[Callable[[], None]] = []
     if not keep_disks:
         work += [_deletion(driver, backing) for backing in disks] or [lambda: _delete_leftovers(driver, instance_uuid)]
@@ -57,9 +58,13 @@ def _config_drives(connection: Connection, lpar_uuid: str) -> list[Medium]:
     ]
 
 
-def _unmap(connection: Connection, instance_uuid: str, lpar_uuid: str, lpar_id: int | None) -> None:
-    change = RemoveMappings(instance_uuid, lpar_uuid, lpar_id=lpar_id)
-    vioses = connection.vioses
+def _unmap(connection: Connection, own: RemoveMappings, disks: Sequence[Backing]) -> None:
+    """Remove the guest's mappings, and those of its disks to the management partition that a snapshot left."""
+    vioses, instance_uuid = connection.vioses, own.owner
+    parts = [own]
+    if (management := management_partition(connection)) is not None and disks:
+        parts.append(RemoveMappings(own.owner, management.uuid, only=lambda one: any(map(one.same, disks))))
+    change = Removals(own.owner, tuple(parts))
     users = [vios for vios in vioses.all() if not change.in_place(vioses.document(vios.uuid))]
     if not users:
         return

@@ -13,6 +13,7 @@ from bigiron import naming
 from bigiron.errors import Conflict, InvalidSpec, PlatformError, Unavailable
 from bigiron.model import GuestSpec, ImageSource
 from bigiron.powervm.connection import Connection
+from bigiron.powervm.disk.cache import CachedImage
 from bigiron.powervm.disk.driver import Capacity, Disk, DiskDriver, ordinal, role_name, size_gb
 from bigiron.powervm.disk.images import PoolImages
 from bigiron.powervm.disk.units import Unit, Units
@@ -76,6 +77,15 @@ class SharedStoragePool(DiskDriver):
 
     def ensure_image(self, image: ImageSource) -> Backing:
         return self._images.ensure(image).backing
+
+    def image_key(self, image_id: str) -> str:
+        return image_id.lower()
+
+    def cached_images(self) -> Sequence[CachedImage]:
+        return self._images.cached()
+
+    def remove_image(self, image: CachedImage) -> bool:
+        return self._images.remove(image)
 
     def create(self, guest: GuestSpec, index: int, image: Backing | None = None) -> Disk:
         serving = tuple(self._serving())

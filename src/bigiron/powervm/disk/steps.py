@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bigiron.hypervisor import CONFIG_DRIVE, Step, Values
 from bigiron.model import GuestSpec, ImageSource
 from bigiron.powervm.connection import Connection
+from bigiron.powervm.disk.cache import ImageCache
 from bigiron.powervm.disk.driver import Disk, DiskDriver
 from bigiron.powervm.keys import IMAGE, LPAR, MAPPED, OPTICAL, disk_key
 from bigiron.powervm.mapping import AddMappings, Backing, RemoveMappings
@@ -19,19 +20,26 @@ class CacheImage(Step):
 
     provides = IMAGE
 
-    def __init__(self, driver: DiskDriver, image: ImageSource) -> None:
+    def __init__(self, driver: DiskDriver, image: ImageSource, cache: ImageCache, owner: str) -> None:
         self.name = f"cache image {image.id}"
         self._driver = driver
         self._image = image
+        self._cache = cache
+        self._owner = owner
 
     def execute(self, values: Values) -> Backing:
+        # Kept from being removed until the disk is made, which releases it.
+        self._cache.take(self._driver.image_key(self._image.id), self._owner)
         return self._driver.ensure_image(self._image)
+
+    def revert(self, values: Values) -> None:
+        self._cache.holds.release(self._driver.image_key(self._image.id), self._owner)
 
 
 class CreateDisk(Step):
     """Creates one of the guest's disks."""
 
-    def __init__(self, driver: DiskDriver, guest: GuestSpec, index: int) -> None:
+    def __init__(self, driver: DiskDriver, guest: GuestSpec, index: int, cache: ImageCache) -> None:
         disk = guest.disks[index]
         self.name = f"create disk {index} ({disk.role.value})"
         self.needs = (IMAGE,) if disk.image is not None else ()
@@ -39,11 +47,14 @@ class CreateDisk(Step):
         self._driver = driver
         self._guest = guest
         self._index = index
+        self._cache = cache
         self._disk: Disk | None = None
 
     def execute(self, values: Values) -> Disk:
         image = values[IMAGE] if self.needs else None
         self._disk = self._driver.create(self._guest, self._index, image)
+        if (source := self._guest.disks[self._index].image) is not None:
+            self._cache.holds.release(self._driver.image_key(source.id), self._guest.uuid)
         return self._disk
 
     def revert(self, values: Values) -> None:
@@ -114,14 +125,14 @@ class MapStorage(Step):
 
 
 def storage_steps(
-    connection: Connection, driver: DiskDriver, media: MediaRepositories, guest: GuestSpec
+    connection: Connection, driver: DiskDriver, media: MediaRepositories, guest: GuestSpec, cache: ImageCache
 ) -> Sequence[Step]:
     """The steps that give a guest its storage; the last provides MAPPED."""
     steps: list[Step] = []
     image = next((disk.image for disk in guest.disks if disk.image is not None), None)
     if image is not None:
-        steps.append(CacheImage(driver, image))
-    steps += [CreateDisk(driver, guest, index) for index in range(len(guest.disks))]
+        steps.append(CacheImage(driver, image, cache, guest.uuid))
+    steps += [CreateDisk(driver, guest, index, cache) for index in range(len(guest.disks))]
     if guest.config_drive:
         steps.append(UploadConfigDrive(media, guest))
     return [*steps, MapStorage(connection, guest)]

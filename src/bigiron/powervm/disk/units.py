@@ -79,6 +79,11 @@ class Units:
         with self._guard:
             return next((unit for unit in self._units.values() if unit.udid[2:] == udid[2:]), None)
 
+    def has_clones(self, unit: Unit) -> bool:
+        """Whether any unit of the tier, of whatever host, is a linked clone of this one, from what is known."""
+        with self._guard:
+            return any(other.cloned_from[2:] == unit.udid[2:] for other in self._units.values() if other.cloned_from)
+
     def used_gb(self) -> float:
         """What all disks and images of the tier may come to take."""
         with self._guard:

@@ -14,6 +14,7 @@ from bigiron import naming
 from bigiron.errors import Conflict, InvalidSpec, NoCapacity, PlatformError, Unavailable
 from bigiron.model import DiskRole, GuestSpec, ImageSource
 from bigiron.powervm.connection import Connection
+from bigiron.powervm.disk.cache import CachedImage
 from bigiron.powervm.disk.driver import Capacity, Disk, DiskDriver, image_gb, ordinal, size_gb
 from bigiron.powervm.disk.group_disks import AddDisk, RemoveDisk, VirtualDisk, disk_named, disks_of
 from bigiron.powervm.disk.groups import COPY_TIMEOUT_S, Group, VolumeGroups
@@ -26,6 +27,8 @@ LOG = logging.getLogger(__name__)
 _EPHEMERAL_LETTERS = "efghjklmnopq"
 _LETTERS = {DiskRole.ROOT: "b", DiskRole.SWAP: "s"}
 _OURS = re.compile(r"[brs]_.+|[efghj-q]_[0-9a-f]{13}")
+
+_IMAGE = re.compile(r"i_[0-9a-f]{13}")
 
 
 class LocalVolumeGroup(DiskDriver):
@@ -87,6 +90,24 @@ class LocalVolumeGroup(DiskDriver):
                 self._remove(name)
                 present = None
             return (present or self._upload(name, image)).backing
+
+    def image_key(self, image_id: str) -> str:
+        return naming.volume_group_image(image_id)
+
+    def cached_images(self) -> Sequence[CachedImage]:
+        return [
+            CachedImage(disk.name, disk.backing, self._mapped(disk.name))
+            for disk in disks_of(self._group.fresh())
+            if _IMAGE.fullmatch(disk.name) and not self._marks.is_set(disk.name)
+        ]
+
+    def remove_image(self, image: CachedImage) -> bool:
+        """A disk made from an image is a whole copy of it, so only an upload or a mapping keeps one."""
+        if self._marks.is_set(image.key) or self._mapped(image.key):
+            return False
+        self._remove(image.key)
+        LOG.info("Removed virtual disk %s, a cached image that nobody used", image.key)
+        return True
 
     def create(self, guest: GuestSpec, index: int, image: Backing | None = None) -> Disk:
         self._serving()
