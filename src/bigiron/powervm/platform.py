@@ -12,7 +12,7 @@ from bigiron import naming
 from bigiron.errors import InvalidSpec, NotFound, PlatformError, Unavailable
 from bigiron.hypervisor import Hypervisor, Step
 from bigiron.model import CpuStats, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec
-from bigiron.powervm import host
+from bigiron.powervm import host, resize
 from bigiron.powervm.connect import connect
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.driver import DiskDriver
@@ -192,6 +192,10 @@ class PowerVM(Hypervisor):
             *storage_steps(parts.connection, parts.disks, parts.media, spec),
             StartGuest(parts.guests, parts.power, spec),
         ]
+
+    def resize_steps(self, spec: GuestSpec, timeout_s: int = 0) -> Sequence[Step]:
+        parts = self._started
+        return resize.steps(parts.connection, parts.guests, parts.power, parts.disks, spec, timeout_s)
 
     def destroy(self, uuid: str, keep_disks: bool = False) -> None:
         parts = self._started

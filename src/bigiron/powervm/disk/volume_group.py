@@ -15,7 +15,7 @@ from bigiron.errors import Conflict, InvalidSpec, NoCapacity, PlatformError, Una
 from bigiron.model import DiskRole, GuestSpec, ImageSource
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.driver import Capacity, Disk, DiskDriver, image_gb, ordinal, size_gb
-from bigiron.powervm.disk.group_disks import AddDisk, RemoveDisk, VirtualDisk, disk_named, disks_of
+from bigiron.powervm.disk.group_disks import AddDisk, GrowDisk, RemoveDisk, VirtualDisk, disk_named, disks_of
 from bigiron.powervm.disk.groups import COPY_TIMEOUT_S, Group, VolumeGroups
 from bigiron.powervm.disk.marks import UploadMarks
 from bigiron.powervm.disk.upload import CheckedStream, Uploads
@@ -30,6 +30,8 @@ _OURS = re.compile(r"[brs]_.+|[efghj-q]_[0-9a-f]{13}")
 
 class LocalVolumeGroup(DiskDriver):
     """The volume group that `volume_group_name` names, which must be on exactly one VIOS that is up."""
+
+    root_prefix = "b_"
 
     def __init__(self, connection: Connection, groups: VolumeGroups) -> None:
         self._connection = connection
@@ -118,6 +120,23 @@ class LocalVolumeGroup(DiskDriver):
                 size = known[name].size_gb if name in known else 0.0
                 found.append(Disk(backing, size, (vios,)))
         return found
+
+    def check_growth(self, guest: GuestSpec, disk: Disk, size_gb: int) -> None:
+        """Also refuses what does not fit into the free room: virtual disks are not thin."""
+        super().check_growth(guest, disk, size_gb)
+        more = size_gb - disk.size_gb
+        if more > self._known.free_gb:
+            raise NoCapacity(
+                f"Guest {guest.name} asks for {more:.1f} GB more of root disk, and {self.label} has "
+                f"{self._known.free_gb:.1f} of {self._known.total_gb:.1f} GB free. Delete what is not needed or "
+                "enlarge the group."
+            )
+
+    def grow(self, disk: Disk, size_gb: int) -> None:
+        self._serving()
+        name = disk.backing.name.rsplit("/", 1)[-1]
+        change = GrowDisk(name, self.label, name, size_gb)
+        self._known = _capacity(self._group.writer.submit(change, COPY_TIMEOUT_S))
 
     def leftovers(self, instance_uuid: str) -> Sequence[Backing]:
         names = {
