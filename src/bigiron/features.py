@@ -51,7 +51,13 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature("operation.suspend", "Suspend instance", _N, "gone from current Power firmware", tempest="suspend"),
     Feature("operation.rebuild", "Rebuild instance", _P, "through destroy and spawn, as Nova's default does"),
-    Feature("operation.resize", "Resize instance", _N, _LATER, tempest="resize"),
+    Feature(
+        "operation.resize",
+        "Resize instance",
+        _P,
+        "on the same host; a disk only grows, and stays larger after a revert",
+        tempest="resize",
+    ),
     Feature("operation.rescue", "Rescue instance", _N, _LATER, tempest="rescue"),
     Feature(
         "operation.snapshot",

@@ -14,7 +14,17 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from bigiron.errors import Unsupported
-from bigiron.model import CpuStats, DiskBytes, GuestEvent, GuestSpec, GuestState, HostFacts, ImageSource, NicSpec, VncAddress
+from bigiron.model import (
+    CpuStats,
+    DiskBytes,
+    GuestEvent,
+    GuestSpec,
+    GuestState,
+    HostFacts,
+    ImageSource,
+    NicSpec,
+    VncAddress,
+)
 
 T = TypeVar("T")
 
@@ -132,6 +142,15 @@ class Hypervisor(abc.ABC):
         They need CONFIG_DRIVE when the spec asks for one and NICS_READY before power-on, which the caller's own
         steps provide; each adapter's step provides `nic_plugged(nic)`.
         """
+
+    def resize_steps(self, spec: GuestSpec, timeout_s: int = 0) -> Sequence[Step]:
+        """The steps that give a guest of ours the memory, processors and options of the spec, and power as it says.
+
+        Its root disk grows to the size in `spec.disks`, if that names one; a larger one stays, and a disk that has
+        grown does not shrink when the steps are undone. `timeout_s` is as in `power_off`, for a guest that must be
+        stopped. Raises InvalidSpec, NoCapacity or Unsupported before anything is changed.
+        """
+        raise Unsupported(f"Guest {spec.name} cannot be resized: this platform does not do that.")
 
     @abc.abstractmethod
     def destroy(self, uuid: str, keep_disks: bool = False) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import logging
 import threading
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from pypowervm import exceptions as pvm
 from pypowervm.utils import lpar_builder as builder
-from pypowervm.utils.validation import LPARWrapperValidator
+from pypowervm.utils.validation import LPARWrapperValidator, ValidatorException
 from pypowervm.wrappers.base_partition import LPARType, SharingMode
 from pypowervm.wrappers.logical_partition import LPAR
 from pypowervm.wrappers.managed_system import System
@@ -68,32 +72,67 @@ class Guests:
             spec.options, spec.memory_mb, spec.vcpus, options.proc_units_factor, options.uncapped_proc_weight
         )
 
-    def build(self, spec: GuestSpec) -> LPAR:
+    def build(self, spec: GuestSpec, held: Lpar | None = None) -> LPAR:
         """The partition's document, checked against the system; nothing is changed.
 
-        Raises InvalidSpec, NoCapacity or Unsupported; reads the processor pools only where the flavor names one.
+        `held` is the partition that is to become like this: what it has already is free for it. Raises InvalidSpec,
+        NoCapacity or Unsupported; reads the processor pools only where the flavor names one.
         """
         if spec.os is GuestOs.IBMI:
             raise Unsupported(f"Guest {spec.name}: IBM i guests cannot be made yet, only AIX and Linux ones.")
         shape = self.shape(spec)
         system = self._connection.system
         space = room(self._connection)
-        _check_host(spec.name, shape, system, space)
-        try:
-            standard = builder.DefaultStandardize(
-                system,
-                proc_units_factor=self._connection.options.proc_units_factor,
-                uncapped_weight=shape.weight,
-                max_slots=_MAX_SLOTS,
+        if held is not None:
+            space = replace(
+                space,
+                memory_used_mb=space.memory_used_mb - held.memory_mb,
+                processors_used=space.processors_used - held.processors,
             )
-            wrapper = builder.LPARBuilder(self._adapter, self._attributes(spec, shape), standard).build()
-        except (ValueError, builder.LPARBuilderException) as error:
-            raise InvalidSpec(f"Guest {spec.name}: {error}") from error
+        _check_host(spec.name, shape, system, space)
+        with _builder_errors(spec.name):
+            wrapper = self._builder(spec, shape).build()
         with translated(f"Guest {spec.name}"):
             LPARWrapperValidator(wrapper, _SystemNow(system, space)).validate_all()
         # In the body of the create, so that the partition is never there without it.
         wrapper.set_parm_value("Description", naming.mark(spec.uuid))
         return wrapper
+
+    def reshaped(self, current: LPAR, spec: GuestSpec) -> LPAR:
+        """A copy of a partition's document with the flavor's shape; its slots, and what no flavor says, stay."""
+        wanted = copy.deepcopy(current)
+        slots, memory = current.io_config, current.mem_config
+        with _builder_errors(spec.name):
+            self._builder(spec, self.shape(spec)).rebuild(wanted)
+        wanted.io_config = copy.deepcopy(slots)
+        if wanted.mem_config.ppt_ratio is None and memory.ppt_ratio is not None:
+            wanted.mem_config.ppt_ratio = memory.ppt_ratio
+        if memory.exp_factor:
+            wanted.mem_config.exp_factor = memory.exp_factor
+        return wanted
+
+    def fixed_while_running(self, current: LPAR, wanted: LPAR) -> str | None:
+        """Why a running partition must be stopped to become as wanted, or None where it can change as it runs."""
+        # The next start would apply these, and nobody would know why.
+        if wanted.pending_proc_compat_mode != current.pending_proc_compat_mode:
+            return "another processor mode takes effect with a start"
+        if wanted.pending_secure_boot != current.pending_secure_boot:
+            return "another secure boot policy takes effect with a start"
+        system = _SystemNow(self._connection.system, room(self._connection))
+        try:
+            LPARWrapperValidator(wanted, system, cur_lpar_w=current).validate_all()
+        except ValidatorException as error:
+            return str(error)
+        return None
+
+    def _builder(self, spec: GuestSpec, shape: LparShape) -> builder.LPARBuilder:
+        standard = builder.DefaultStandardize(
+            self._connection.system,
+            proc_units_factor=self._connection.options.proc_units_factor,
+            uncapped_weight=shape.weight,
+            max_slots=_MAX_SLOTS,
+        )
+        return builder.LPARBuilder(self._adapter, self._attributes(spec, shape), standard)
 
     def check_free(self, spec: GuestSpec) -> None:
         """Raise Conflict or Foreign where the guest's uuid or name is taken."""
@@ -235,6 +274,14 @@ class Guests:
         with self._lock:
             self._pools[name] = int(matching[0])
         return int(matching[0])
+
+
+@contextlib.contextmanager
+def _builder_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, builder.LPARBuilderException) as error:
+        raise InvalidSpec(f"Guest {name}: {error}") from error
 
 
 class _SystemNow:

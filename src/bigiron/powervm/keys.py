@@ -23,6 +23,15 @@ MAPPED: Key[None] = Key("mapped")
 RMC_NIC: Key[None] = Key("rmc_nic")
 """The management adapter exists, where one is wanted."""
 
+STOPPED: Key[None] = Key("stopped")
+"""The guest is stopped for its resize, where it must be."""
+
+RESHAPED: Key[None] = Key("reshaped")
+"""The partition has the flavor's shape."""
+
+GROWN: Key[None] = Key("grown")
+"""The root disk has the flavor's size."""
+
 
 def disk_key(index: int) -> Key[Disk]:
     """The guest's disk of that index exists."""

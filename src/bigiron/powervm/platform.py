@@ -11,15 +11,21 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from bigiron import naming
 from bigiron.errors import InvalidSpec, NotFound, PlatformError, Unavailable
 from bigiron.hypervisor import Hypervisor, Step
-from bigiron.model import CpuStats, DiskBytes, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec, VncAddress
-from bigiron.powervm import host
+from bigiron.model import (
+    CpuStats,
+    DiskBytes,
+    GuestEvent,
+    GuestSpec,
+    GuestState,
+    HostFacts,
+    ImageSource,
+    NicSpec,
+    VncAddress,
+)
+from bigiron.powervm import host, resize
 from bigiron.powervm.connect import connect
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.console.consoles import make_consoles
-from bigiron.model import CpuStats, DiskBytes, GuestEvent, GuestSpec, GuestState, HostFacts, ImageSource, NicSpec
-from bigiron.powervm import host
-from bigiron.powervm.connect import connect
-from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.cache import ImageCache
 from bigiron.powervm.disk.driver import DiskDriver
 from bigiron.powervm.disk.groups import VolumeGroups
@@ -206,6 +212,10 @@ class PowerVM(Hypervisor):
             *storage_steps(parts.connection, parts.disks, parts.media, spec, parts.images),
             StartGuest(parts.guests, parts.power, spec),
         ]
+
+    def resize_steps(self, spec: GuestSpec, timeout_s: int = 0) -> Sequence[Step]:
+        parts = self._started
+        return resize.steps(parts.connection, parts.guests, parts.power, parts.disks, spec, timeout_s)
 
     def destroy(self, uuid: str, keep_disks: bool = False) -> None:
         parts = self._started

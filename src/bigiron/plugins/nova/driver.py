@@ -8,8 +8,9 @@ from bigiron.plugins.nova.compute.images import Images
 from bigiron.plugins.nova.compute.instances import Instances
 from bigiron.plugins.nova.compute.interfaces import Interfaces
 from bigiron.plugins.nova.compute.power import Power
+from bigiron.plugins.nova.compute.resize import Resize
 from bigiron.plugins.nova.compute.snapshots import Snapshots
 
 
-class BigironDriver(Host, Instances, Power, Interfaces, Snapshots, Consoles, Images):
+class BigironDriver(Resize, Host, Instances, Power, Interfaces, Snapshots, Consoles, Images):
     """A ComputeDriver over one Hypervisor; a subclass names the platform and makes it in `make_hypervisor`."""

@@ -58,7 +58,7 @@ def guest_spec(
         nics=tuple(nic_spec(vif) for vif in network_info or ()),
         config_drive=config_drive,
         power_on=power_on,
-        options={key: str(value) for key, value in instance.flavor.extra_specs.items() if key.startswith(namespace)},
+        options=platform_options(instance.flavor, namespace),
     )
 
 
@@ -71,17 +71,41 @@ def disk_specs(
     flavor: Any, block_device_info: Mapping[str, Any] | None, image: ImageSource | None
 ) -> tuple[DiskSpec, ...]:
     """The local disks of an instance, the root disk first."""
-    if nova_driver.block_device_info_get_mapping(block_device_info):
-        raise errors.InvalidSpec("volumes cannot be attached on this host; boot from an image without volumes")
+    check_disks(flavor, block_device_info)
     if image is None:
         raise errors.InvalidSpec("the server names no image and has no boot volume; name an image")
+    return (DiskSpec(DiskRole.ROOT, flavor.root_gb, image),)
+
+
+def check_disks(flavor: Any, block_device_info: Mapping[str, Any] | None) -> None:
+    """Raise InvalidSpec for volumes and for disks other than the root disk."""
+    if nova_driver.block_device_info_get_mapping(block_device_info):
+        raise errors.InvalidSpec("volumes cannot be attached on this host; boot from an image without volumes")
     ephemerals = [int(disk["size"]) for disk in nova_driver.block_device_info_get_ephemerals(block_device_info)]
     if ephemerals or flavor.swap:
         raise errors.InvalidSpec(
             f"flavor {flavor.name!r} asks for an ephemeral or swap disk, which this host cannot make; "
             "use a flavor with neither"
         )
-    return (DiskSpec(DiskRole.ROOT, flavor.root_gb, image),)
+
+
+def resize_spec(instance: Any, flavor: Any, *, namespace: str, power_on: bool, root_gb: int | None = None) -> GuestSpec:
+    """What an existing instance is to become; `root_gb` only where its root disk is to grow."""
+    return GuestSpec(
+        uuid=instance.uuid,
+        name=instance.name,
+        memory_mb=flavor.memory_mb,
+        vcpus=flavor.vcpus,
+        os=guest_os(instance.image_meta),
+        disks=() if root_gb is None else (DiskSpec(DiskRole.ROOT, root_gb),),
+        power_on=power_on,
+        options=platform_options(flavor, namespace),
+    )
+
+
+def platform_options(flavor: Any, namespace: str) -> dict[str, str]:
+    """The flavor's keys that are the platform's."""
+    return {key: str(value) for key, value in flavor.extra_specs.items() if key.startswith(namespace)}
 
 
 def image_source(context: Any, image_meta: Any, image_api: Any, trusted_certs: Any = None) -> ImageSource | None:

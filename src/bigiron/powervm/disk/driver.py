@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bigiron.errors import InvalidSpec, NoCapacity
+from bigiron.errors import InvalidSpec, NoCapacity, NotFound
 from bigiron.model import DiskRole, DiskSpec, GuestSpec, ImageSource
 from bigiron.powervm.disk.cache import CachedImage
 from bigiron.powervm.mapping import Backing
@@ -87,8 +87,27 @@ class DiskDriver(abc.ABC):
         """The guest's disks that this pool made, found by their mappings."""
 
     @abc.abstractmethod
-    def is_root(self, backing: Backing) -> bool:
-        """Whether a disk that `find` told of is the guest's root disk."""
+    def grow(self, disk: Disk, size_gb: int) -> None:
+        """Enlarge a guest's disk, mapped as it is, to `size_gb`; it can never become smaller again."""
+
+    def root(self, lpar_uuid: str) -> Disk:
+        """The disk that the guest boots from; raises NotFound where this pool made none for it."""
+        for disk in self.find(lpar_uuid):
+            if disk.backing.name.rsplit("/", 1)[-1].startswith(self.root_prefix):
+                return disk
+        raise NotFound(f"LPAR {lpar_uuid} has no root disk in {self.label}.")
+
+    root_prefix: str
+    """How the names of root disks begin."""
+
+    def check_growth(self, guest: GuestSpec, disk: Disk, size_gb: int) -> None:
+        """Raise NoCapacity for a disk that cannot become so large, without a remote call."""
+        pool = self.known_capacity()
+        if size_gb > pool.total_gb:
+            raise NoCapacity(
+                f"Guest {guest.name} asks for a root disk of {size_gb} GB, and {self.label} has {pool.total_gb:.1f} GB "
+                "in all. Use a smaller flavor, or enlarge the pool."
+            )
 
     @abc.abstractmethod
     def leftovers(self, instance_uuid: str) -> Sequence[Backing]:

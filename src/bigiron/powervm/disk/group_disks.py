@@ -9,7 +9,7 @@ from typing import Any
 from pypowervm.const import UOM_NS
 from pypowervm.wrappers.storage import VG, VDisk
 
-from bigiron.errors import NoCapacity
+from bigiron.errors import NoCapacity, NotFound
 from bigiron.powervm.mapping import Backing, BackingKind
 
 _NS = f"{{{UOM_NS}}}"
@@ -66,6 +66,33 @@ class RemoveDisk:
         for node in list(_nodes(doc)):
             if _disk(node).name == self.name:
                 node.getparent().remove(node)
+
+
+@dataclass(frozen=True, slots=True)
+class GrowDisk:
+    """Enlarge the disk of that name to `size_gb`; one that is larger already stays."""
+
+    owner: str
+    group: str
+    name: str
+    size_gb: int
+
+    def in_place(self, doc: VG) -> bool:
+        disk = disk_named(doc, self.name)
+        return disk is not None and disk.size_gb >= self.size_gb
+
+    def apply(self, doc: VG) -> None:
+        node = next((node for node in _nodes(doc) if _disk(node).name == self.name), None)
+        if node is None:
+            raise NotFound(f"{self.group} has no virtual disk {self.name}.")
+        capacity = node.find(f"{_NS}DiskCapacity")
+        more = self.size_gb - float(capacity.text)
+        if more > doc.free_space:
+            raise NoCapacity(
+                f"Virtual disk {self.name} cannot grow to {self.size_gb} GB in {self.group}, which has "
+                f"{doc.free_space:.1f} GB free. Delete what is not needed or enlarge the group."
+            )
+        capacity.text = str(self.size_gb)
 
 
 def disks_of(doc: VG) -> Sequence[VirtualDisk]:

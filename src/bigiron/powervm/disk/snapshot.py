@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from bigiron.errors import NotFound, PlatformError, Unavailable
+from bigiron.errors import PlatformError, Unavailable
 from bigiron.model import DiskBytes
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.driver import Disk, DiskDriver
@@ -45,7 +45,7 @@ class Snapshots:
         Raises Unsupported where this process does not run in the management partition.
         """
         here = own_partition(self._connection, f"A snapshot of guest {lpar.name}")
-        disk = self._root_of(lpar)
+        disk = self._disks.root(lpar.uuid)
         with contextlib.ExitStack() as undo:
             if here.vios and disk.backing.kind is BackingKind.VIRTUAL_DISK and here.uuid in disk.vios_uuids:
                 path = self._own_device(here, lpar, disk.backing)
@@ -73,12 +73,6 @@ class Snapshots:
                 if any(backing.same(one) for one in guests):
                     LOG.warning("A snapshot of disk %s was interrupted; removing its mapping", backing.name)
                     self._detach(here, vios.uuid, backing)
-
-    def _root_of(self, lpar: Lpar) -> Disk:
-        for disk in self._disks.find(lpar.uuid):
-            if self._disks.is_root(disk.backing):
-                return disk
-        raise NotFound(f"Guest {lpar.name} has no root disk in {self._disks.label}.")
 
     def _own_device(self, here: Management, lpar: Lpar, backing: Backing) -> Path:
         name = device_name(self._connection.vioses.document(here.uuid), lpar.uuid, backing)

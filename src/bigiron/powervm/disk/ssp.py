@@ -29,6 +29,8 @@ _OURS = re.compile(r"(boot|rescue|swap\d*|eph\d+)_.+")
 class SharedStoragePool(DiskDriver):
     """The pool of the cluster that `cluster_name` names, or of the only one."""
 
+    root_prefix = "boot_"
+
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._adapter = connection.adapter
@@ -37,7 +39,7 @@ class SharedStoragePool(DiskDriver):
     def start(self) -> None:
         with translated("Reading the clusters"):
             cluster = self._cluster(Cluster.get(self._adapter))
-        self._cluster_name = str(cluster.name)
+        self._cluster_name, self._cluster_uuid = str(cluster.name), str(cluster.uuid)
         self._nodes = frozenset(node.vios_uuid.upper() for node in cluster.nodes if node.vios_uuid)
         self._pool_uuid = str(cluster.ssp_uuid)
         with translated(f"Reading the tiers of {self.label}"):
@@ -122,8 +124,10 @@ class SharedStoragePool(DiskDriver):
                     found[backing.udid[2:]] = Disk(backing, self._size(backing), (*others, vios.uuid))
         return list(found.values())
 
-    def is_root(self, backing: Backing) -> bool:
-        return backing.name.startswith("boot_")
+    def grow(self, disk: Disk, size_gb: int) -> None:
+        """By a job of the cluster: a unit's own document only takes its capacity when it is made."""
+        self._serving()
+        self._units.grow(disk.backing.udid, size_gb, self._cluster_uuid)
 
     def leftovers(self, instance_uuid: str) -> Sequence[Backing]:
         self._units.refresh()

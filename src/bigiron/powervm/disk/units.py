@@ -6,14 +6,19 @@ import contextlib
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pypowervm import exceptions as pvm_errors
+from pypowervm.wrappers.cluster import Cluster
 from pypowervm.wrappers.storage import LUEnt, LUType, Tier
 
+from bigiron.errors import NotFound, PlatformError
+from bigiron.powervm import jobs
 from bigiron.powervm.errors import translated
 from bigiron.powervm.mapping import Backing, BackingKind
+
+_GROW_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,29 @@ class Units:
             unit = _unit(wrapper.create(parent_type=Tier, parent_uuid=self._tier_uuid))
         with self._guard:
             self._units[unit.uuid] = unit
+        return unit
+
+    def grow(self, udid: str, capacity_gb: int, cluster_uuid: str) -> None:
+        """Enlarge a unit by the cluster's GrowLogicalUnit job; one whose job's end is not known is looked at."""
+        unit = self._present(udid)
+        parameters = {"LogicalUnitUDID": unit.udid, "Capacity": str(capacity_gb)}
+        what = f"Growing logical unit {unit.name} to {capacity_gb} GB"
+        try:
+            jobs.run(self._adapter, Cluster.schema_type, cluster_uuid, "GrowLogicalUnit", parameters, _GROW_S, what)
+        except PlatformError:
+            self.refresh()
+            if self._present(udid).capacity < capacity_gb:
+                raise
+        with self._guard:
+            self._units[unit.uuid] = replace(unit, capacity=float(capacity_gb))
+
+    def _present(self, udid: str) -> Unit:
+        unit = self.by_udid(udid)
+        if unit is None:
+            self.refresh()
+            unit = self.by_udid(udid)
+        if unit is None:
+            raise NotFound(f"Tier {self._tier_uuid} has no logical unit {udid}.")
         return unit
 
     def delete(self, unit: Unit) -> None:

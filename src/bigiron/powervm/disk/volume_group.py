@@ -16,7 +16,7 @@ from bigiron.model import DiskRole, GuestSpec, ImageSource
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.cache import CachedImage
 from bigiron.powervm.disk.driver import Capacity, Disk, DiskDriver, image_gb, ordinal, size_gb
-from bigiron.powervm.disk.group_disks import AddDisk, RemoveDisk, VirtualDisk, disk_named, disks_of
+from bigiron.powervm.disk.group_disks import AddDisk, GrowDisk, RemoveDisk, VirtualDisk, disk_named, disks_of
 from bigiron.powervm.disk.groups import COPY_TIMEOUT_S, Group, VolumeGroups
 from bigiron.powervm.disk.marks import UploadMarks
 from bigiron.powervm.disk.upload import CheckedStream, Uploads
@@ -33,6 +33,8 @@ _IMAGE = re.compile(r"i_[0-9a-f]{13}")
 
 class LocalVolumeGroup(DiskDriver):
     """The volume group that `volume_group_name` names, which must be on exactly one VIOS that is up."""
+
+    root_prefix = "b_"
 
     def __init__(self, connection: Connection, groups: VolumeGroups) -> None:
         self._connection = connection
@@ -140,8 +142,22 @@ class LocalVolumeGroup(DiskDriver):
                 found.append(Disk(backing, size, (vios,)))
         return found
 
-    def is_root(self, backing: Backing) -> bool:
-        return backing.name.rsplit("/", 1)[-1].startswith(f"{_LETTERS[DiskRole.ROOT]}_")
+    def check_growth(self, guest: GuestSpec, disk: Disk, size_gb: int) -> None:
+        """Also refuses what does not fit into the free room: virtual disks are not thin."""
+        super().check_growth(guest, disk, size_gb)
+        more = size_gb - disk.size_gb
+        if more > self._known.free_gb:
+            raise NoCapacity(
+                f"Guest {guest.name} asks for {more:.1f} GB more of root disk, and {self.label} has "
+                f"{self._known.free_gb:.1f} of {self._known.total_gb:.1f} GB free. Delete what is not needed or "
+                "enlarge the group."
+            )
+
+    def grow(self, disk: Disk, size_gb: int) -> None:
+        self._serving()
+        name = disk.backing.name.rsplit("/", 1)[-1]
+        change = GrowDisk(name, self.label, name, size_gb)
+        self._known = _capacity(self._group.writer.submit(change, COPY_TIMEOUT_S))
 
     def leftovers(self, instance_uuid: str) -> Sequence[Backing]:
         names = {

@@ -133,11 +133,19 @@ def _check_resize(before: Partition, after: Partition) -> None:
         raise BadRequest(f"Partition {before.name} is running: its minimum and maximum memory cannot change.")
     if before.processors.dedicated != after.processors.dedicated:
         raise BadRequest(f"Partition {before.name} is running: its processors cannot change between kinds.")
+    if _limits(before.processors) != _limits(after.processors):
+        raise BadRequest(f"Partition {before.name} is running: its minimum and maximum processors cannot change.")
+    if before.memory.physical_page_table_ratio != after.memory.physical_page_table_ratio:
+        raise BadRequest(f"Partition {before.name} is running: its physical page table ratio cannot change.")
     resized = before.memory != after.memory or before.processors != after.processors
     if resized and before.rmc != "active":
         raise BadRequest(
             f"HSCL294D Partition {before.name} is running and its RMC state is {before.rmc!r}: it cannot be resized."
         )
+
+
+def _limits(cpu: Processors) -> tuple[float, ...]:
+    return cpu.min_vcpus, cpu.max_vcpus, round(cpu.min_units, 2), round(cpu.max_units, 2)
 
 
 def _touch_host(world: World) -> None:

@@ -91,6 +91,32 @@ def delete(world: World, tier: Tier, unit: LogicalUnit) -> None:
     world.touch(tier)
 
 
+def check_growth(world: World, unit: LogicalUnit, capacity: float) -> None:
+    """Refuse a new size that is no growth or that the unit's tier cannot hold."""
+    tier = _tier_of(world, unit)
+    if capacity <= unit.capacity + 1e-6:
+        raise BadRequest(
+            f"Logical unit {unit.name} has {unit.capacity:g} GB and cannot become {capacity:g} GB: it can only grow."
+        )
+    too_much = capacity - unit.capacity > tier.capacity - tier.used if not unit.thin else False
+    if too_much or capacity > tier.capacity:
+        raise _too_small(tier, UnitSpec(name=unit.name, capacity=capacity))
+
+
+def grow(world: World, unit: LogicalUnit, capacity: float) -> None:
+    """Make a unit larger, mapped or not; its blocks stay."""
+    tier = _tier_of(world, unit)
+    unit.capacity = capacity
+    world.changed(unit, "Other", tier)
+    world.changed(owner(world, tier))
+    # Each mapping shows the size, too.
+    world.touch(tier, *(vios for vios, _, _ in backing.users(world, backing.UNIT, unit.udid)))
+
+
+def _tier_of(world: World, unit: LogicalUnit) -> Tier:
+    return next(t for p in world.state.pools for t in p.tiers if unit in t.units)
+
+
 def _too_small(tier: Tier, spec: UnitSpec) -> BadRequest:
     return BadRequest(
         f"Logical unit {spec.name} of {spec.capacity:g} GB does not fit: tier {tier.name} has {tier.capacity:g} GB, "

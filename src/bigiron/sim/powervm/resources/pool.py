@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lxml import etree
@@ -12,8 +13,9 @@ from bigiron.sim.powervm.model.partition import Vios
 from bigiron.sim.powervm.model.storage import SharedStoragePool, Tier
 from bigiron.sim.powervm.model.system import ManagedSystem
 from bigiron.sim.powervm.model.world import World
-from bigiron.sim.powervm.resource import Resource, Update
+from bigiron.sim.powervm.resource import JobHandler, Resource, Update
 from bigiron.sim.powervm.resources import markup, storage_parts
+from bigiron.sim.powervm.resources.cluster_jobs import grow_unit
 from bigiron.sim.powervm.resources.markup import Holder, Link, Rows, typed
 from bigiron.sim.powervm.resources.system import MACHINE
 
@@ -96,6 +98,7 @@ class Clusters(Resource):
     type = "Cluster"
     parents = frozenset({""})
     searches = {"ClusterName": lambda c: c.name}
+    jobs: Mapping[str, JobHandler] = {"GrowLogicalUnit": grow_unit}
 
     def instances(self, world: World, parent: Any) -> list[Any]:
         return list(world.state.clusters)

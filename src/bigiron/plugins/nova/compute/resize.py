@@ -1,0 +1,192 @@
+"""Resize on the same host: everything that can fail happens in migrate_disk_and_power_off.
+
+Only there does Nova put the server, its flavor and its allocations back after an error; later on it cannot. A revert
+has no way back either, so it tries again, and a server that is in ERROR gets its flavor's shape with a hard reboot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import nova.conf
+from nova import exception, objects
+from nova.compute import task_states, vm_states
+from oslo_log import log as logging
+
+from bigiron import errors
+from bigiron.model import GuestSpec, PowerState
+from bigiron.plugins.nova import flows, translate
+from bigiron.plugins.nova.compute.service import Service
+
+CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
+
+_REVERT_PAUSES_S = (0.5, 2.0, 5.0)
+
+
+class Resize(Service):
+    """What Nova calls from a resize to its confirmation or revert."""
+
+    def migrate_disk_and_power_off(
+        self,
+        context: Any,
+        instance: Any,
+        dest: str,
+        flavor: Any,
+        network_info: Any,
+        block_device_info: Any = None,
+        timeout: int = 0,
+        retry_interval: int = 0,
+    ) -> str:
+        """The whole resize, with the guest running again at its end where it is to run; undone if a part fails."""
+        with _rolled_back():
+            if dest != str(CONF.my_ip):
+                raise errors.Unsupported(
+                    f"The server cannot move to {dest}: this host resizes servers in place only. Set "
+                    "[DEFAULT] allow_resize_to_same_host to true, and see that this host has room for the new flavor."
+                )
+            if flavor.root_gb < instance.flavor.root_gb:
+                raise errors.InvalidSpec(
+                    f"The root disk has {instance.flavor.root_gb} GB and cannot shrink to the {flavor.root_gb} GB of "
+                    f"flavor {flavor.name!r}. Use a flavor whose disk is not smaller."
+                )
+            translate.check_disks(flavor, block_device_info)
+            if flavor.ephemeral_gb:
+                raise errors.InvalidSpec(f"flavor {flavor.name!r} asks for an ephemeral disk; use one that does not")
+            power_on = instance.vm_state != vm_states.STOPPED
+            grown_gb = flavor.root_gb if flavor.root_gb > instance.flavor.root_gb else None
+            self._reshape(instance, flavor, power_on, timeout, grown_gb)
+        return ""
+
+    def finish_migration(
+        self,
+        context: Any,
+        migration: Any,
+        instance: Any,
+        disk_info: Any,
+        network_info: Any,
+        image_meta: Any,
+        resize_instance: bool,
+        allocations: Any,
+        block_device_info: Any = None,
+        power_on: bool = True,
+        share_info: Any = None,
+    ) -> None:
+        """The guest is as it should be already, unless it was stopped meanwhile."""
+        with translate.nova_errors(instance, lambda reason: exception.InstancePowerOnFailure(reason=reason)):
+            stopped = self.hypervisor.guest(instance.uuid).power is PowerState.STOPPED
+        if power_on and stopped:
+            with self.operating(instance, exception.InstancePowerOnFailure, PowerState.RUNNING) as started:
+                started.hypervisor.power_on(instance.uuid)
+
+    def confirm_migration(self, context: Any, migration: Any, instance: Any, network_info: Any) -> None:
+        """Nothing was kept of the old shape but what the flavor says, so nothing is to be removed."""
+
+    def finish_revert_migration(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        migration: Any,
+        block_device_info: Any = None,
+        power_on: bool = True,
+        share_info: Any = None,
+    ) -> None:
+        """Back to the old flavor, which the instance has again; a root disk that has grown stays as large."""
+        for pause in _REVERT_PAUSES_S:
+            try:
+                self._reshape(instance, instance.flavor, power_on)
+            except errors.PlatformError as error:
+                LOG.warning("the old flavor is not restored yet, trying again: %s", error, instance=instance)
+                self._stopping.wait(pause)
+            else:
+                return
+        with _resize_errors():
+            self._reshape(instance, instance.flavor, power_on)
+
+    def destroy(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        block_device_info: Any = None,
+        destroy_disks: bool = True,
+        destroy_secrets: bool = True,
+    ) -> None:
+        """Nova has the resized guest removed before it restores the old one; on one host they are the same."""
+        if instance.task_state == task_states.RESIZE_REVERTING and _on_one_host(context, instance):
+            LOG.debug("kept: the resize that is reverted was on this host", instance=instance)
+            return
+        super().destroy(context, instance, network_info, block_device_info, destroy_disks, destroy_secrets)
+
+    def reboot(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        reboot_type: str,
+        block_device_info: Any = None,
+        bad_volumes_callback: Any = None,
+        accel_info: Any = None,
+        share_info: Any = None,
+    ) -> None:
+        """A hard reboot mends a server in ERROR, whose revert may not have come to its end."""
+        if reboot_type == "HARD" and instance.vm_state == vm_states.ERROR:
+            with translate.nova_errors(instance, lambda reason: exception.InstanceRebootFailure(reason=reason)):
+                self._reshape(instance, instance.flavor, power_on=True)
+        super().reboot(
+            context,
+            instance,
+            network_info,
+            reboot_type,
+            block_device_info,
+            bad_volumes_callback=bad_volumes_callback,
+            accel_info=accel_info,
+            share_info=share_info,
+        )
+
+    def _reshape(
+        self, instance: Any, flavor: Any, power_on: bool, timeout_s: int = 0, root_gb: int | None = None
+    ) -> None:
+        spec = translate.resize_spec(
+            instance, flavor, namespace=self.flavor_namespace, power_on=power_on, root_gb=root_gb
+        )
+        self._run_reshape(spec, timeout_s)
+
+    def _run_reshape(self, spec: GuestSpec, timeout_s: int) -> None:
+        started = self.started
+        leaves = PowerState.RUNNING if spec.power_on else PowerState.STOPPED
+        with started.lifecycle.operation(spec.uuid, leaves):
+            steps = started.hypervisor.resize_steps(spec, timeout_s)
+            if steps:
+                flows.run(f"resize {spec.uuid}", steps, started.executor)
+
+
+def _on_one_host(context: Any, instance: Any) -> bool:
+    """Whether the instance's resize has this host on both ends."""
+    if instance.migration_context is None:
+        return False
+    migration = objects.Migration.get_by_id_and_instance(
+        context, instance.migration_context.migration_id, instance.uuid
+    )
+    return bool(migration.source_compute == migration.dest_compute)
+
+
+@contextlib.contextmanager
+def _resize_errors() -> Iterator[None]:
+    try:
+        yield
+    except errors.PlatformError as error:
+        raise exception.ResizeError(reason=error.message) from error
+
+
+@contextlib.contextmanager
+def _rolled_back() -> Iterator[None]:
+    """What fails inside was undone: Nova gives the server its old state back and shows the reason."""
+    try:
+        with _resize_errors():
+            yield
+    except exception.ResizeError as error:
+        raise exception.InstanceFaultRollback(error) from error
