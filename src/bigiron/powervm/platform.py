@@ -33,6 +33,7 @@ from bigiron.powervm.network.vswitch import VirtualSwitches
 from bigiron.powervm.options import PowerVMOptions
 from bigiron.powervm.partition import Lpar
 from bigiron.powervm.power import Power
+from bigiron.powervm.rescue import Rescue
 from bigiron.powervm.session import Journal
 from bigiron.powervm.steps import CreateLpar, StartGuest
 
@@ -55,6 +56,7 @@ class _Started:
         self.media = MediaRepositories(connection, groups)
         local = connection.options.disk_driver == "localdisk"
         self.disks: DiskDriver = LocalVolumeGroup(connection, groups) if local else SharedStoragePool(connection)
+        self.rescue = Rescue(connection, self.guests, self.power, self.disks, self.media)
         self.processors = HostProcessors(connection)
         self.capacity_read_at = 0.0
 
@@ -203,7 +205,15 @@ class PowerVM(Hypervisor):
             ("stopping", lambda: parts.power.stop(lpar) if lpar is not None else None),
             (
                 "removing storage",
-                lambda: remove_storage(parts.connection, parts.disks, parts.media, uuid, lpar_id, keep_disks),
+                lambda: remove_storage(
+                    parts.connection,
+                    parts.disks,
+                    parts.media,
+                    uuid,
+                    lpar_id,
+                    keep_disks,
+                    rescued=parts.rescue.is_marked(uuid),
+                ),
             ),
             ("deleting the LPAR", lambda: self._delete_lpar(parts, uuid, lpar)),
         )
@@ -212,6 +222,7 @@ class PowerVM(Hypervisor):
                 work()
             except NotFound as error:
                 LOG.debug("Instance %s: %s: gone already: %s", uuid, what, error)
+        parts.rescue.forget(uuid)
 
     def adopt(self, instances: Iterable[tuple[str, str]]) -> Sequence[str]:
         guests = self._started.guests
@@ -274,6 +285,17 @@ class PowerVM(Hypervisor):
     def reboot(self, uuid: str, hard: bool) -> None:
         parts = self._started
         parts.power.restart(parts.guests.find(uuid), hard, _REBOOT_S)
+
+    # Rescue
+
+    def is_rescued(self, uuid: str) -> bool:
+        return self._started.rescue.is_rescued(uuid)
+
+    def rescue_steps(self, spec: GuestSpec) -> Sequence[Step]:
+        return self._started.rescue.steps(spec)
+
+    def unrescue_steps(self, uuid: str) -> Sequence[Step]:
+        return self._started.rescue.undo_steps(uuid)
 
     # Network adapters
 

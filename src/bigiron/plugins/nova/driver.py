@@ -6,7 +6,8 @@ from bigiron.plugins.nova.compute.host import Host
 from bigiron.plugins.nova.compute.instances import Instances
 from bigiron.plugins.nova.compute.interfaces import Interfaces
 from bigiron.plugins.nova.compute.power import Power
+from bigiron.plugins.nova.compute.rescue import Rescue
 
 
-class BigironDriver(Host, Instances, Power, Interfaces):
+class BigironDriver(Host, Instances, Power, Interfaces, Rescue):
     """A ComputeDriver over one Hypervisor; a subclass names the platform and makes it in `make_hypervisor`."""
