@@ -58,7 +58,13 @@ FEATURES: tuple[Feature, ...] = (
         "on the same host; a disk only grows, and stays larger after a revert",
         tempest="resize",
     ),
-    Feature("operation.rescue", "Rescue instance", _N, _LATER, tempest="rescue"),
+    Feature(
+        "operation.rescue",
+        "Rescue instance",
+        _Y,
+        "from a raw image, the server's own disks beside it, without a menu; not of servers that boot from a volume",
+        tempest="rescue",
+    ),
     Feature(
         "operation.snapshot",
         "Save snapshot of instance disk",

@@ -217,6 +217,24 @@ class Hypervisor(abc.ABC):
         """
         return ()
 
+    # Rescue
+
+    @abc.abstractmethod
+    def is_rescued(self, uuid: str) -> bool:
+        """Whether the guest has the disk of a rescue, whatever became of that; costs no remote call as a rule."""
+
+    @abc.abstractmethod
+    def rescue_steps(self, spec: GuestSpec) -> Sequence[Step]:
+        """The steps that start an existing guest from a disk of another image, its own disks beside it.
+
+        `spec` has that disk only, with the role RESCUE. They need CONFIG_DRIVE when the spec asks for one: it takes
+        the place of the guest's own meanwhile. Raises PlatformError, before anything is changed, for what cannot be.
+        """
+
+    @abc.abstractmethod
+    def unrescue_steps(self, uuid: str) -> Sequence[Step]:
+        """The steps that start the guest from its own disks again and delete what its rescue made."""
+
     # Network adapters
 
     @abc.abstractmethod

@@ -60,11 +60,12 @@ class DiskBytes:
 
 
 class DiskRole(enum.Enum):
-    """What a disk is for; the root disk is the one that boots."""
+    """What a disk is for; the root disk is the one that boots, and a rescued guest boots the rescue disk."""
 
     ROOT = "root"
     EPHEMERAL = "ephemeral"
     SWAP = "swap"
+    RESCUE = "rescue"
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,11 @@ def config_drive(instance_uuid: str) -> str:
     return f"cfg_{instance_uuid.replace('-', '').lower()[:29]}.iso"
 
 
+def rescue_drive(instance_uuid: str) -> str:
+    """The config drive of a rescued guest, which takes the place of its own meanwhile."""
+    return f"rsc_{instance_uuid.replace('-', '').lower()[:29]}.iso"
+
+
 def _digest(text: str, length: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 

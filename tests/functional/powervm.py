@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import tempfile
 from collections import Counter
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pycdlib
 import requests
 import urllib3
 from tests.functional import base, world
@@ -142,6 +144,20 @@ class PowerVMCloud(base.NovaCloud):
             if server["client"] == lpar["uuid"]
             for target in server["targets"]
         ]
+
+    def files_of(self, medium: dict[str, Any]) -> dict[str, bytes]:
+        """The files below openstack/latest of an optical medium."""
+        iso = pycdlib.PyCdlib()
+        iso.open(str(Path(self.simulator.world.media_dir, medium["content"]["file"])))
+        files = {}
+        for child in iso.list_children(rr_path="/openstack/latest"):
+            if child is not None and child.is_file():
+                name = child.rock_ridge.name().decode()
+                out = io.BytesIO()
+                iso.get_file_from_iso_fp(out, rr_path=f"/openstack/latest/{name}")
+                files[name] = out.getvalue()
+        iso.close()
+        return files
 
     def check_nothing_left(self) -> None:
         """The audit is empty and the system is, object by object, what it was when the test began."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
 
-import pycdlib
 from tests.functional import base
 from tests.functional.powervm import EVENTS, PowerVMCloud
 
@@ -87,17 +85,7 @@ class Lifecycle(PowerVMCloud):
             for group in vios["groups"]
             for medium in (group["repository"] or {"media": []})["media"]
         ]
-        iso = pycdlib.PyCdlib()
-        iso.open(str(Path(self.simulator.world.media_dir, medium["content"]["file"])))
-        files = {}
-        for child in iso.list_children(rr_path="/openstack/latest"):
-            if child is not None and child.is_file():
-                name = child.rock_ridge.name().decode()
-                out = io.BytesIO()
-                iso.get_file_from_iso_fp(out, rr_path=f"/openstack/latest/{name}")
-                files[name] = out.getvalue()
-        iso.close()
-        return files
+        return self.files_of(medium)
 
     def test_a_guest_that_stops_by_itself_is_seen_to(self) -> None:
         server = self.boot()

@@ -120,10 +120,10 @@ def client_of(world: World) -> Lpar:
     return lpar
 
 
-def power_on(world: World, boot_mode: str = "norm") -> Lpar:
+def power_on(world: World, boot_mode: str = "norm", boot_string: str = "") -> Lpar:
     """Do to the client partition what a power-on job does."""
     with world.lock:
-        power.begin_on(world, client_of(world), boot_mode, None)
+        power.begin_on(world, client_of(world), boot_mode, None, boot_string)
         power.finish_on(world, client_of(world))
     return client_of(world)
 

@@ -120,6 +120,15 @@ class MemoryHypervisor(Hypervisor):
         self.calls.append(("reboot", uuid, hard))
         self.set_power(uuid, PowerState.RUNNING)
 
+    def is_rescued(self, uuid: str) -> bool:
+        return False
+
+    def rescue_steps(self, spec: GuestSpec) -> Sequence[Step]:
+        raise errors.Unsupported("no rescue in memory")
+
+    def unrescue_steps(self, uuid: str) -> Sequence[Step]:
+        raise errors.Unsupported("no rescue in memory")
+
     def attach(self, uuid: str, nic: NicSpec) -> None:
         if error := self.fail.get("attach"):
             raise error

@@ -132,18 +132,34 @@ class RemoveMappings:
 
 
 @dataclass(frozen=True, slots=True)
-class Removals:
-    """Several removals of one owner, written together."""
+class Together:
+    """Several changes for one owner as a single one, in their order."""
 
     owner: str
-    parts: tuple[RemoveMappings, ...]
+    changes: tuple[AddMappings | RemoveMappings, ...]
 
     def in_place(self, doc: Any) -> bool:
-        return all(part.in_place(doc) for part in self.parts)
+        return all(change.in_place(doc) for change in self.changes)
 
     def apply(self, doc: Any) -> None:
-        for part in self.parts:
-            part.apply(doc)
+        for change in self.changes:
+            change.apply(doc)
+
+
+def boot_paths(doc: Any, lpar_uuid: str, accepts: Callable[[Backing], bool]) -> Sequence[str]:
+    """The Open Firmware paths by which the LPAR reaches the accepted ones of what the VIOS presents to it.
+
+    A virtual SCSI client adapter is the device 0x30000000 + its slot (ClientAdapter/VirtualSlotNumber), and the disk
+    behind it is the logical unit address that the VIOS gave it (TargetDevice).
+    """
+    paths = []
+    for node in _nodes_of(doc, lpar_uuid):
+        backing = _backing(node)
+        slot = node.findtext(f"{_NS}ClientAdapter/{_NS}VirtualSlotNumber")
+        lua = next((one.text for one in node.iter(f"{_NS}LogicalUnitAddress")), None)
+        if backing is not None and accepts(backing) and slot and lua:
+            paths.append(f"/vdevice/v-scsi@{0x30000000 | int(slot):x}/disk@{lua.strip().removeprefix('0x')}")
+    return paths
 
 
 def mapped(doc: Any, lpar_uuid: str) -> Sequence[Backing]:

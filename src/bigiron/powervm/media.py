@@ -12,7 +12,6 @@ from typing import Any
 from pypowervm.const import UOM_NS
 from pypowervm.wrappers.storage import VG, VMediaRepos
 
-from bigiron import naming
 from bigiron.errors import Busy, InvalidSpec, PlatformError, Unavailable
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.groups import Group, VolumeGroups
@@ -70,9 +69,8 @@ class MediaRepositories:
         self._creating = threading.Lock()
         self._created: set[str] = set()
 
-    def upload(self, instance_uuid: str, iso: Path) -> Medium:
-        """Make the file an optical medium, on the first VIOS with a repository that takes it."""
-        name = naming.config_drive(instance_uuid)
+    def upload(self, name: str, iso: Path) -> Medium:
+        """Make the file an optical medium of that name, on the first VIOS with a repository that takes it."""
         groups = self._repositories()
         for number, group in enumerate(groups, start=1):
             try:
@@ -101,10 +99,18 @@ class MediaRepositories:
                 group.writer.invalidate()
                 group.writer.submit(_RemoveMedium(medium.backing.name, medium.backing.name), WRITE_TIMEOUT_S)
 
-    def discard(self, instance_uuid: str) -> None:
-        """Delete the instance's config drive wherever it is unmapped, by its name."""
+    def find(self, name: str) -> Medium | None:
+        """The medium of that name, mapped or not, on a VIOS that is up."""
         for group in self._with_repository():
-            self._discard_unmapped(group, naming.config_drive(instance_uuid))
+            if _media(group.writer.document(), name):
+                return Medium(Backing(BackingKind.OPTICAL, name), group.vios.uuid)
+        return None
+
+    def discard(self, *names: str) -> None:
+        """Delete the media of these names wherever they are unmapped."""
+        for group in self._with_repository():
+            for name in names:
+                self._discard_unmapped(group, name)
 
     def load(self) -> None:
         """Read the volume groups now, so that the first guest need not wait for it."""

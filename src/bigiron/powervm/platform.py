@@ -47,6 +47,7 @@ from bigiron.powervm.network.vswitch import VirtualSwitches
 from bigiron.powervm.options import PowerVMOptions
 from bigiron.powervm.partition import Lpar
 from bigiron.powervm.power import Power
+from bigiron.powervm.rescue import Rescue
 from bigiron.powervm.session import Journal
 from bigiron.powervm.steps import CreateLpar, StartGuest
 
@@ -72,6 +73,7 @@ class _Started:
         self.disks: DiskDriver = LocalVolumeGroup(connection, groups) if local else SharedStoragePool(connection)
         self.images = ImageCache(connection.options.state_path)
         self.snapshots = Snapshots(connection, self.disks, access)
+        self.rescue = Rescue(connection, self.guests, self.power, self.disks, self.media, self.images)
         self.processors = HostProcessors(connection)
         self.capacity_read_at = 0.0
 
@@ -227,7 +229,15 @@ class PowerVM(Hypervisor):
             ("stopping", lambda: parts.power.stop(lpar) if lpar is not None else None),
             (
                 "removing storage",
-                lambda: remove_storage(parts.connection, parts.disks, parts.media, uuid, lpar_id, keep_disks),
+                lambda: remove_storage(
+                    parts.connection,
+                    parts.disks,
+                    parts.media,
+                    uuid,
+                    lpar_id,
+                    keep_disks,
+                    rescued=parts.rescue.is_marked(uuid),
+                ),
             ),
             ("deleting the LPAR", lambda: self._delete_lpar(parts, uuid, lpar)),
         )
@@ -236,6 +246,7 @@ class PowerVM(Hypervisor):
                 work()
             except NotFound as error:
                 LOG.debug("Instance %s: %s: gone already: %s", uuid, what, error)
+        parts.rescue.forget(uuid)
 
     def adopt(self, instances: Iterable[tuple[str, str]]) -> Sequence[str]:
         guests = self._started.guests
@@ -334,6 +345,17 @@ class PowerVM(Hypervisor):
         disks = self._started.disks
         keys = {disks.image_key(image_id) for image_id in used}
         return self._started.images.trim(disks.cached_images, disks.remove_image, keys, min_age_s)
+
+    # Rescue
+
+    def is_rescued(self, uuid: str) -> bool:
+        return self._started.rescue.is_rescued(uuid)
+
+    def rescue_steps(self, spec: GuestSpec) -> Sequence[Step]:
+        return self._started.rescue.steps(spec)
+
+    def unrescue_steps(self, uuid: str) -> Sequence[Step]:
+        return self._started.rescue.undo_steps(uuid)
 
     # Network adapters
 

@@ -49,8 +49,12 @@ class Power:
         self._guard = threading.Lock()
         self._locks: dict[str, threading.RLock] = {}
 
-    def start(self, lpar: Lpar, known_off: bool = False) -> None:
-        """Start the partition; `known_off` saves the question whether it runs already."""
+    def start(self, lpar: Lpar, known_off: bool = False, boot: str = "") -> None:
+        """Start the partition; `known_off` saves the question whether it runs already.
+
+        `boot` has the device paths to boot from at this start, divided by blanks; empty leaves that to the firmware.
+        """
+        parameters = {"bootstring": boot} if boot else {}
         with self._locked(lpar):
             if not known_off and self._mirror.fresh(lpar.uuid).power is PowerState.RUNNING:
                 return
@@ -58,7 +62,7 @@ class Power:
                 self._consoles.begin(lpar)
             with self._mirror.working(lpar.uuid):
                 try:
-                    ended = self._job(lpar, "PowerOn", {}, _ALREADY_ON, self._connection.options.job_timeout_s)
+                    ended = self._job(lpar, "PowerOn", parameters, _ALREADY_ON, self._connection.options.job_timeout_s)
                 except Unavailable:
                     # No answer, and no job under way: it has ended already or was never begun.
                     if self._state(lpar) != LPARState.RUNNING:

@@ -10,7 +10,16 @@ from pypowervm.tests import test_fixtures
 from pypowervm.tests.test_utils import pvmhttp
 from pypowervm.wrappers.virtual_io_server import VIOS
 
-from bigiron.powervm.mapping import AddMappings, Backing, BackingKind, RemoveMappings, mapped, users
+from bigiron.powervm.mapping import (
+    AddMappings,
+    Backing,
+    BackingKind,
+    RemoveMappings,
+    Together,
+    boot_paths,
+    mapped,
+    users,
+)
 
 NEW_LPAR = "0BADCAFE-0000-4000-8000-000000000001"
 UNIT = Backing(BackingKind.LOGICAL_UNIT, "boot_web_0badcafe", "276c097502d44311e58004000040f2e95d000000000000000001")
@@ -100,3 +109,26 @@ def test_users_of_a_backing_are_told(doc: VIOS) -> None:
     assert users(doc, UNIT) == frozenset()
     AddMappings("guest", NEW_LPAR, (UNIT,)).apply(doc)
     assert users(doc, UNIT) == {NEW_LPAR}
+
+
+def test_a_disks_paths_are_those_of_open_firmware(doc: VIOS) -> None:
+    owner = served(doc)[0]
+    expected = [
+        f"/vdevice/v-scsi@{0x30000000 + one.client_adapter.lpar_slot_num:x}/disk@{one.target_dev.lua[2:]}"
+        for one in doc.scsi_mappings
+        if (one.client_lpar_href or "").upper().endswith(owner) and one.target_dev is not None
+    ]
+    assert expected
+    assert list(boot_paths(doc, owner, lambda backing: True)) == expected
+    assert not boot_paths(doc, owner, lambda backing: False)
+
+
+def test_changes_made_together_are_in_place_only_when_each_is(doc: VIOS) -> None:
+    AddMappings("guest", NEW_LPAR, (ISO,)).apply(doc)
+    swap = Together(
+        "guest", (AddMappings("guest", NEW_LPAR, (UNIT,)), RemoveMappings("guest", NEW_LPAR, only=ISO.same))
+    )
+    assert not swap.in_place(doc)
+    swap.apply(doc)
+    assert swap.in_place(doc)
+    assert [one.name for one in mapped(doc, NEW_LPAR)] == [UNIT.name]

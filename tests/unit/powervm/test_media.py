@@ -48,9 +48,9 @@ def without_repositories() -> dict[str, Any]:
 
 
 def test_an_upload_takes_three_requests_and_a_deletion_two(host: Host, media: MediaRepositories, iso: Path) -> None:
-    media.upload(instance(), iso)
+    media.upload(naming.config_drive(instance()), iso)
     guest = instance()
-    calls = host.calls(lambda: media.upload(guest, iso))
+    calls = host.calls(lambda: media.upload(naming.config_drive(guest), iso))
     assert calls == {f"PUT {FILE}": 1, f"PUT {CONTENTS}": 1, f"DELETE {FILE}/{{uuid}}": 1}
     name = naming.config_drive(guest)
     assert name in host.media("vios1")
@@ -62,8 +62,8 @@ def test_an_upload_takes_three_requests_and_a_deletion_two(host: Host, media: Me
 
 def test_a_deletion_takes_the_medium_and_no_other(host: Host, media: MediaRepositories, iso: Path) -> None:
     kept, gone = instance(), instance()
-    media.upload(kept, iso)
-    medium = media.upload(gone, iso)
+    media.upload(naming.config_drive(kept), iso)
+    medium = media.upload(naming.config_drive(gone), iso)
     calls = host.calls(lambda: media.delete(medium))
     assert calls == {f"GET {GROUP}": 1, f"POST {GROUP}": 1}
     media.delete(medium)
@@ -71,7 +71,7 @@ def test_a_deletion_takes_the_medium_and_no_other(host: Host, media: MediaReposi
 
 
 def test_concurrent_deletions_share_updates(host: Host, media: MediaRepositories, iso: Path) -> None:
-    uploaded = [media.upload(instance(), iso) for _ in range(8)]
+    uploaded = [media.upload(naming.config_drive(instance()), iso) for _ in range(8)]
 
     def work() -> None:
         with ThreadPoolExecutor(8) as threads:
@@ -87,14 +87,14 @@ def test_concurrent_deletions_share_updates(host: Host, media: MediaRepositories
 def test_after_a_failure_there_is_one_medium_or_none(
     host: Host, media: MediaRepositories, iso: Path, method: str, path: str, action: Action
 ) -> None:
-    media.upload(instance(), iso)
+    media.upload(naming.config_drive(instance()), iso)
     guest = instance()
     host.fault(method, path, action)
     before = {vios: list(host.media(vios)) for vios in ("vios1", "vios2")}
     try:
-        medium = media.upload(guest, iso)
+        medium = media.upload(naming.config_drive(guest), iso)
     except Exception:  # noqa: BLE001 - which error it is depends on the fault
-        media.discard(guest)
+        media.discard(naming.config_drive(guest))
     else:
         assert sum(host.media(vios).count(naming.config_drive(guest)) for vios in before) == 1
         media.delete(medium)
@@ -105,9 +105,9 @@ def test_after_a_failure_there_is_one_medium_or_none(
 
 def test_a_leftover_of_the_same_name_is_replaced(host: Host, media: MediaRepositories, iso: Path) -> None:
     guest = instance()
-    media.upload(guest, iso)
+    media.upload(naming.config_drive(guest), iso)
     iso.write_bytes(b"other" * 500)
-    media.upload(guest, iso)
+    media.upload(naming.config_drive(guest), iso)
     assert host.media("vios1") == [naming.config_drive(guest)]
     (stored,) = host.group("vios1", "rootvg").repository.media
     assert stored.content.size == 2500
@@ -119,7 +119,7 @@ def test_the_other_vios_takes_it_when_the_first_is_busy(host: Host, media: Media
     guest = instance()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pypowervm.helpers.vios_busy.SLEEP", lambda _: None)
-        medium = media.upload(guest, iso)
+        medium = media.upload(naming.config_drive(guest), iso)
     assert medium.vios_uuid == host.vios("vios2").uuid.upper()
     assert (host.media("vios1"), host.media("vios2")) == ([], [naming.config_drive(guest)])
 
@@ -129,7 +129,7 @@ def test_a_vios_that_is_down_is_passed_over(host: Host, iso: Path) -> None:
         vios = host.vios("vios1")
         vios.state, vios.rmc = "not activated", "inactive"
     connection = host.connect()
-    medium = MediaRepositories(connection, VolumeGroups(connection)).upload(instance(), iso)
+    medium = MediaRepositories(connection, VolumeGroups(connection)).upload(naming.config_drive(instance()), iso)
     connection.close()
     assert medium.vios_uuid == host.vios("vios2").uuid.upper()
 
@@ -138,7 +138,7 @@ def test_a_medium_of_a_vios_that_is_down_is_not_forgotten(host: Host, iso: Path)
     connection = host.connect()
     media = MediaRepositories(connection, VolumeGroups(connection))
     guest = instance()
-    medium = media.upload(guest, iso)
+    medium = media.upload(naming.config_drive(guest), iso)
     with host.world.lock:
         vios = host.vios("vios1")
         vios.state, vios.rmc = "not activated", "inactive"
@@ -155,7 +155,7 @@ def test_a_repository_is_made_where_there_is_none(tmp_path: Path, iso: Path) -> 
         connection = host.connect(vopt_media_rep_size_gb=2)
         media = MediaRepositories(connection, VolumeGroups(connection))
         with ThreadPoolExecutor(4) as threads:
-            list(threads.map(lambda _: media.upload(instance(), iso), range(4)))
+            list(threads.map(lambda _: media.upload(naming.config_drive(instance()), iso), range(4)))
         connection.close()
         assert host.group("vios1", "rootvg").repository.size == 2
         assert len(host.media("vios1")) == 4
@@ -167,7 +167,7 @@ def test_a_group_that_is_not_there_is_named_with_the_option(tmp_path: Path, iso:
         connection = host.connect(vopt_media_volume_group="mediavg")
         media = MediaRepositories(connection, VolumeGroups(connection))
         with pytest.raises(InvalidSpec, match=r"vopt_media_volume_group to one of: .*datavg of VIOS vios1"):
-            media.upload(instance(), iso)
+            media.upload(naming.config_drive(instance()), iso)
         connection.close()
 
 
@@ -176,10 +176,10 @@ def test_a_mapped_medium_is_not_discarded(host: Host, iso: Path) -> None:
         parts = platform._started
         guest = guest_spec()
         lpar = parts.guests.create(guest)
-        medium = parts.media.upload(guest.uuid, iso)
+        medium = parts.media.upload(naming.config_drive(guest.uuid), iso)
         change = AddMappings(guest.uuid, lpar.uuid, (medium.backing,))
         platform.connection.vioses.write(medium.vios_uuid, change)
-        parts.media.discard(guest.uuid)
+        parts.media.discard(naming.config_drive(guest.uuid))
         assert host.media("vios1") == [medium.backing.name]
         platform.destroy(guest.uuid)
         assert host.media("vios1") == []

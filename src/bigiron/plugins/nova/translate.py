@@ -62,6 +62,20 @@ def guest_spec(
     )
 
 
+def rescue_spec(instance: Any, image: ImageSource | None, *, config_drive: bool) -> GuestSpec:
+    """What the platform needs to rescue the instance from an image: a disk as large as the image."""
+    if image is None:
+        raise errors.InvalidSpec("the rescue names no image and the server was not made from one; name an image")
+    return GuestSpec(
+        uuid=instance.uuid,
+        name=instance.name,
+        memory_mb=instance.flavor.memory_mb,
+        vcpus=instance.flavor.vcpus,
+        disks=(DiskSpec(DiskRole.RESCUE, 0, image),),
+        config_drive=config_drive,
+    )
+
+
 def guest_os(image_meta: Any) -> GuestOs:
     """The operating-system family that the image's os_distro names; Linux where it names none that differs."""
     return _GUEST_OS.get(str(image_meta.properties.get("os_distro", "")).lower(), GuestOs.LINUX)

@@ -161,6 +161,16 @@ def ordinal(guest: GuestSpec, index: int) -> int:
 
 
 def role_name(role: DiskRole, number: int) -> str:
-    """The role as disk names have it: boot, swap, eph0, eph1..."""
-    base = {DiskRole.ROOT: "boot", DiskRole.SWAP: "swap", DiskRole.EPHEMERAL: "eph"}[role]
+    """The role as disk names have it: boot, rescue, swap, eph0, eph1..."""
+    base = {DiskRole.ROOT: "boot", DiskRole.SWAP: "swap", DiskRole.EPHEMERAL: "eph", DiskRole.RESCUE: "rescue"}[role]
     return f"{base}{number}" if role is DiskRole.EPHEMERAL or number else base
+
+
+def is_rescue_disk(backing: Backing) -> bool:
+    """Whether a disk of ours is a rescue disk, by its name in a pool or a volume group."""
+    return backing.name.rsplit("/", 1)[-1].startswith(("rescue_", "r_"))
+
+
+def is_root_disk(backing: Backing) -> bool:
+    """Whether a disk of ours is the one that its guest boots from, by its name in a pool or a volume group."""
+    return backing.name.rsplit("/", 1)[-1].startswith(("boot_", "b_"))

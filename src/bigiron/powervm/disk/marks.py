@@ -1,22 +1,24 @@
-"""Which uploads into a volume group are under way, kept in files: a disk has no field that could say so.
-
-A volume group serves one host only, so this host's files know all there is to know.
-"""
+"""What is under way on this host, in files that outlive the process: the platform has no field that could say so."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+UPLOADS = "uploads"
+"""Uploads into a volume group, which serves one host only, so that this host's files know all there is to know."""
+RESCUES = "rescued"
+"""Guests that have something of a rescue, by instance uuid: an unmapped disk or medium is found by its name only."""
 
-class UploadMarks:
-    """One empty file for each upload under way, removed when it is complete or undone."""
 
-    def __init__(self, state_path: Path) -> None:
-        self._folder = state_path / "uploads"
+class Marks:
+    """One empty file for each thing of a kind that is under way, removed when it is complete or undone."""
+
+    def __init__(self, state_path: Path, kind: str) -> None:
+        self._folder = state_path / kind
 
     def set(self, name: str) -> None:
-        """Note that the upload begins; on disk before this returns."""
+        """Note that it begins; on disk before this returns."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self._folder / name, os.O_CREAT | os.O_WRONLY, 0o600)
         try:
@@ -25,9 +27,9 @@ class UploadMarks:
             os.close(descriptor)
 
     def is_set(self, name: str) -> bool:
-        """Whether the upload began and did not end, in this life of the process or an earlier one."""
+        """Whether it began and did not end, in this life of the process or an earlier one."""
         return (self._folder / name).exists()
 
     def clear(self, name: str) -> None:
-        """Note that the upload is complete, or that nothing of it is left."""
+        """Note that it is complete, or that nothing of it is left."""
         (self._folder / name).unlink(missing_ok=True)

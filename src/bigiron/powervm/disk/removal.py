@@ -10,7 +10,7 @@ from bigiron.errors import PlatformError, Unavailable
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.driver import DiskDriver
 from bigiron.powervm.management.partition import management_partition
-from bigiron.powervm.mapping import Backing, BackingKind, Removals, RemoveMappings, mapped
+from bigiron.powervm.mapping import Backing, BackingKind, RemoveMappings, Together, mapped
 from bigiron.powervm.media import MediaRepositories, Medium
 
 LOG = logging.getLogger(__name__)
@@ -23,21 +23,26 @@ def remove_storage(
     instance_uuid: str,
     lpar_id: int | None = None,
     keep_disks: bool = False,
+    rescued: bool = False,
 ) -> None:
     """Unmap and delete what belongs to the guest; goes on after a failure and raises the first error at the end.
 
     What is mapped is found by its mapping; where nothing is, an interrupted spawn or destroy may have left disks and a
-    config drive, which are looked for by name.
+    config drive, which are looked for by name. `rescued` has them looked for in any case: a rescue unmaps some of what
+    it finds, and one that was interrupted leaves some of what it made.
     """
     lpar_uuid = naming.lpar_uuid(instance_uuid)
+    names = (naming.config_drive(instance_uuid), naming.rescue_drive(instance_uuid))
     disks = [disk.backing for disk in driver.find(lpar_uuid)]
     optical = _config_drives(connection, lpar_uuid)
     # Nothing may be deleted under a guest that still uses it, so a failure here ends it.
     _unmap(connection, RemoveMappings(instance_uuid, lpar_uuid, lpar_id=lpar_id), disks)
     work: list[Callable[[], None]] = []
     if not keep_disks:
-        work += [_deletion(driver, backing) for backing in disks] or [lambda: _delete_leftovers(driver, instance_uuid)]
-    work += [_medium_deletion(media, medium) for medium in optical] or [lambda: media.discard(instance_uuid)]
+        work += [_deletion(driver, backing) for backing in disks]
+        work += [] if disks and not rescued else [lambda: _delete_leftovers(driver, instance_uuid)]
+    work += [_medium_deletion(media, medium) for medium in optical]
+    work += [] if optical and not rescued else [lambda: media.discard(*names[: 2 if rescued else 1])]
     errors: list[PlatformError] = []
     for job in work:
         try:
@@ -54,7 +59,7 @@ def _config_drives(connection: Connection, lpar_uuid: str) -> list[Medium]:
         Medium(backing, vios.uuid)
         for vios in connection.vioses.all()
         for backing in mapped(connection.vioses.document(vios.uuid), lpar_uuid)
-        if backing.kind is BackingKind.OPTICAL and backing.name.startswith("cfg_")
+        if backing.kind is BackingKind.OPTICAL and backing.name.startswith(("cfg_", "rsc_"))
     ]
 
 
@@ -64,7 +69,7 @@ def _unmap(connection: Connection, own: RemoveMappings, disks: Sequence[Backing]
     parts = [own]
     if (management := management_partition(connection)) is not None and disks:
         parts.append(RemoveMappings(own.owner, management.uuid, only=lambda one: any(map(one.same, disks))))
-    change = Removals(own.owner, tuple(parts))
+    change = Together(own.owner, tuple(parts))
     users = [vios for vios in vioses.all() if not change.in_place(vioses.document(vios.uuid))]
     if not users:
         return

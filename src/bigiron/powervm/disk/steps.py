@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from bigiron import naming
 from bigiron.hypervisor import CONFIG_DRIVE, Step, Values
 from bigiron.model import GuestSpec, ImageSource
 from bigiron.powervm.connection import Connection
@@ -71,20 +72,21 @@ class UploadConfigDrive(Step):
     needs = (CONFIG_DRIVE,)
     provides = OPTICAL
 
-    def __init__(self, media: MediaRepositories, guest: GuestSpec) -> None:
+    def __init__(self, media: MediaRepositories, name: str) -> None:
+        """`name` is what the medium is called."""
         self._media = media
-        self._guest = guest
+        self._name = name
         self._medium: Medium | None = None
 
     def execute(self, values: Values) -> Medium:
-        self._medium = self._media.upload(self._guest.uuid, values[CONFIG_DRIVE])
+        self._medium = self._media.upload(self._name, values[CONFIG_DRIVE])
         return self._medium
 
     def revert(self, values: Values) -> None:
         if self._medium is not None:
             self._media.delete(self._medium)
         else:
-            self._media.discard(self._guest.uuid)
+            self._media.discard(self._name)
 
 
 class MapStorage(Step):
@@ -134,5 +136,5 @@ def storage_steps(
         steps.append(CacheImage(driver, image, cache, guest.uuid))
     steps += [CreateDisk(driver, guest, index, cache) for index in range(len(guest.disks))]
     if guest.config_drive:
-        steps.append(UploadConfigDrive(media, guest))
+        steps.append(UploadConfigDrive(media, naming.config_drive(guest.uuid)))
     return [*steps, MapStorage(connection, guest)]

@@ -18,14 +18,14 @@ from bigiron.powervm.disk.cache import CachedImage
 from bigiron.powervm.disk.driver import Capacity, Disk, DiskDriver, image_gb, ordinal, size_gb
 from bigiron.powervm.disk.group_disks import AddDisk, GrowDisk, RemoveDisk, VirtualDisk, disk_named, disks_of
 from bigiron.powervm.disk.groups import COPY_TIMEOUT_S, Group, VolumeGroups
-from bigiron.powervm.disk.marks import UploadMarks
+from bigiron.powervm.disk.marks import UPLOADS, Marks
 from bigiron.powervm.disk.upload import CheckedStream, Uploads
 from bigiron.powervm.mapping import Backing, BackingKind, mapped, users
 
 LOG = logging.getLogger(__name__)
 
 _EPHEMERAL_LETTERS = "efghjklmnopq"
-_LETTERS = {DiskRole.ROOT: "b", DiskRole.SWAP: "s"}
+_LETTERS = {DiskRole.ROOT: "b", DiskRole.SWAP: "s", DiskRole.RESCUE: "r"}
 _OURS = re.compile(r"[brs]_.+|[efghj-q]_[0-9a-f]{13}")
 
 _IMAGE = re.compile(r"i_[0-9a-f]{13}")
@@ -40,7 +40,7 @@ class LocalVolumeGroup(DiskDriver):
         self._connection = connection
         self._groups = groups
         self._uploads = Uploads(connection.adapter)
-        self._marks = UploadMarks(connection.options.state_path)
+        self._marks = Marks(connection.options.state_path, UPLOADS)
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._known = Capacity(0.0, 0.0)
 

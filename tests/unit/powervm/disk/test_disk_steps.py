@@ -80,7 +80,7 @@ def test_a_storage_of_an_interrupted_spawn_is_found_by_name(host: Host, platform
             step.execute(None)  # type: ignore[arg-type]
     iso = tmp_path / "drive.iso"
     iso.write_bytes(b"CD001" * 100)
-    platform._started.media.upload(guest.uuid, iso)
+    platform._started.media.upload(naming.config_drive(guest.uuid), iso)
     assert host.units
     platform.destroy(guest.uuid)
     assert not host.units

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -256,3 +257,30 @@ def test_a_partition_started_to_its_firmware_waits_there(guests: Guests, world: 
     assert "System Management Services" in text
     assert "login:" not in text
     assert lpar.rmc == RMC_INACTIVE
+
+
+def test_a_boot_string_holds_for_one_start(guests: Guests, world: World, clock: Clock) -> None:
+    with world.lock:
+        server = world.vioses[0].servers[0]
+        server.targets.append(replace(server.targets[0], name="vtscsi9", lua="0x8900000000000000"))
+    path = "/vdevice/v-scsi@30000004/disk@8900000000000000"
+    power_on(world, boot_string=f"/vdevice/v-scsi@30000005/disk@8100000000000000 {path}")
+    assert booted(guests, clock) == path
+    power_off(world)
+    power_on(world)
+    assert booted(guests, clock) == "/vdevice/v-scsi@30000004/disk@8100000000000000"
+
+
+def test_a_boot_string_that_names_no_disk_boots_none(guests: Guests, world: World, clock: Clock) -> None:
+    lpar = power_on(world, boot_string="/vdevice/v-scsi@30000004/disk@8900000000000000")
+    clock.advance(BOOT_SECONDS * 2)
+    world.settle()
+    assert "1 disk(s), none at /vdevice/v-scsi@30000004/disk@8900000000000000" in guests.console("5").read().text
+    assert lpar.rmc == RMC_INACTIVE
+
+
+def booted(guests: Guests, clock: Clock) -> str:
+    """The path of the disk that the last boot began from."""
+    clock.advance(BOOT_SECONDS)
+    (line,) = [line for line in guests.console("5").read().text.splitlines() if line.startswith("Boot device: ")][-1:]
+    return line.removeprefix("Boot device: ")

@@ -7,6 +7,7 @@ from typing import Any
 from nova import exception
 
 from bigiron.model import PowerState
+from bigiron.plugins.nova.compute import rescue
 from bigiron.plugins.nova.compute.service import Service
 
 
@@ -40,5 +41,10 @@ class Power(Service):
         accel_info: Any = None,
         share_info: Any = None,
     ) -> None:
-        with self.operating(instance, exception.InstanceRebootFailure, PowerState.RUNNING):
-            self.hypervisor.reboot(instance.uuid, hard=reboot_type == "HARD")
+        with self.operating(instance, exception.InstanceRebootFailure, PowerState.RUNNING) as started:
+            hard = reboot_type == "HARD"
+            if hard and started.hypervisor.is_rescued(instance.uuid):
+                # Nova reboots no rescued instance: it set this one to ERROR when its unrescue failed.
+                rescue.undo(started, instance)
+            else:
+                started.hypervisor.reboot(instance.uuid, hard=hard)

@@ -32,7 +32,8 @@ def banner(hardware: Hardware) -> str:
 
 def no_boot_device(hardware: Hardware) -> str:
     """The firmware's last word when the boot list holds nothing that it can start."""
-    seen = f"{len(hardware.optical)} optical device(s), {len(hardware.adapters)} network adapter(s), no disk"
+    disks = f"{len(hardware.disks)} disk(s), none at {hardware.boot_string}" if hardware.disks else "no disk"
+    seen = f"{len(hardware.optical)} optical device(s), {len(hardware.adapters)} network adapter(s), {disks}"
     return (
         "\n AA060011  The firmware did not find an operating system image on any device of the boot list.\n"
         f"           Found: {seen}. Map a boot disk to the partition and activate it again.\n"
@@ -50,11 +51,13 @@ def firmware_menu(hardware: Hardware) -> str:
 
 def bootloader(hardware: Hardware) -> str:
     """The disk that is booted and GRUB's choice."""
-    disk = hardware.disks[0]
-    path = f"/vdevice/v-scsi@{0x30000000 | disk.slot:x}/disk@{disk.lua.removeprefix('0x') or '8' + '0' * 15}"
+    disk = hardware.boot_disk
+    assert disk is not None
+    served = f" of {disk.vios}" if disk.vios else ""
     return (
         "Elapsed time since release of system processors: 0 mins 2 secs\n\n"
-        f"Boot device: {path}\n"
+        f"Boot device: {disk.path}\n"
+        f"Boot disk: {disk.name}{served}\n"
         "Welcome to GRUB!\n\n"
         f"  Booting `Linux {KERNEL}'\n\n"
         "Loading Linux ...\nLoading initial ramdisk ...\n"

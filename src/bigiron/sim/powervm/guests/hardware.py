@@ -40,6 +40,12 @@ class Storage:
     media: Path | None = None
     optical: bool = False
 
+    @property
+    def path(self) -> str:
+        """The device's path in Open Firmware."""
+        address = self.lua.removeprefix("0x") or "8" + "0" * 15
+        return f"/vdevice/v-scsi@{0x30000000 | self.slot:x}/disk@{address}"
+
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
@@ -53,13 +59,23 @@ class Hardware:
     ibm_i: bool = False
     menu: bool = False
     """Whether it was told to stop in its firmware instead of booting."""
+    boot_string: str = ""
+    """The device paths that this start was told to boot from, divided by blanks."""
     adapters: tuple[Adapter, ...] = ()
     storage: tuple[Storage, ...] = ()
 
     @property
     def disks(self) -> tuple[Storage, ...]:
-        """The devices it can boot from."""
+        """The devices it can boot from, in the order of its own boot list."""
         return tuple(device for device in self.storage if not device.optical)
+
+    @property
+    def boot_disk(self) -> Storage | None:
+        """The disk that its firmware starts: the first there is of the boot string, or of its own list without one."""
+        if not self.boot_string:
+            return self.disks[0] if self.disks else None
+        paths = {disk.path: disk for disk in self.disks}
+        return next((paths[path] for path in self.boot_string.split() if path in paths), None)
 
     @property
     def optical(self) -> tuple[Storage, ...]:

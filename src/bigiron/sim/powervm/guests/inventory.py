@@ -39,6 +39,7 @@ class Inventory:
             processors=partition.processors.vcpus,
             ibm_i=partition.type == "OS400",
             menu=partition.state == FIRMWARE,
+            boot_string=partition.boot_string,
             adapters=tuple(self._adapters(partition)),
             storage=storage,
         )

@@ -90,7 +90,7 @@ class ScriptedGuest:
                 self._stages.append(_Stage(now, lambda: bootlog.firmware_menu(hardware), Phase.FIRMWARE))
             elif hardware.ibm_i:
                 self._stages.append(_Stage(ready, lambda: bootlog.ibm_i(hardware), Phase.UP))
-            elif not hardware.disks:
+            elif hardware.boot_disk is None:
                 missing = _Stage(now + span / 4, lambda: bootlog.no_boot_device(hardware), Phase.NO_BOOT_DEVICE)
                 self._stages.append(missing)
             else:

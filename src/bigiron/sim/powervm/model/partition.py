@@ -88,6 +88,8 @@ class Partition(Entity):
     compatibility_mode: str = "default"
     keylock: str = "normal"
     boot_mode: str = "Normal"
+    boot_string: str = ""
+    """Device paths that the start at hand was told to boot from; they hold for that one start."""
     reference_code: str = "00000000"
     metrics: bool = False
     management: bool = False

@@ -27,13 +27,13 @@ BOOT_MODES = {
 }
 
 
-def begin_on(world: World, partition: Partition, boot_mode: str, keylock: str | None) -> None:
+def begin_on(world: World, partition: Partition, boot_mode: str, keylock: str | None, boot_string: str = "") -> None:
     """Accept a power-on; raises JobFailed when the partition is not off or the mode is unknown."""
     if partition.state != OFF:
         raise JobFailed(f"HSCL3681 Partition {partition.name} is already powered on: its state is {partition.state!r}.")
     if boot_mode not in BOOT_MODES:
         raise JobFailed(f"bootmode {boot_mode!r} is unknown. Use one of: {', '.join(BOOT_MODES)}.")
-    partition.boot_mode = BOOT_MODES[boot_mode]
+    partition.boot_mode, partition.boot_string = BOOT_MODES[boot_mode], boot_string
     partition.keylock = {"norm": "normal"}.get(keylock or "", keylock or partition.keylock)
     partition.reference_code = "C200C1FF"
     _set_state(world, partition, STARTING)
@@ -54,7 +54,7 @@ def finish_on(world: World, partition: Partition) -> None:
 def cancel_on(world: World, partition: Partition) -> None:
     """Take back an accepted power-on."""
     if partition.state == STARTING:
-        partition.reference_code = "00000000"
+        partition.reference_code, partition.boot_string = "00000000", ""
         _set_state(world, partition, OFF)
 
 
@@ -90,7 +90,7 @@ def finish_off(world: World, partition: Partition, restart: bool) -> None:
     if world.partition(partition.uuid) is not partition or partition.state != SHUTTING_DOWN:
         return
     partition.rmc, partition.rmc_due, partition.started = RMC_INACTIVE, None, None
-    partition.reference_code = "00000000"
+    partition.reference_code, partition.boot_string = "00000000", ""
     _set_state(world, partition, OFF)
     _tell(world, partition, on=False)
     if restart:

@@ -11,8 +11,14 @@ from bigiron.sim.powervm.resource import JobHandler, JobRun
 
 
 def power_on(world: World, partition: Any, parameters: Mapping[str, str]) -> JobRun:
-    """Start a partition: bootmode, keylock; other options are accepted and have no effect here."""
-    power.begin_on(world, partition, parameters.get("bootmode", "norm"), parameters.get("keylock"))
+    """Start a partition: bootmode, keylock, bootstring; other options are accepted and have no effect here."""
+    power.begin_on(
+        world,
+        partition,
+        parameters.get("bootmode", "norm"),
+        parameters.get("keylock"),
+        parameters.get("bootstring", ""),
+    )
 
     def finish() -> dict[str, str]:
         power.finish_on(world, partition)
