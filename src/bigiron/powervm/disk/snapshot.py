@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from bigiron.errors import NotFound, PlatformError, Unavailable
+from bigiron.errors import PlatformError, Unavailable, Unsupported
 from bigiron.model import DiskBytes
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.driver import Disk, DiskDriver
@@ -78,7 +78,7 @@ class Snapshots:
         for disk in self._disks.find(lpar.uuid):
             if self._disks.is_root(disk.backing):
                 return disk
-        raise NotFound(f"Guest {lpar.name} has no root disk in {self._disks.label}.")
+        raise Unsupported(f"Guest {lpar.name} has no root disk in {self._disks.label}, so there is none to be read.")
 
     def _own_device(self, here: Management, lpar: Lpar, backing: Backing) -> Path:
         name = device_name(self._connection.vioses.document(here.uuid), lpar.uuid, backing)
