@@ -5,6 +5,7 @@ Nova's fixtures are its internals and change between releases; everything else h
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import io
 import json
@@ -36,6 +37,12 @@ ZEROS = bytes(CHUNK)
 IMAGE_BYTES = b"PowerVM boot disk image " * 4096
 
 litedb.install()
+
+with contextlib.suppress(ImportError):
+    from nova import thread_pool_factory
+
+    # A service's clean-up goes on in a thread after its fixture has ended, and would then stop the pools for good.
+    thread_pool_factory.shutdown_all_executors = lambda: None
 
 
 def looks(seconds: float = SETTLE_S) -> Iterator[None]:

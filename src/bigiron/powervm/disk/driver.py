@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bigiron.errors import InvalidSpec, NoCapacity, NotFound
+from bigiron.errors import InvalidSpec, NoCapacity, Unsupported
 from bigiron.model import DiskRole, DiskSpec, GuestSpec, ImageSource
 from bigiron.powervm.disk.cache import CachedImage
 from bigiron.powervm.mapping import Backing
@@ -91,11 +91,11 @@ class DiskDriver(abc.ABC):
         """Enlarge a guest's disk, mapped as it is, to `size_gb`; it can never become smaller again."""
 
     def root(self, lpar_uuid: str) -> Disk:
-        """The disk that the guest boots from; raises NotFound where this pool made none for it."""
+        """The disk that the guest boots from; raises Unsupported where this pool made none for it."""
         for disk in self.find(lpar_uuid):
             if disk.backing.name.rsplit("/", 1)[-1].startswith(self.root_prefix):
                 return disk
-        raise NotFound(f"LPAR {lpar_uuid} has no root disk in {self.label}.")
+        raise Unsupported(f"LPAR {lpar_uuid} has no root disk in {self.label}.")
 
     root_prefix: str
     """How the names of root disks begin."""

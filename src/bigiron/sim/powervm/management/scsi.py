@@ -193,18 +193,16 @@ class ScsiBus:
     def _show_local(self) -> None:
         """Where the management partition is itself a VIOS, the disks that it serves are devices of its own."""
         vios = self._world.management
-        wanted: dict[str, tuple[Target, str | None]] = {}
-        for server in vios.servers if isinstance(vios, Vios) else ():
-            for target in server.targets:
-                disk = blocks.find(self._world, target.kind, target.key) if target.kind == backing.DISK else None
-                if disk is not None:
-                    wanted[disk.name] = (target, disk.content.file if disk.content else None)
+        if not isinstance(vios, Vios):
+            return
+        keys = {target.key for server in vios.servers for target in server.targets if target.kind == backing.DISK}
+        wanted = {disk.name: disk for group in vios.groups for disk in group.disks if disk.udid in keys}
         for name in self._local.keys() - wanted.keys():
             del self._local[name]
             (self._tree / "dev" / name).unlink(missing_ok=True)
-        for name, (target, file) in wanted.items():
-            disk = blocks.find(self._world, target.kind, target.key)
-            if disk is not None and (name not in self._local or self._local[name] != file):
+        for name, disk in wanted.items():
+            file = disk.content.file if disk.content else None
+            if name not in self._local or self._local[name] != file:
                 blocks.present(self._world, disk, self._tree / "dev" / name)
                 self._local[name] = file
 
