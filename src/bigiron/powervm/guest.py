@@ -155,7 +155,11 @@ class Guests:
         with self._mirror.working(wrapper.uuid):
             with translated(f"Creating LPAR {wrapper.name}"):
                 made = wrapper.create(parent_type=System, parent_uuid=self._connection.system_uuid)
-            return self._mirror.wrote(made)
+            lpar = self._mirror.wrote(made)
+        if self._consoles is not None:
+            # Long before the start, so that the first line is in the log.
+            self._consoles.begin(lpar)
+        return lpar
 
     def completed(self, instance: str) -> None:
         """The guest's spawn is complete: the ledger keeps it only where the platform does not keep the mark."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from bigiron.powervm.console.vencrypt import VncCertificates
+
 DiskDriverName = Literal["localdisk", "ssp"]
 
 
@@ -45,5 +47,6 @@ class PowerVMOptions:
     vnc_host: str = ""
     """Address of this machine that consoles are shown on by VNC; an empty one shows none."""
     vnc_port: int = 5901
+    vnc_certificates: VncCertificates | None = None
     state_path: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / "bigiron-powervm")
     """Where the ledger of guests and their console logs are kept; must survive a restart of the process."""

@@ -9,6 +9,7 @@ from typing import Any
 from oslo_config import cfg
 
 from bigiron.plugins import powervm_rest
+from bigiron.powervm.console.vencrypt import VncCertificates
 from bigiron.powervm.options import PowerVMOptions
 
 GROUP = cfg.OptGroup(
@@ -43,6 +44,15 @@ CONSOLE_OPTS: list[cfg.Opt] = [
         default=5901,
         help="Port on which consoles are shown to nova-novncproxy, at [vnc] server_proxyclient_address.",
     ),
+    cfg.BoolOpt(
+        "vnc_use_x509_auth",
+        default=False,
+        help="Show consoles through TLS only, to who has a certificate: with auth_schemes = vencrypt and the "
+        "vencrypt_... options in [vnc] of nova-novncproxy.",
+    ),
+    cfg.StrOpt("vnc_ca_certs", help="PEM file of the authority that issued nova-novncproxy's certificate."),
+    cfg.StrOpt("vnc_server_cert", help="PEM file of this host's certificate for VNC."),
+    cfg.StrOpt("vnc_server_key", help="PEM file of that certificate's private key."),
 ]
 
 DISK_OPTS: list[cfg.Opt] = [
@@ -146,6 +156,7 @@ def to_options(conf: Any) -> PowerVMOptions:
         console_recorder=group["console_recorder"],
         vnc_host=conf.vnc.server_proxyclient_address if conf.vnc.enabled else "",
         vnc_port=group["vnc_port"],
+        vnc_certificates=_vnc_certificates(group),
         state_path=Path(conf.state_path) / "bigiron",
     )
 
@@ -153,6 +164,16 @@ def to_options(conf: Any) -> PowerVMOptions:
 def parallel_steps(conf: Any) -> int:
     """How many steps may run at once: four side by side in each of the builds that Nova runs at once."""
     return 4 * (conf.max_concurrent_builds or 32)
+
+
+def _vnc_certificates(group: dict[str, Any]) -> VncCertificates | None:
+    if not group["vnc_use_x509_auth"]:
+        return None
+    names = ("vnc_ca_certs", "vnc_server_cert", "vnc_server_key")
+    missing = [name for name in names if not group[name]]
+    if missing:
+        raise OptionError(f"[powervm] {missing[0]} is not set, and vnc_use_x509_auth needs it: name a PEM file")
+    return VncCertificates(*(group[name] for name in names))
 
 
 def _check(group: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import ssl
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from bigiron.powervm.console.log import ConsoleLog
 from bigiron.powervm.console.loop import LoopThread
 from bigiron.powervm.console.terminal import Pauses, Terminal
 from bigiron.powervm.console.tools import Tools
+from bigiron.powervm.console.vencrypt import VncCertificates, server_context
 from bigiron.powervm.console.viewers import Viewers
 from bigiron.powervm.partition import Lpar
 
@@ -37,6 +39,7 @@ class ConsoleSettings:
     record: bool = True
     vnc_host: str = ""
     vnc_port: int = 0
+    certificates: VncCertificates | None = None
     pauses: Pauses = field(default_factory=Pauses)
 
 
@@ -44,7 +47,11 @@ def make_consoles(connection: Connection) -> Consoles:
     """The consoles of a connection's system, not started yet."""
     options = connection.options
     settings = ConsoleSettings(
-        options.state_path / "consoles", options.console_recorder, options.vnc_host, options.vnc_port
+        options.state_path / "consoles",
+        options.console_recorder,
+        options.vnc_host,
+        options.vnc_port,
+        options.vnc_certificates,
     )
     serial = str(connection.system.mtms.serial)
     return Consoles(Tools(options.management_root), serial, connection.mirror.lpars, settings)
@@ -75,26 +82,34 @@ class Consoles:
     # Life
 
     def start(self) -> None:
-        """Begin to follow the guests; a VNC port that is taken is told of when somebody wants a console."""
+        """Begin to follow the guests; a VNC port that is taken is told of when somebody wants a console.
+
+        Raises InvalidSpec for certificates that cannot be used.
+        """
         if not self._local:
             LOG.info("Consoles are not available: this is not the system's management partition, or it has no mkvterm.")
             return
         self._sweep()
         if not (self._settings.record or self._settings.vnc_host):
             return
+        certificates = self._settings.certificates
+        context = server_context(certificates) if certificates is not None and self._settings.vnc_host else None
         self._loop.start()
         self._following = True
         if self._settings.vnc_host:
-            host, port = self._settings.vnc_host, self._settings.vnc_port
-            try:
-                self._vnc_port = self._loop.call(self._viewers.listen(host, port), _CLOSE_S)
-            except OSError as error:
-                self._vnc_trouble = (
-                    f"The VNC port {host}:{port} cannot be used ({error}): set [vnc] server_proxyclient_address to an "
-                    "address of this machine and [powervm] vnc_port to a free port, and restart nova-compute."
-                )
-                LOG.error("%s", self._vnc_trouble)
+            self._listen(context)
         self._loop.call(self._begin(), _CLOSE_S)
+
+    def _listen(self, context: ssl.SSLContext | None) -> None:
+        host, port = self._settings.vnc_host, self._settings.vnc_port
+        try:
+            self._vnc_port = self._loop.call(self._viewers.listen(host, port, context), _CLOSE_S)
+        except OSError as error:
+            self._vnc_trouble = (
+                f"The VNC port {host}:{port} cannot be used ({error}): set [vnc] server_proxyclient_address to an "
+                "address of this machine and [powervm] vnc_port to a free port, and restart nova-compute."
+            )
+            LOG.error("%s", self._vnc_trouble)
 
     def stop(self) -> None:
         """End the recorders and send the viewers away; safe to call twice."""

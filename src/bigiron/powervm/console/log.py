@@ -59,7 +59,9 @@ class ConsoleLog:
         with self._lock:
             gap = self._gap
         data = _read_end(self.path, limit)
-        return data if gap is None else data + _line(f"not recorded since {_clock(gap[0])}", gap[1])
+        if gap is not None:
+            data += _line(f"not recorded since {_clock(gap[0])}", gap[1])
+        return data[-limit:]
 
     def remove(self) -> None:
         """The guest is gone."""

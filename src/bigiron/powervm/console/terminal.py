@@ -11,6 +11,7 @@ import contextlib
 import functools
 import logging
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,9 @@ from bigiron.powervm.console.tools import ALREADY_OPEN, Ran, Tools
 LOG = logging.getLogger(__name__)
 
 _CHUNK = 65536
+_SURE_S = 5.0
+"""An attached command that has lasted for so long was not refused, even if nothing was printed."""
+_LET_GO_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,8 @@ class Terminal:
         self._shown = False
         self._lingering: asyncio.Task[None] | None = None
         self._connections: set[asyncio.Task[Any]] = set()
-        self._attached = False
+        self._attached_at: float | None = None
+        self._heard = False
         self._closed = False
 
     def record(self) -> None:
@@ -65,7 +70,7 @@ class Terminal:
             if self._closed:
                 raise PlatformError(f"The console of {self.name} is closed.")
             self._stop_lingering()
-            ours = self._attached
+            ours = self._holds()
             await self._stop_recorder("the console was shown by VNC")
             try:
                 port = await self._serve(ours)
@@ -115,13 +120,22 @@ class Terminal:
             await asyncio.wait({serving})
             self._shown = self._shown or serving.exception() is None
 
+    def _holds(self) -> bool:
+        """Whether the terminal is surely the recorder's."""
+        if self._attached_at is None:
+            return False
+        return self._heard or time.monotonic() - self._attached_at >= _SURE_S
+
     def _open_vnc(self, ours: bool) -> int:
         try:
             return self._tools.serve_vnc(self._lpar_id)
-        except Busy:
-            if not ours:
-                raise
-        self._tools.close(self._lpar_id)
+        except Busy as error:
+            LOG.debug("%s", error)
+        if ours:
+            self._tools.close(self._lpar_id)
+        else:
+            # A command of the recorder's that has just ended may not have let go yet; others are left alone.
+            time.sleep(_LET_GO_S)
         return self._tools.serve_vnc(self._lpar_id)
 
     def _linger(self) -> None:
@@ -178,30 +192,30 @@ class Terminal:
         attachment = self._tools.attach(self._lpar_id)
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
-        self._attached = True
-        loop.add_reader(attachment.fd, functools.partial(_drain, attachment.fd, log, ended))
+        self._attached_at, self._heard = time.monotonic(), False
+        loop.add_reader(attachment.fd, functools.partial(self._drain, attachment.fd, log, ended))
         try:
             await ended
         finally:
-            self._attached = False
+            self._attached_at = None
             loop.remove_reader(attachment.fd)
             # Not to be cancelled: the next command must find the terminal free.
             ran = await asyncio.shield(asyncio.to_thread(attachment.end))
         return ran
 
-
-def _drain(fd: int, log: ConsoleLog, ended: asyncio.Future[None]) -> None:
-    """Take what the terminal has; its end is an end of file or, on a pseudo-terminal, an error."""
-    try:
-        data = os.read(fd, _CHUNK)
-    except BlockingIOError:
-        return
-    except OSError:
-        data = b""
-    if data:
-        log.append(data)
-    elif not ended.done():
-        ended.set_result(None)
+    def _drain(self, fd: int, log: ConsoleLog, ended: asyncio.Future[None]) -> None:
+        """Take what the terminal has; its end is an end of file or, on a pseudo-terminal, an error."""
+        try:
+            data = os.read(fd, _CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._heard = True
+            log.append(data)
+        elif not ended.done():
+            ended.set_result(None)
 
 
 def _why(ran: Ran) -> str:

@@ -109,12 +109,14 @@ class Tools:
         self._root = root
         self._run = run
         path = os.pathsep.join(str(root / folder) for folder in _FOLDERS)
-        self._mkvterm = shutil.which("mkvterm", path=path)
+        found = shutil.which("mkvterm", path=path)
+        self._found = found is not None
+        self._mkvterm = found or "mkvterm"
         self._rmvterm = shutil.which("rmvterm", path=path) or "rmvterm"
 
     def available(self, serial: str) -> bool:
         """Whether they are here and those of the system with that serial number: ids mean nothing on another."""
-        if self._mkvterm is None:
+        if not self._found:
             return False
         try:
             lines = (self._root / "proc/ppc64/lparcfg").read_text().splitlines()
@@ -124,7 +126,7 @@ class Tools:
 
     def attach(self, lpar_id: int) -> Attachment:
         """Begin to read a partition's terminal. Raises Unavailable."""
-        argv = [str(self._mkvterm), "--id", str(lpar_id)]
+        argv = [self._mkvterm, "--id", str(lpar_id)]
         try:
             return Attachment(argv)
         except OSError as error:
@@ -135,7 +137,7 @@ class Tools:
 
         Raises Busy where somebody has it open otherwise, and Unavailable.
         """
-        argv = [str(self._mkvterm), "--id", str(lpar_id), "--vnc", "--local"]
+        argv = [self._mkvterm, "--id", str(lpar_id), "--vnc", "--local"]
         ran = self._run(argv)
         first = ran.printed.split("\n", 1)[0].strip()
         if ran.status in (0, ALREADY_OPEN) and first.isdigit():

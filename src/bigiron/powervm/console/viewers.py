@@ -11,10 +11,12 @@ import contextlib
 import logging
 import re
 import socket
+import ssl
 from collections.abc import Callable
 
-from bigiron.errors import PlatformError
+from bigiron.errors import AuthError, PlatformError
 from bigiron.powervm.console.terminal import Terminal
+from bigiron.powervm.console.vencrypt import Pair, secure
 
 LOG = logging.getLogger(__name__)
 
@@ -29,8 +31,6 @@ _UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\n\r\n"
 _OK = b"HTTP/1.1 200 OK\r\n\r\n"
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
 
-_Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
 
 class Viewers:
     """The listening port; each connection is a task of the consoles' event loop."""
@@ -38,10 +38,12 @@ class Viewers:
     def __init__(self, find: Callable[[str], Terminal | None]) -> None:
         """`find` gives the terminal that a path is the secret of."""
         self._find = find
+        self._context: ssl.SSLContext | None = None
         self._server: asyncio.Server | None = None
 
-    async def listen(self, host: str, port: int) -> int:
-        """Begin to listen; returns the port. Raises OSError."""
+    async def listen(self, host: str, port: int, context: ssl.SSLContext | None = None) -> int:
+        """Begin to listen, with a context for TLS only; returns the port. Raises OSError."""
+        self._context = context
         self._server = await asyncio.start_server(self._serve, host, port, limit=_REQUEST_LIMIT)
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -57,6 +59,8 @@ class Viewers:
                 await _say(writer, _BAD_REQUEST)
             else:
                 await self._view(terminal, (reader, writer))
+        except AuthError as error:
+            LOG.warning("%s", error)
         except (ConnectionError, TimeoutError) as error:
             LOG.debug("A viewer left: %r", error)
         except Exception:
@@ -74,7 +78,7 @@ class Viewers:
         matched = _REQUEST.match(head)
         return self._find(matched[1].decode("ascii", "replace")) if matched else None
 
-    async def _view(self, terminal: Terminal, viewer: _Pair) -> None:
+    async def _view(self, terminal: Terminal, viewer: Pair) -> None:
         with terminal.connection():
             try:
                 port = await terminal.show()
@@ -83,12 +87,12 @@ class Viewers:
                 await _say(viewer[1], _UNAVAILABLE)
                 return
             try:
-                await _relay(viewer, port)
+                await _relay(viewer, port, self._context)
             finally:
                 terminal.leave()
 
 
-async def _relay(viewer: _Pair, port: int) -> None:
+async def _relay(viewer: Pair, port: int, context: ssl.SSLContext | None) -> None:
     """Pass bytes both ways until one side ends."""
     try:
         async with asyncio.timeout(_CONNECT_S):
@@ -101,6 +105,8 @@ async def _relay(viewer: _Pair, port: int) -> None:
         for _reader, writer in (viewer, served):
             _watch_peer(writer)
         await _say(viewer[1], _OK)
+        if context is not None:
+            await secure(viewer, served, context)
         ways = [
             asyncio.create_task(_pass_on(viewer[0], served[1])),
             asyncio.create_task(_pass_on(served[0], viewer[1])),

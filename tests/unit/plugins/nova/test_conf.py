@@ -9,6 +9,7 @@ import pytest
 from oslo_config import cfg
 
 from bigiron.plugins.nova import conf
+from bigiron.powervm.console.vencrypt import VncCertificates
 
 
 def parsed(tmp_path: Path, text: str) -> Any:
@@ -71,6 +72,10 @@ use_rmc_mgmt_vif = false
 use_rmc_ipv6_scheme = false
 console_recorder = false
 vnc_port = 6001
+vnc_use_x509_auth = true
+vnc_ca_certs = ca.pem
+vnc_server_cert = cert.pem
+vnc_server_key = key.pem
 [vnc]
 server_proxyclient_address = 10.1.2.3
 """
@@ -88,6 +93,7 @@ server_proxyclient_address = 10.1.2.3
     assert (options.proc_units_factor, options.uncapped_proc_weight) == (0.5, 128)
     assert (options.use_rmc_mgmt_vif, options.use_rmc_ipv6_scheme) == (False, False)
     assert (options.console_recorder, options.vnc_host, options.vnc_port) == (False, "10.1.2.3", 6001)
+    assert options.vnc_certificates == VncCertificates("ca.pem", "cert.pem", "key.pem")
     assert options.max_parallel == 128
 
 
@@ -109,6 +115,7 @@ def test_without_vnc_in_nova_there_is_none_here(tmp_path: Path) -> None:
         ("disk_driver = ssp\nrest_port = 70000", "rest_port", "65535"),
         ("disk_driver = ssp\nrest_cacert = /nowhere/ca.pem", "rest_cacert", "PEM file"),
         ("disk_driver = ssp\nmanagement_root = /nowhere", "management_root", "directory"),
+        ("disk_driver = ssp\nvnc_use_x509_auth = true\nvnc_ca_certs = ca.pem", "vnc_server_cert", "PEM file"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name_with_the_fix(tmp_path: Path, text: str, named: str, fix: str) -> None:
