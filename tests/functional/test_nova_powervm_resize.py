@@ -2,9 +2,40 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from typing import Any
+from unittest import mock
 
+import pytest
+from nova import context, exception, objects
 from tests.functional.powervm import PowerVMCloud
+from tests.functional.sweep import explained, label_of
+from tests.functional.test_nova_powervm_sweeps import SETTLE_S, Sweep
+
+from bigiron.plugins.nova.compute import resize
+from bigiron.sim.kernel.faults import Action, Fault
+from bigiron.sim.powervm.model.partition import RMC_ACTIVE
+
+LPAR = "/rest/api/uom/LogicalPartition/{uuid}"
+ROOMY = {
+    "powervm:min_mem": "512", "powervm:max_mem": "4096", "powervm:min_vcpu": "1", "powervm:max_vcpu": "4",
+    "powervm:min_proc_units": "0.05", "powervm:max_proc_units": "2",
+}  # fmt: skip
+KEYS = {
+    "powervm:min_mem": "512", "powervm:max_mem": "4096", "powervm:min_vcpu": "1", "powervm:max_vcpu": "8",
+    "powervm:proc_units": "0.6", "powervm:min_proc_units": "0.1", "powervm:max_proc_units": "4",
+    "powervm:shared_weight": "200", "powervm:availability_priority": "190", "powervm:enable_lpar_metric": "true",
+    "powervm:secure_boot": "2", "powervm:processor_compatibility": "POWER9", "powervm:srr_capability": "false",
+    "powervm:shared_proc_pool_name": "gold",
+}  # fmt: skip
+DEDICATED = {"powervm:dedicated_proc": "true", "powervm:dedicated_sharing_mode": "keep_idle_procs"}
+
+
+def keyed(lpar: dict[str, Any]) -> dict[str, Any]:
+    """What the flavor keys decide, of a simulated partition."""
+    names = ("availability_priority", "metrics", "secure_boot", "compatibility_mode", "remote_restart")
+    return {**lpar["memory"], **lpar["processors"], **{name: lpar[name] for name in names}}
 
 
 class Resizing(PowerVMCloud):
@@ -49,21 +80,48 @@ class Resizing(PowerVMCloud):
 class OnSharedPool(Resizing):
     """On a shared storage pool."""
 
-    def test_up_and_confirmed(self) -> None:
+    def test_up_and_confirmed_down_and_deleted(self) -> None:
         server = self.boot(config_drive=True)
         self.resize(server, self.make_flavor(memory_mb=2048, vcpus=2, disk_gb=4))
         self.check_shape(server, 2048, 2, 4, 4)
         assert self.lpar_of(server)["state"] == "running"
+        self.simulator.journal.clear()
         self.confirm(server)
+        assert not [entry for entry in self.calls() if entry.method != "GET"], "a confirmation changes nothing"
         self.check_shape(server, 2048, 2, 4, 4)
+        self.resize(server, self.make_flavor(memory_mb=512, vcpus=1, disk_gb=4))
+        self.check_shape(server, 512, 1, 4, 4)
+        assert self.power_state(server) == 1
+        # Nova confirms it first.
         self.delete(server)
 
-    def test_up_and_reverted(self) -> None:
+    def test_up_and_reverted_and_up_again(self) -> None:
         server = self.boot()
+        before = keyed(self.lpar_of(server))
         self.resize(server, self.make_flavor(memory_mb=2048, vcpus=2, disk_gb=4))
         self.revert(server)
         self.check_shape(server, 1024, 1, 4, 2)
+        assert keyed(self.lpar_of(server)) == before
         assert self.lpar_of(server)["state"] == "running"
+        self.simulator.journal.clear()
+        self.resize(server, self.make_flavor(memory_mb=2048, disk_gb=3))
+        assert not any("VolumeGroup" in path or "GrowLogicalUnit" in path for _method, path in self.kinds())
+        self.confirm(server)
+        self.check_shape(server, 2048, 1, 4, 3)
+        self.delete(server)
+
+    def test_a_stopped_server_stays_stopped(self) -> None:
+        server = self.boot()
+        self._stop_server(server)
+        self.resize(server, self.make_flavor(memory_mb=2048, disk_gb=3))
+        assert self.lpar_of(server)["state"] == "not activated"
+        self.revert(server, "SHUTOFF")
+        self.check_shape(server, 1024, 1, 3, 2)
+        self.resize(server, self.make_flavor(memory_mb=512))
+        self.confirm(server, "SHUTOFF")
+        self.check_shape(server, 512, 1, 3, 2)
+        assert self.lpar_of(server)["state"] == "not activated"
+        self._start_server(server)
         self.delete(server)
 
 
@@ -76,3 +134,229 @@ class OnVolumeGroup(OnSharedPool):
         groups = [group for vios in self.state()["vioses"] for group in vios["groups"] if group["name"] == "datavg"]
         (disk,) = [disk for group in groups for disk in group["disks"] if disk["base"]]
         return dict(disk)
+
+
+class Keys(Resizing):
+    """What the flavor keys say, and a guest that need not stop."""
+
+    def edit_system(self, document: dict[str, Any]) -> dict[str, Any]:
+        document["processor_pools"] = [{"name": "gold"}]
+        return document
+
+    def test_every_key_comes_and_goes(self) -> None:
+        server = self.boot()
+        before = keyed(self.lpar_of(server))
+        self.resize(server, self.make_flavor(vcpus=2, extra_specs=KEYS))
+        after = keyed(self.lpar_of(server))
+        assert (after["minimum"], after["desired"], after["maximum"]) == (512, 1024, 4096)
+        assert (after["min_vcpus"], after["vcpus"], after["max_vcpus"]) == (1, 2, 8)
+        assert (after["min_units"], after["units"], after["max_units"]) == (0.1, 0.6, 4.0)
+        assert (after["weight"], after["availability_priority"], after["metrics"]) == (200, 190, True)
+        assert (after["secure_boot"], after["compatibility_mode"], after["remote_restart"]) == (2, "POWER9", False)
+        assert after["pool"] != before["pool"]
+        self.revert(server)
+        assert keyed(self.lpar_of(server)) == before
+        self.resize(server, self.make_flavor(vcpus=2, extra_specs=DEDICATED))
+        whole = self.lpar_of(server)["processors"]
+        assert (whole["dedicated"], whole["vcpus"], whole["sharing"]) == (True, 2, "keep idle procs")
+        self.revert(server)
+        assert keyed(self.lpar_of(server)) == before
+        self.resize(server, self.make_flavor(extra_specs={"powervm:uncapped": "false"}))
+        assert self.lpar_of(server)["processors"]["sharing"] == "capped"
+        self.confirm(server)
+        self.delete(server)
+
+    def test_a_server_with_room_in_its_limits_goes_on_running(self) -> None:
+        server = self.boot(flavor_id=self.make_flavor(extra_specs=ROOMY))
+        self.wait_until(lambda: self.lpar_of(server)["rmc"] == RMC_ACTIVE, "the guest has an RMC connection")
+        started = self.lpar_of(server)["started"]
+        self.simulator.journal.clear()
+        self.resize(server, self.make_flavor(memory_mb=2048, vcpus=2, disk_gb=4, extra_specs=ROOMY))
+        assert self.kinds()["POST", LPAR] == 1
+        self.check_shape(server, 2048, 2, 4, 4)
+        self.revert(server)
+        self.check_shape(server, 1024, 1, 4, 2)
+        assert self.lpar_of(server)["started"] == started, "it was never stopped"
+        assert not any("/do/Power" in path for _method, path in self.kinds())
+        self.delete(server)
+
+
+class Refused(Resizing):
+    """What cannot be done leaves the server as it was."""
+
+    def check_unchanged(self, server: dict[str, Any], before: dict[str, Any]) -> None:
+        current = self.admin_api.get_server(server["id"])
+        assert (current["status"], self.power_state(server)) == ("ACTIVE", 1)
+        assert keyed(self.lpar_of(server)) == keyed(before)
+        assert self.lpar_of(server)["started"] == before["started"], "it was never stopped"
+        self.wait_until(
+            lambda: self.allocated(server) == {"MEMORY_MB": 1024, "VCPU": 1, "DISK_GB": 2}, "the old allocation is back"
+        )
+
+    def refused(self, server: dict[str, Any], flavor_id: str) -> str:
+        """A resize that must fail; returns what the log says of it."""
+        before = self.lpar_of(server)
+        said = len(self.stdlog.logger.output)
+        self.resize(server, flavor_id, "ACTIVE")
+        self.check_unchanged(server, before)
+        return str(self.stdlog.logger.output[said:])
+
+    def test_refused_before_anything_is_touched(self) -> None:
+        server = self.boot(flavor_id=self.make_flavor(disk_gb=2))
+        memory = self.inventory()["MEMORY_MB"]
+        too_much = (memory["total"] // memory["step_size"] + 1) * memory["step_size"]
+        assert "No valid host" in self.refused(server, self.make_flavor(memory_mb=too_much, disk_gb=2))
+        assert "cannot shrink to the 1 GB" in self.refused(server, self.make_flavor(disk_gb=1))
+        said = self.refused(server, self.make_flavor(extra_specs={"powervm:proc_units": "8"}))
+        assert "powervm:proc_units is 8" in said
+        dedicated = self.make_flavor(vcpus=20, extra_specs={"powervm:dedicated_proc": "true"})
+        assert "asks for 20.00 processors" in self.refused(server, dedicated)
+        self.refused_elsewhere(server)
+        self.delete(server)
+
+    def refused_elsewhere(self, server: dict[str, Any]) -> None:
+        admin = context.get_admin_context()
+        instance = objects.Instance.get_by_uuid(admin, server["id"])
+        with self.assertRaises(exception.InstanceFaultRollback) as caught:
+            self.driver.migrate_disk_and_power_off(admin, instance, "192.0.2.9", instance.flavor, [])
+        assert "cannot move to 192.0.2.9" in str(caught.exception.inner_exception)
+        assert isinstance(caught.exception.inner_exception, exception.ResizeError)
+
+    def test_a_revert_that_cannot_be_done_is_mended_by_a_hard_reboot(self) -> None:
+        server = self.boot(flavor_id=self.make_flavor(disk_gb=2))
+        before = keyed(self.lpar_of(server))
+        self.resize(server, self.make_flavor(memory_mb=2048, disk_gb=2))
+        self.simulator.faults.add(Fault(method="POST", path=LPAR, action=Action.ERROR, times=0))
+        with mock.patch.object(resize, "_REVERT_PAUSES_S", (0.0,)):
+            self.revert(server, "ERROR")
+        assert "Changing LPAR" in self.admin_api.get_server(server["id"])["fault"]["message"]
+        assert self.lpar_of(server)["state"] == "running"
+        self.simulator.faults.clear()
+        self.api.post_server_action(server["id"], {"reboot": {"type": "HARD"}})
+        self.settle(server, "ACTIVE")
+        assert keyed(self.lpar_of(server)) == before
+        assert self.allocated(server) == {"MEMORY_MB": 1024, "VCPU": 1, "DISK_GB": 2}
+        self.delete(server)
+
+
+class ResizeSweep(Resizing, Sweep):
+    """Every REST call of a resize fails in turn, and every one of a revert; on a shared storage pool."""
+
+    def before_services(self) -> None:
+        self.enterContext(mock.patch.object(resize, "_REVERT_PAUSES_S", (0.05, 0.05)))
+        super().before_services()
+
+    def ask(self, server: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        self.api.post_server_action(server["id"], body)
+        return self.idle(server)
+
+    def start(self) -> dict[str, Any]:
+        self.number = 0
+        self.disk_gb = 2
+        self.shape = (512, 1)
+        return self.boot(flavor_id=self.flavor(self.shape))
+
+    def flavor(self, shape: tuple[int, int]) -> str:
+        return self.make_flavor(memory_mb=shape[0], vcpus=shape[1], disk_gb=self.disk_gb)
+
+    def other(self) -> tuple[int, int]:
+        return (1024, 2) if self.shape == (512, 1) else (512, 1)
+
+    def check(self, server: dict[str, Any], disks: tuple[int, ...]) -> None:
+        """Nova, placement and the platform agree on the shape that the server should have."""
+        wanted = {"MEMORY_MB": self.shape[0], "VCPU": self.shape[1]}
+        lpar = self.lpar_of(server)
+        assert (lpar["memory"]["desired"], lpar["processors"]["vcpus"]) == self.shape
+        assert lpar["state"] == "running"
+        assert self.root_of(server)["capacity"] in disks
+        deadline = time.monotonic() + SETTLE_S
+        while {name: self.allocated(server)[name] for name in wanted} != wanted:
+            assert time.monotonic() < deadline, f"{self.allocated(server)} are allocated, not {wanted}"
+            time.sleep(0.05)
+        flavor = self.admin_api.get_server(server["id"])["flavor"]
+        assert (flavor["ram"], flavor["vcpus"]) == self.shape
+
+    @pytest.mark.full
+    @pytest.mark.timeout(1800)
+    def test_resize_and_confirm(self) -> None:
+        server = self.start()
+        for _ in range(2):
+            self.simulator.journal.clear()
+            self.resize_on(server)
+            calls = self.recorded()
+        faults = [fault for call in calls for fault in call.faults()]
+        assert any(fault.action is Action.STALE for fault in faults)
+        outcomes = Counter(self.strike_resize(server, fault) for fault in faults)
+        assert outcomes["ACTIVE"] and outcomes["VERIFY_RESIZE"], outcomes
+        self.delete(server)
+
+    def resize_on(self, server: dict[str, Any]) -> None:
+        """A resize to the other shape and a larger disk, which must work, and its confirmation."""
+        self.shape, self.disk_gb = self.other(), self.disk_gb + 1
+        current = self.ask(server, {"resize": {"flavorRef": self.flavor(self.shape)}})
+        assert current["status"] == "VERIFY_RESIZE", current
+        self.check(server, (self.disk_gb,))
+        self.confirm(server)
+        self.check(server, (self.disk_gb,))
+
+    def strike_resize(self, server: dict[str, Any], fault: Fault) -> str:
+        """A resize under a fault; where it failed the server is as it was, and the next try works."""
+        label = f"resize with {label_of(fault)}"
+        with explained(label, self.simulator.journal):
+            was, target = self.shape, self.other()
+            flavor_id = self.make_flavor(memory_mb=target[0], vcpus=target[1], disk_gb=self.disk_gb + 1)
+            self.simulator.journal.clear()
+            self.plan(fault)
+            current = self.ask(server, {"resize": {"flavorRef": flavor_id}})
+            self.check_fired(label)
+            status = str(current["status"])
+            assert status in ("ACTIVE", "VERIFY_RESIZE"), current.get("fault")
+            if status == "ACTIVE":
+                self.shape = was
+                self.check(server, (self.disk_gb, self.disk_gb + 1))
+                self.resize_on(server)
+            else:
+                self.shape, self.disk_gb = target, self.disk_gb + 1
+                self.check(server, (self.disk_gb,))
+                self.confirm(server)
+            assert self.agree(server) == "ACTIVE"
+        return status
+
+    @pytest.mark.full
+    @pytest.mark.timeout(1800)
+    def test_revert(self) -> None:
+        server = self.start()
+        for _ in range(2):
+            self.resize_away(server)
+            self.simulator.journal.clear()
+            assert self.ask(server, {"revertResize": None})["status"] == "ACTIVE"
+            calls = self.recorded()
+            self.check(server, (2,))
+        faults = [fault for call in calls for fault in call.faults()]
+        assert any(fault.action is Action.STALE for fault in faults)
+        for fault in faults:
+            label = f"revert with {label_of(fault)}"
+            with explained(label, self.simulator.journal):
+                self.resize_away(server)
+                self.simulator.journal.clear()
+                self.plan(fault)
+                current = self.ask(server, {"revertResize": None})
+                self.check_fired(label)
+                assert current["status"] == "ACTIVE", current.get("fault")
+                self.check(server, (2,))
+                assert self.agree(server) == "ACTIVE"
+        self.delete(server)
+
+    def resize_away(self, server: dict[str, Any]) -> None:
+        """A resize to the other shape, not confirmed; `shape` stays what a revert brings back."""
+        memory_mb, vcpus = self.other()
+        flavor_id = self.make_flavor(memory_mb=memory_mb, vcpus=vcpus)
+        assert self.ask(server, {"resize": {"flavorRef": flavor_id}})["status"] == "VERIFY_RESIZE"
+
+
+class ResizeSweepOnVolumeGroup(ResizeSweep):
+    """On a volume group of one VIOS."""
+
+    options = {"disk_driver": "localdisk", "volume_group_name": "datavg"}
+
+    root_of = OnVolumeGroup.root_of

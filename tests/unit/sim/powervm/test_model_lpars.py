@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from bigiron.sim.powervm.errors import BadRequest, Conflict, JobFailed
@@ -107,6 +109,19 @@ class TestUpdate:
         assert made.memory.desired == 3072
         with pytest.raises(BadRequest, match="minimum and maximum memory cannot change"):
             lpars.update(world, made, spec("a", memory=Memory(desired=3072, minimum=1024, maximum=8192)))
+
+    def test_a_running_partition_keeps_its_limits(self, world: World) -> None:
+        made = lpars.create(world, spec("a"))
+        made.state, made.rmc = RUNNING, "active"
+        more = dataclasses.replace(made.processors, max_vcpus=made.processors.max_vcpus + 1)
+        with pytest.raises(BadRequest, match="minimum and maximum processors cannot change"):
+            lpars.update(world, made, spec("a", processors=more))
+        table = dataclasses.replace(made.memory, physical_page_table_ratio=2)
+        with pytest.raises(BadRequest, match="page table ratio cannot change"):
+            lpars.update(world, made, spec("a", memory=table))
+        made.state = OFF
+        lpars.update(world, made, spec("a", processors=more, memory=table))
+        assert (made.processors.max_vcpus, made.memory.physical_page_table_ratio) == (more.max_vcpus, 2)
 
 
 class TestDelete:

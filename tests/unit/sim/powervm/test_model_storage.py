@@ -133,6 +133,23 @@ class TestPool:
             pool.create(world, tier, unit)
         assert tier.units == []
 
+    def test_a_mapped_unit_grows_and_its_vios_shows_it(self, world: World, tier: Tier, vios: Vios, lpar: Lpar) -> None:
+        unit = pool.create(world, tier, UnitSpec("boot", 2))
+        mappings.connect(world, vios, lpar, backing.UNIT, unit.udid)
+        version = vios.version
+        pool.check_growth(world, unit, 5)
+        pool.grow(world, unit, 5)
+        assert (unit.capacity, vios.version > version) == (5, True)
+
+    @pytest.mark.parametrize(
+        ("thin", "capacity", "message"),
+        [(True, 2, "only grow"), (True, 1, "only grow"), (True, 5000, "does not fit"), (False, 2001, "does not fit")],
+    )
+    def test_growth_is_checked(self, world: World, tier: Tier, thin: bool, capacity: float, message: str) -> None:
+        unit = pool.create(world, tier, UnitSpec("boot", 2, thin=thin))
+        with pytest.raises(BadRequest, match=message):
+            pool.check_growth(world, unit, capacity)
+
     def test_a_clone_is_not_smaller_than_its_source(self, world: World, tier: Tier) -> None:
         image = pool.create(world, tier, UnitSpec("i", 5, type=pool.IMAGE))
         with pytest.raises(BadRequest, match="cannot be smaller"):

@@ -27,7 +27,7 @@ from pypowervm.tasks import (
     vterm,
 )
 from pypowervm.utils import lpar_builder, transaction, uuid
-from pypowervm.wrappers import base_partition, cluster, logical_partition, managed_system, network
+from pypowervm.wrappers import base_partition, cluster, job, logical_partition, managed_system, network
 from pypowervm.wrappers import storage as pvm_storage
 from pypowervm.wrappers import virtual_io_server as pvm_vios
 
@@ -222,6 +222,30 @@ class TestSharedPool:
         storage.rm_tier_storage([clone], tier=tier)
         assert simulator.world.state.pools[0].units == []  # the last clone takes its image with it
         assert list(simulator.world.media_dir.iterdir()) == []
+
+    def test_a_unit_grows_by_a_job_of_its_cluster(self, adapter, simulator):
+        tier = default_tier(adapter)
+        _, unit = storage.crt_lu(tier, "boot_1", 2)
+        found = cluster.Cluster.search(adapter, name="cluster1", one_result=True)
+
+        def grow(udid: str, capacity: str) -> job.Job:
+            asked = job.Job.wrap(
+                adapter.read("Cluster", root_id=found.uuid, suffix_type="do", suffix_parm="GrowLogicalUnit")
+            )
+            parameters = (("LogicalUnitUDID", udid), ("Capacity", capacity))
+            asked.run_job(found.uuid, [job.Job.create_job_parameter(*each) for each in parameters])
+            return asked
+
+        assert grow(unit.udid, "5").get_job_results_as_dict() == {"LogicalUnitUDID": unit.udid, "Capacity": "5"}
+        (grown,) = pvm_storage.LUEnt.get(adapter, parent=tier)
+        assert (grown.udid, grown.capacity) == (unit.udid, 5)
+        for udid, capacity, message in (
+            (unit.udid, "5", "only grow"),
+            (unit.udid, "much", "no size in GB"),
+            ("27" + "0" * 64, "9", "no logical unit"),
+        ):
+            with pytest.raises(pvm_exc.JobRequestFailed, match=message):
+                grow(udid, capacity)
 
     def test_units_through_the_pool_document(self, adapter, simulator):
         found = cluster.Cluster.search(adapter, name="cluster1", one_result=True)
