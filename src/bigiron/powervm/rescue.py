@@ -60,11 +60,11 @@ class Rescue:
         for a guest that is rescued already.
         """
         lpar = self._guests.find(spec.uuid)
-        self._disks.check(spec)
-        self._connection.vioses.active()
         (disk,) = spec.disks
         if disk.image is None:
             raise InvalidSpec(f"Guest {spec.name} is to be rescued without an image: name one.")
+        self._disks.check(spec)
+        self._connection.vioses.active()
         if self._presented(lpar, is_rescue_disk):
             raise InvalidSpec(f"Guest {spec.name} is rescued already: unrescue it first.")
         self._marks.set(spec.uuid)

@@ -65,6 +65,15 @@ def test_a_start_costs_two_requests_and_its_polls(host: Host, connection: Connec
     assert state(connection, lpar) is PowerState.RUNNING
 
 
+def test_a_start_can_be_told_what_to_boot_from(host: Host, power: Power, lpar: Lpar) -> None:
+    path = "/vdevice/v-scsi@30000002/disk@8100000000000000"
+    power.start(lpar, boot=path)
+    assert host.lpar(lpar.uuid).boot_string == path
+    power.stop(lpar)
+    power.start(lpar)
+    assert host.lpar(lpar.uuid).boot_string == ""
+
+
 def test_what_runs_is_not_started_again(host: Host, power: Power, lpar: Lpar) -> None:
     power.start(lpar)
     assert not host.calls(lambda: power.start(lpar))
