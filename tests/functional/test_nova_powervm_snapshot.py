@@ -104,6 +104,22 @@ class Snapshot(SnapshotBase):
         assert digest(self.glance.file_of(again)) == digest(self.glance.file_of(image_id))
         self.delete(server, copy)
 
+    def test_two_snapshots_at_once_do_not_meet(self) -> None:
+        servers = [self.boot(f"web-{number}", flavor_id=self.flavor_id) for number in range(2)]
+        for number, server in enumerate(servers):
+            self.write(server, 0, f"guest {number}".encode())
+        before = self.state()
+        for number, server in enumerate(servers):
+            self.api.post_server_action(server["id"], {"createImage": {"name": f"snap-{number}"}})
+        for server in servers:
+            self.wait_until(lambda server=server: self.is_idle(server), "the snapshot ends")
+        self.unchanged(before)
+        for number in range(2):
+            (image,) = [each for each in self.glance.images.values() if each["name"] == f"snap-{number}"]
+            with self.glance.file_of(image["id"]).open("rb") as file:
+                assert file.read(7) == f"guest {number}".encode()
+        self.delete(*servers)
+
     def test_an_upload_that_fails_leaves_no_image_and_no_mapping(self) -> None:
         server = self.boot(flavor_id=self.flavor_id)
         before, images = self.state(), set(self.glance.images)

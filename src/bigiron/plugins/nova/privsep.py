@@ -38,14 +38,14 @@ class PrivilegedAccess(DirectAccess):
         try:
             super().write(path, text)
         except PermissionError:
-            with _started():
+            with _rights():
                 write_control(str(path), text)
 
     def open(self, path: Path) -> BinaryIO:
         try:
             return super().open(path)
         except PermissionError:
-            with _started():
+            with _rights():
                 owner = give_device(str(path), os.getuid())
         try:
             # What is open stays open, so the node goes back at once.
@@ -55,13 +55,15 @@ class PrivilegedAccess(DirectAccess):
 
 
 @contextlib.contextmanager
-def _started() -> Iterator[None]:
-    """A daemon that cannot be started is a lack of rights like any other."""
+def _rights() -> Iterator[None]:
+    """A daemon that cannot be started, and one that refuses, are lacks of rights like any other."""
     try:
         yield
     except daemon.FailedToDropPrivileges as error:
         reason = f"the privileged daemon of [bigiron_privileged] did not start ({error})"
         raise PermissionError(errno.EPERM, reason) from error
+    except ValueError as error:
+        raise PermissionError(errno.EPERM, str(error)) from error
 
 
 @context.entrypoint

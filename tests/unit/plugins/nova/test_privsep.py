@@ -94,3 +94,12 @@ def test_a_daemon_that_cannot_start_is_a_lack_of_rights(tmp_path: Path) -> None:
         pytest.raises(PermissionError, match="bigiron_privileged"),
     ):
         privsep.PrivilegedAccess().write(tmp_path / "scan", "- - -")
+
+
+def test_what_the_daemon_refuses_is_a_lack_of_rights(tmp_path: Path) -> None:
+    with (
+        mock.patch.object(privsep.DirectAccess, "write", side_effect=PermissionError),
+        mock.patch.object(privsep, "write_control", privsep.check_control),
+        pytest.raises(PermissionError, match="is not to be written"),
+    ):
+        privsep.PrivilegedAccess().write(tmp_path / "scan", "- - -")
