@@ -17,8 +17,10 @@ from unittest import mock
 
 import asyncvnc2
 import pytest
+import trustme
 from nova import exception
 from nova.console import websocketproxy
+from nova.console.securityproxy import rfb
 from nova.tests.functional.api import client as api_client
 from tests.functional import base, test_nova_powervm_sweeps
 from tests.functional.powervm import EVENTS, PowerVMCloud, free_port
@@ -35,17 +37,25 @@ LPAR = "/rest/api/uom/LogicalPartition/{uuid}"
 class ProxyHandler(websocketproxy.NovaProxyRequestHandler):
     """nova-novncproxy's own code from a token to a connected socket, without the web socket in front of it."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, secured: bool) -> None:
         self._compute_rpcapi = None
         self.path = f"/?token={token}"
         self.headers = {"Host": "127.0.0.1"}
-        self.server = types.SimpleNamespace(security_proxy=None)
+        self.server = types.SimpleNamespace(security_proxy=rfb.RFBSecurityProxy() if secured else None)
         self.target: socket.socket | None = None
+        self.frames = [b"RFB 003.008\n", b"\x01"]
 
     def msg(self, *_arguments: Any) -> None:
         """Logs nothing."""
 
     vmsg = msg
+
+    def recv_frames(self) -> tuple[list[bytes], bool]:
+        """What the browser sends while the proxy negotiates on its behalf."""
+        return [self.frames.pop(0)], False
+
+    def send_frames(self, _frames: Any) -> None:
+        """To the browser."""
 
     def do_proxy(self, target: socket.socket) -> None:
         self.target = target
@@ -262,12 +272,14 @@ class Elsewhere(Consoles):
             assert process.wait(20) == 0
 
 
-class VncConsole(Consoles):
-    """The text screen by VNC, reached by nova-novncproxy's own code."""
+class Viewing(Consoles):
+    """Reaches consoles by nova-novncproxy's own code."""
+
+    secured = False
 
     def connect(self, server: dict[str, Any]) -> socket.socket:
         """A viewer's connection, as the proxy makes it."""
-        handler = ProxyHandler(self.token(server))
+        handler = ProxyHandler(self.token(server), self.secured)
         handler.new_websocket_client()
         assert handler.target is not None
         self.addCleanup(handler.target.close)
@@ -296,6 +308,10 @@ class VncConsole(Consoles):
         with socket.create_connection(("127.0.0.1", base.CONF.powervm.vnc_port), 20) as connection:
             connection.sendall(request)
             return connection.recv(100)
+
+
+class VncConsole(Viewing):
+    """The text screen by VNC."""
 
     def test_viewers_see_the_screen_and_type_and_the_recorder_comes_back(self) -> None:
         server = self.up()
@@ -387,6 +403,44 @@ class VncConsole(Consoles):
         self.delete(server)
 
 
+class SecuredVncConsole(Viewing):
+    """Through TLS, with certificates on both sides."""
+
+    secured = True
+
+    def start_service_under_test(self) -> None:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(self.scratch / "ca.pem"))
+        for name in ("host", "proxy"):
+            certificate = authority.issue_cert(f"{name}.example.org")
+            certificate.private_key_and_cert_chain_pem.write_to_path(str(self.scratch / f"{name}.pem"))
+        ca, host, proxy = (str(self.scratch / f"{name}.pem") for name in ("ca", "host", "proxy"))
+        self.powervm_options(vnc_use_x509_auth=True, vnc_ca_certs=ca, vnc_server_cert=host, vnc_server_key=host)
+        self.flags(
+            auth_schemes=["vencrypt"],
+            vencrypt_ca_certs=ca,
+            vencrypt_client_cert=proxy,
+            vencrypt_client_key=proxy,
+            group="vnc",
+        )
+        super().start_service_under_test()
+
+    def test_the_proxy_gets_in_with_its_certificate_only(self) -> None:
+        server = self.up()
+        viewer = self.connect(server)
+        assert viewer.recv(4) == bytes(4), "the security result is good"
+        viewer.sendall(b"\x01")
+        assert self.lpar_of(server)["name"].encode() in viewer.recv(100)
+        self.secured = False
+        plain = self.connect(server)
+        assert plain.recv(12) == b"RFB 003.008\n"
+        plain.sendall(b"RFB 003.008\n")
+        assert plain.recv(2) == bytes([1, 19]), "VeNCrypt is all that is offered"
+        plain.sendall(b"\x01")
+        assert plain.recv(1) == b"", "and another choice ends the connection"
+        self.delete(server)
+
+
 class DeleteWithAnOpenTerminal(test_nova_powervm_sweeps.DeleteSweep):
     """Through the REST service alone: the deletion is refused, the terminal closed, and the deletion repeated."""
 
@@ -403,11 +457,6 @@ class DeleteWithAnOpenTerminal(test_nova_powervm_sweeps.DeleteSweep):
         assert kinds.count(("DELETE", LPAR)) == 2
         assert ("PUT", f"{LPAR}/do/CloseVterm") in kinds
         return calls[begin:]
-
-    @pytest.mark.full
-    @pytest.mark.timeout(900)
-    def test_delete(self) -> None:
-        self.sweep()
 
     def sweep(self) -> None:
         self.flavor_id = self.make_flavor(memory_mb=512)

@@ -161,6 +161,8 @@ class Consoles:
 
     def forget(self, lpar_uuid: str) -> None:
         """The partition is gone, and with it goes what it printed."""
+        if not self._local:
+            return
         self._secrets.pop(lpar_uuid, None)
         self._log(lpar_uuid).remove()
         self._logs.pop(lpar_uuid, None)
