@@ -221,8 +221,10 @@ class ConsoleLog(Consoles):
 
     def test_a_terminal_that_somebody_has_open_does_not_keep_a_server_from_being_deleted(self) -> None:
         server = self.up()
+        before = self.vterm(server)
         self.run_command("rmvterm", server)
         with self.attached(server) as process:
+            self.wait_until(lambda: self.vterm(server) not in (None, before), "the terminal is theirs")
             self.delete(server)
             assert process.wait(20) == 0
 
