@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from bigiron.errors import Unsupported
-from bigiron.model import CpuStats, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec, VncAddress
+from bigiron.model import ConsoleAddress, CpuStats, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec
 
 T = TypeVar("T")
 
@@ -171,9 +171,13 @@ class Hypervisor(abc.ABC):
         """The last bytes, at most so many, that the guest wrote to its console. Raises Unsupported."""
         raise Unsupported("This platform does not record consoles.")
 
-    def console_vnc(self, uuid: str) -> VncAddress:
+    def console_vnc(self, uuid: str) -> ConsoleAddress:
         """Where the console of a running guest is shown. Raises Unsupported, and Conflict while it does not run."""
         raise Unsupported("This platform does not show consoles by VNC.")
+
+    def console_serial(self, uuid: str) -> ConsoleAddress:
+        """Where the console of a running guest is a stream of bytes. Raises as `console_vnc`."""
+        raise Unsupported("This platform has no serial consoles.")
 
     # Network adapters
 

@@ -65,6 +65,7 @@ class Consoles(PowerVMCloud):
     """nova-compute runs on the management partition."""
 
     pauses = Pauses(retry_s=0.3, linger_s=0.3)
+    protocol = {"protocol": "vnc", "type": "novnc"}
 
     def before_services(self) -> None:
         settings = functools.partial(consoles.ConsoleSettings, pauses=self.pauses)
@@ -135,10 +136,9 @@ class Consoles(PowerVMCloud):
 
     def token(self, server: dict[str, Any]) -> str:
         """What a user's browser gets for the server's console."""
-        body = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
+        body = {"remote_console": self.protocol}
         url = str(self.api.api_post(f"/servers/{server['id']}/remote-consoles", body).body["remote_console"]["url"])
-        (path,) = urllib.parse.parse_qs(urllib.parse.urlparse(url).query)["path"]
-        return urllib.parse.unquote(path).split("token=")[1]
+        return urllib.parse.unquote(url).split("token=")[1]
 
     def log_file(self, server: dict[str, Any]) -> Path:
         return self.state_path() / "bigiron" / "consoles" / f"{self.lpar_of(server)['uuid']}.log"
@@ -287,6 +287,16 @@ class Viewing(Consoles):
         self.addCleanup(handler.target.close)
         return handler.target
 
+    def read_until(self, viewer: socket.socket, end: bytes) -> bytes:
+        """What a viewer is sent, up to something that must come."""
+        viewer.settimeout(30)
+        shown = b""
+        while not shown.endswith(end):
+            data = viewer.recv(1000)
+            assert data, shown
+            shown += data
+        return shown
+
     @contextlib.asynccontextmanager
     async def client(self, connection: socket.socket) -> AsyncIterator[asyncvnc2.Client]:
         """An RFB client over a connection."""
@@ -405,6 +415,48 @@ class VncConsole(Viewing):
         self.delete(server)
 
 
+class SerialConsole(Viewing):
+    """The terminal as a stream of bytes, shared with the recorder."""
+
+    protocol = {"protocol": "serial", "type": "serial"}
+
+    def start_service_under_test(self) -> None:
+        self.flags(enabled=True, proxyclient_address="127.0.0.1", group="serial_console")
+        super().start_service_under_test()
+
+    def test_viewers_type_and_see_and_all_of_it_is_in_the_log(self) -> None:
+        server = self.up()
+        one, two = self.connect(server), self.connect(server)
+        one.sendall(b"root\r")
+        for viewer in (one, two):
+            assert self.read_until(viewer, b"Password: ") == b"root\r\nPassword: "
+        one.close()
+        two.sendall(b"\r")
+        self.read_until(two, b"login: ")
+        self.wait_until(lambda: self.output(server).endswith("login: "), "the log has it")
+        assert "not recorded" not in self.output(server)
+        self._stop_server(server)
+        while two.recv(100):
+            pass
+        self.delete(server)
+
+    def test_a_vnc_viewer_takes_the_terminal(self) -> None:
+        server = self.up()
+        viewer = self.connect(server)
+        self.protocol = Consoles.protocol
+        screen = self.connect(server)
+        assert screen.recv(12) == b"RFB 003.008\n"
+        viewer.settimeout(30)
+        assert viewer.recv(100) == b""
+        self.protocol = SerialConsole.protocol
+        with pytest.raises(exception.InvalidConnectionInfo):
+            self.connect(server)
+        screen.close()
+        self.recorded(server)
+        self.connect(server).close()
+        self.delete(server)
+
+
 class SecuredVncConsole(Viewing):
     """Through TLS, with certificates on both sides."""
 
@@ -430,14 +482,14 @@ class SecuredVncConsole(Viewing):
     def test_the_proxy_gets_in_with_its_certificate_only(self) -> None:
         server = self.up()
         viewer = self.connect(server)
-        assert viewer.recv(4) == bytes(4), "the security result is good"
+        assert self.read_until(viewer, bytes(4)) == bytes(4), "the security result is good"
         viewer.sendall(b"\x01")
-        assert self.lpar_of(server)["name"].encode() in viewer.recv(100)
+        self.read_until(viewer, self.lpar_of(server)["name"].encode())
         self.secured = False
         plain = self.connect(server)
-        assert plain.recv(12) == b"RFB 003.008\n"
+        self.read_until(plain, b"RFB 003.008\n")
         plain.sendall(b"RFB 003.008\n")
-        assert plain.recv(2) == bytes([1, 19]), "VeNCrypt is all that is offered"
+        assert self.read_until(plain, bytes([19])) == bytes([1, 19]), "VeNCrypt is all that is offered"
         plain.sendall(b"\x01")
         assert plain.recv(1) == b"", "and another choice ends the connection"
         self.delete(server)

@@ -45,8 +45,8 @@ SLICES: Mapping[str, tuple[str, ...]] = {
 _FLAVORS = {"tempest-small": 512, "tempest-large": 768}
 # Nova's fake driver uploads nothing.
 _FAKE_FLAGS = {"snapshot": False}
-_NOT_IN_THE_LAB = {"vnc_console": False}
-"""The lab runs no nova-novncproxy."""
+_NOT_IN_THE_LAB = {"vnc_console": False, "serial_console": False}
+"""The lab runs no console proxies."""
 _IMAGES = ("tempest-one", "tempest-two")
 _IMAGE_BYTES = 1024 * 1024
 _SUMMARY = re.compile(r"^ - (Passed|Skipped|Failed|Unexpected Success): (\d+)", re.MULTILINE)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from bigiron import naming
 from bigiron.errors import InvalidSpec, NotFound, PlatformError, Unavailable
 from bigiron.hypervisor import Hypervisor, Step
-from bigiron.model import CpuStats, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec, VncAddress
+from bigiron.model import ConsoleAddress, CpuStats, GuestEvent, GuestSpec, GuestState, HostFacts, NicSpec
 from bigiron.powervm import host
 from bigiron.powervm.connect import connect
 from bigiron.powervm.connection import Connection
@@ -285,9 +285,13 @@ class PowerVM(Hypervisor):
         parts = self._started
         return parts.consoles.output(parts.guests.find(uuid), limit)
 
-    def console_vnc(self, uuid: str) -> VncAddress:
+    def console_vnc(self, uuid: str) -> ConsoleAddress:
         parts = self._started
         return parts.consoles.vnc(parts.guests.find(uuid))
+
+    def console_serial(self, uuid: str) -> ConsoleAddress:
+        parts = self._started
+        return parts.consoles.serial(parts.guests.find(uuid))
 
     # Network adapters
 

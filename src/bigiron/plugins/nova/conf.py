@@ -42,7 +42,8 @@ CONSOLE_OPTS: list[cfg.Opt] = [
     cfg.PortOpt(
         "vnc_port",
         default=5901,
-        help="Port on which consoles are shown to nova-novncproxy, at [vnc] server_proxyclient_address.",
+        help="Port on which nova-novncproxy and nova-serialproxy reach consoles, at server_proxyclient_address of "
+        "[vnc] and proxyclient_address of [serial_console].",
     ),
     cfg.BoolOpt(
         "vnc_use_x509_auth",
@@ -155,6 +156,7 @@ def to_options(conf: Any) -> PowerVMOptions:
         management_root=Path(group["management_root"]),
         console_recorder=group["console_recorder"],
         vnc_host=conf.vnc.server_proxyclient_address if conf.vnc.enabled else "",
+        serial_host=conf.serial_console.proxyclient_address if conf.serial_console.enabled else "",
         vnc_port=group["vnc_port"],
         vnc_certificates=_vnc_certificates(group),
         state_path=Path(conf.state_path) / "bigiron",

@@ -14,7 +14,7 @@ import trustme
 
 from bigiron.errors import Busy, InvalidSpec
 from bigiron.powervm.console.vencrypt import VncCertificates, server_context
-from bigiron.powervm.console.viewers import Viewers
+from bigiron.powervm.console.viewers import Kind, Viewers
 
 VERSION = b"RFB 003.008\n"
 CONNECT = b"CONNECT secret HTTP/1.1\r\n\r\n"
@@ -31,6 +31,7 @@ class FakeTerminal:
         self.port = 0
         self.looking = 0
         self.busy = False
+        self.cut_off: list[bool] = []
 
     async def show(self) -> int:
         if self.busy:
@@ -38,8 +39,9 @@ class FakeTerminal:
         self.looking += 1
         return self.port
 
-    def leave(self) -> None:
+    def leave(self, cut_off: bool) -> None:
         self.looking -= 1
+        self.cut_off.append(cut_off)
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[None]:
@@ -54,7 +56,7 @@ class Stage:
         self.port = 0
         self._serve = serve
         self._context = context
-        self._viewers = Viewers(lambda secret: self.terminal if secret == "secret" else None)  # type: ignore[arg-type, return-value]
+        self._viewers = Viewers(lambda secret: (self.terminal, Kind.VNC) if secret == "secret" else None)  # type: ignore[arg-type, return-value]
 
     async def __aenter__(self) -> Stage:
         async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -63,7 +65,7 @@ class Stage:
 
         self._server = await asyncio.start_server(served, "127.0.0.1", 0)
         self.terminal.port = self._server.sockets[0].getsockname()[1]
-        self.port = await self._viewers.listen("127.0.0.1", 0, self._context)
+        self.port = await self._viewers.listen(["127.0.0.1"], 0, self._context)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -124,8 +126,24 @@ def test_bytes_pass_both_ways_until_one_side_ends() -> None:
         for _reader, writer in viewers:
             writer.close()
         await stage.left()
+        assert stage.terminal.cut_off == [False] * 3
 
     play(scene)
+
+
+def test_a_viewer_who_is_cut_off_is_told_from_one_who_leaves() -> None:
+    async def hang_up(served: Pair) -> None:
+        await served[0].read(1)
+
+    async def scene(stage: Stage) -> None:
+        reader, writer = await stage.connect()
+        writer.write(b"x")
+        assert await reader.read() == b""
+        await stage.left()
+        assert stage.terminal.cut_off == [True]
+        writer.close()
+
+    play(scene, hang_up)
 
 
 def test_bytes_that_come_with_the_request_are_not_lost() -> None:

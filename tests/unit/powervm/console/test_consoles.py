@@ -24,8 +24,8 @@ SERIAL = "78A0001"
 RUNNING, OFF = "running", "not activated"
 MKVTERM = """
 test "$3" = --vnc && exit 1
-echo "partition $2"
 echo "attached $2" >> "$(dirname "$0")/said"
+echo "partition $2"
 exec sleep 60
 """
 RMVTERM = 'echo "closed $2" >> "$(dirname "$0")/said"'
@@ -159,14 +159,31 @@ def test_each_guest_has_an_address_of_its_own_that_stays(host: Host) -> None:
         assert first.path not in repr(first)
         with pytest.raises(Conflict, match="not activated"):
             made.vnc(dataclasses.replace(host.lpars[0], state=OFF))
+        with pytest.raises(Unsupported, match="console_recorder"):
+            made.serial(host.lpars[0])
+
+
+def test_a_serial_console_is_not_a_vnc_console(host: Host) -> None:
+    host.lpars = [lpar(5)]
+    with host.consoles(vnc_host="127.0.0.1", serial_host="127.0.0.1") as made:
+        serial, vnc = made.serial(host.lpars[0]), made.vnc(host.lpars[0])
+        assert serial.port == vnc.port
+        assert serial.path != vnc.path
+        until(lambda: made.output(host.lpars[0], 100) != b"")
+        with socket.create_connection((serial.host, serial.port), 20) as viewer:
+            viewer.sendall(f"CONNECT {serial.path} HTTP/1.1\r\n\r\n".encode())
+            assert viewer.recv(100) == b"HTTP/1.1 200 OK\r\n\r\n"
+            viewer.sendall(b"x" * 100_000)
+            host.lpars = [lpar(5, OFF)]
+            assert viewer.recv(100) == b"", "whoever types more than is taken is sent away like others"
 
 
 def test_a_port_that_is_taken_is_told_of_and_the_rest_works(host: Host) -> None:
     host.lpars = [lpar(5)]
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with host.consoles(vnc_host="127.0.0.1", vnc_port=port) as made:
-            with pytest.raises(Unavailable, match=f"127.0.0.1:{port}.*vnc_port"):
+        with host.consoles(vnc_host="127.0.0.1", port=port) as made:
+            with pytest.raises(Unavailable, match=f"Port {port} of 127.0.0.1.*vnc_port"):
                 made.vnc(host.lpars[0])
             until(lambda: made.output(host.lpars[0], 100) != b"")
 
