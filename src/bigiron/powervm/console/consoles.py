@@ -109,9 +109,9 @@ class Consoles:
             self._port = self._loop.call(self._viewers.listen(hosts, port, context), _CLOSE_S)
         except OSError as error:
             self._trouble = (
-                f"Port {port} of {' and '.join(hosts)} cannot be used for consoles ({error}): set [powervm] vnc_port to "
-                "a free port, and server_proxyclient_address in [vnc] and proxyclient_address in [serial_console] to an "
-                "address of this machine, and restart nova-compute."
+                f"Port {port} of {' and '.join(hosts)} cannot be used for consoles ({error}): set [powervm] vnc_port "
+                "to a free port, and server_proxyclient_address in [vnc] and proxyclient_address in [serial_console] "
+                "to an address of this machine, and restart nova-compute."
             )
             LOG.error("%s", self._trouble)
 
