@@ -49,7 +49,7 @@ CONSOLE_OPTS: list[cfg.Opt] = [
         "vnc_use_x509_auth",
         default=False,
         help="Show consoles through TLS only, to who has a certificate: with auth_schemes = vencrypt and the "
-        "vencrypt_... options in [vnc] of nova-novncproxy.",
+        "vencrypt options in [vnc] of nova-novncproxy.",
     ),
     cfg.StrOpt("vnc_ca_certs", help="PEM file of the authority that issued nova-novncproxy's certificate."),
     cfg.StrOpt("vnc_server_cert", help="PEM file of this host's certificate for VNC."),
