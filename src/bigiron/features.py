@@ -116,6 +116,13 @@ FEATURES: tuple[Feature, ...] = (
         tempest="console_output",
     ),
     Feature(
+        "console.serial.interactive",
+        "Remote interactive serial console",
+        _Y,
+        "shared with the recorder; not while the console is shown by VNC",
+        tempest="serial_console",
+    ),
+    Feature(
         "console.vnc",
         "Remote desktop over VNC",
         _Y,

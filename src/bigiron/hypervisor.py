@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from bigiron.errors import Unsupported
 from bigiron.model import (
+    ConsoleAddress,
     CpuStats,
     DiskBytes,
     GuestEvent,
@@ -23,7 +24,6 @@ from bigiron.model import (
     HostFacts,
     ImageSource,
     NicSpec,
-    VncAddress,
 )
 
 T = TypeVar("T")
@@ -200,9 +200,13 @@ class Hypervisor(abc.ABC):
         """The last bytes, at most so many, that the guest wrote to its console. Raises Unsupported."""
         raise Unsupported("This platform does not record consoles.")
 
-    def console_vnc(self, uuid: str) -> VncAddress:
+    def console_vnc(self, uuid: str) -> ConsoleAddress:
         """Where the console of a running guest is shown. Raises Unsupported, and Conflict while it does not run."""
         raise Unsupported("This platform does not show consoles by VNC.")
+
+    def console_serial(self, uuid: str) -> ConsoleAddress:
+        """Where the console of a running guest is a stream of bytes. Raises as `console_vnc`."""
+        raise Unsupported("This platform has no serial consoles.")
 
     # Images
 

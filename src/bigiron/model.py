@@ -123,8 +123,8 @@ class GuestState:
 
 
 @dataclass(frozen=True, slots=True)
-class VncAddress:
-    """Where a guest's console is shown by VNC: a client first sends `CONNECT path HTTP/1.1`, and then speaks RFB."""
+class ConsoleAddress:
+    """Where a guest's console is: a client first sends `CONNECT path HTTP/1.1`; RFB or the terminal's bytes follow."""
 
     host: str
     port: int

@@ -17,8 +17,10 @@ from unittest import mock
 
 import asyncvnc2
 import pytest
+import trustme
 from nova import exception
 from nova.console import websocketproxy
+from nova.console.securityproxy import rfb
 from nova.tests.functional.api import client as api_client
 from tests.functional import base, test_nova_powervm_sweeps
 from tests.functional.powervm import EVENTS, PowerVMCloud, free_port
@@ -35,17 +37,25 @@ LPAR = "/rest/api/uom/LogicalPartition/{uuid}"
 class ProxyHandler(websocketproxy.NovaProxyRequestHandler):
     """nova-novncproxy's own code from a token to a connected socket, without the web socket in front of it."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, secured: bool) -> None:
         self._compute_rpcapi = None
         self.path = f"/?token={token}"
         self.headers = {"Host": "127.0.0.1"}
-        self.server = types.SimpleNamespace(security_proxy=None)
+        self.server = types.SimpleNamespace(security_proxy=rfb.RFBSecurityProxy() if secured else None)
         self.target: socket.socket | None = None
+        self.frames = [b"RFB 003.008\n", b"\x01"]
 
     def msg(self, *_arguments: Any) -> None:
         """Logs nothing."""
 
     vmsg = msg
+
+    def recv_frames(self) -> tuple[list[bytes], bool]:
+        """What the browser sends while the proxy negotiates on its behalf."""
+        return [self.frames.pop(0)], False
+
+    def send_frames(self, _frames: Any) -> None:
+        """To the browser."""
 
     def do_proxy(self, target: socket.socket) -> None:
         self.target = target
@@ -55,6 +65,7 @@ class Consoles(PowerVMCloud):
     """nova-compute runs on the management partition."""
 
     pauses = Pauses(retry_s=0.3, linger_s=0.3)
+    protocol = {"protocol": "vnc", "type": "novnc"}
 
     def before_services(self) -> None:
         settings = functools.partial(consoles.ConsoleSettings, pauses=self.pauses)
@@ -125,10 +136,9 @@ class Consoles(PowerVMCloud):
 
     def token(self, server: dict[str, Any]) -> str:
         """What a user's browser gets for the server's console."""
-        body = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
+        body = {"remote_console": self.protocol}
         url = str(self.api.api_post(f"/servers/{server['id']}/remote-consoles", body).body["remote_console"]["url"])
-        (path,) = urllib.parse.parse_qs(urllib.parse.urlparse(url).query)["path"]
-        return urllib.parse.unquote(path).split("token=")[1]
+        return urllib.parse.unquote(url).split("token=")[1]
 
     def log_file(self, server: dict[str, Any]) -> Path:
         return self.state_path() / "bigiron" / "consoles" / f"{self.lpar_of(server)['uuid']}.log"
@@ -211,8 +221,10 @@ class ConsoleLog(Consoles):
 
     def test_a_terminal_that_somebody_has_open_does_not_keep_a_server_from_being_deleted(self) -> None:
         server = self.up()
+        before = self.vterm(server)
         self.run_command("rmvterm", server)
         with self.attached(server) as process:
+            self.wait_until(lambda: self.vterm(server) not in (None, before), "the terminal is theirs")
             self.delete(server)
             assert process.wait(20) == 0
 
@@ -262,16 +274,28 @@ class Elsewhere(Consoles):
             assert process.wait(20) == 0
 
 
-class VncConsole(Consoles):
-    """The text screen by VNC, reached by nova-novncproxy's own code."""
+class Viewing(Consoles):
+    """Reaches consoles by nova-novncproxy's own code."""
+
+    secured = False
 
     def connect(self, server: dict[str, Any]) -> socket.socket:
         """A viewer's connection, as the proxy makes it."""
-        handler = ProxyHandler(self.token(server))
+        handler = ProxyHandler(self.token(server), self.secured)
         handler.new_websocket_client()
         assert handler.target is not None
         self.addCleanup(handler.target.close)
         return handler.target
+
+    def read_until(self, viewer: socket.socket, end: bytes) -> bytes:
+        """What a viewer is sent, up to something that must come."""
+        viewer.settimeout(30)
+        shown = b""
+        while not shown.endswith(end):
+            data = viewer.recv(1000)
+            assert data, shown
+            shown += data
+        return shown
 
     @contextlib.asynccontextmanager
     async def client(self, connection: socket.socket) -> AsyncIterator[asyncvnc2.Client]:
@@ -296,6 +320,10 @@ class VncConsole(Consoles):
         with socket.create_connection(("127.0.0.1", base.CONF.powervm.vnc_port), 20) as connection:
             connection.sendall(request)
             return connection.recv(100)
+
+
+class VncConsole(Viewing):
+    """The text screen by VNC."""
 
     def test_viewers_see_the_screen_and_type_and_the_recorder_comes_back(self) -> None:
         server = self.up()
@@ -387,6 +415,86 @@ class VncConsole(Consoles):
         self.delete(server)
 
 
+class SerialConsole(Viewing):
+    """The terminal as a stream of bytes, shared with the recorder."""
+
+    protocol = {"protocol": "serial", "type": "serial"}
+
+    def start_service_under_test(self) -> None:
+        self.flags(enabled=True, proxyclient_address="127.0.0.1", group="serial_console")
+        super().start_service_under_test()
+
+    def test_viewers_type_and_see_and_all_of_it_is_in_the_log(self) -> None:
+        server = self.up()
+        one, two = self.connect(server), self.connect(server)
+        one.sendall(b"root\r")
+        for viewer in (one, two):
+            assert self.read_until(viewer, b"Password: ") == b"root\r\nPassword: "
+        one.close()
+        two.sendall(b"\r")
+        self.read_until(two, b"login: ")
+        self.wait_until(lambda: self.output(server).endswith("login: "), "the log has it")
+        assert "not recorded" not in self.output(server)
+        self._stop_server(server)
+        while two.recv(100):
+            pass
+        self.delete(server)
+
+    def test_a_vnc_viewer_takes_the_terminal(self) -> None:
+        server = self.up()
+        viewer = self.connect(server)
+        self.protocol = Consoles.protocol
+        screen = self.connect(server)
+        assert screen.recv(12) == b"RFB 003.008\n"
+        viewer.settimeout(30)
+        assert viewer.recv(100) == b""
+        self.protocol = SerialConsole.protocol
+        with pytest.raises(exception.InvalidConnectionInfo):
+            self.connect(server)
+        screen.close()
+        self.recorded(server)
+        self.connect(server).close()
+        self.delete(server)
+
+
+class SecuredVncConsole(Viewing):
+    """Through TLS, with certificates on both sides."""
+
+    secured = True
+
+    def start_service_under_test(self) -> None:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(self.scratch / "ca.pem"))
+        for name in ("host", "proxy"):
+            certificate = authority.issue_cert(f"{name}.example.org")
+            certificate.private_key_and_cert_chain_pem.write_to_path(str(self.scratch / f"{name}.pem"))
+        ca, host, proxy = (str(self.scratch / f"{name}.pem") for name in ("ca", "host", "proxy"))
+        self.powervm_options(vnc_use_x509_auth=True, vnc_ca_certs=ca, vnc_server_cert=host, vnc_server_key=host)
+        self.flags(
+            auth_schemes=["vencrypt"],
+            vencrypt_ca_certs=ca,
+            vencrypt_client_cert=proxy,
+            vencrypt_client_key=proxy,
+            group="vnc",
+        )
+        super().start_service_under_test()
+
+    def test_the_proxy_gets_in_with_its_certificate_only(self) -> None:
+        server = self.up()
+        viewer = self.connect(server)
+        assert self.read_until(viewer, bytes(4)) == bytes(4), "the security result is good"
+        viewer.sendall(b"\x01")
+        self.read_until(viewer, self.lpar_of(server)["name"].encode())
+        self.secured = False
+        plain = self.connect(server)
+        self.read_until(plain, b"RFB 003.008\n")
+        plain.sendall(b"RFB 003.008\n")
+        assert self.read_until(plain, bytes([19])) == bytes([1, 19]), "VeNCrypt is all that is offered"
+        plain.sendall(b"\x01")
+        assert plain.recv(1) == b"", "and another choice ends the connection"
+        self.delete(server)
+
+
 class DeleteWithAnOpenTerminal(test_nova_powervm_sweeps.DeleteSweep):
     """Through the REST service alone: the deletion is refused, the terminal closed, and the deletion repeated."""
 
@@ -403,11 +511,6 @@ class DeleteWithAnOpenTerminal(test_nova_powervm_sweeps.DeleteSweep):
         assert kinds.count(("DELETE", LPAR)) == 2
         assert ("PUT", f"{LPAR}/do/CloseVterm") in kinds
         return calls[begin:]
-
-    @pytest.mark.full
-    @pytest.mark.timeout(900)
-    def test_delete(self) -> None:
-        self.sweep()
 
     def sweep(self) -> None:
         self.flavor_id = self.make_flavor(memory_mb=512)

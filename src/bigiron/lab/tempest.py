@@ -45,8 +45,8 @@ SLICES: Mapping[str, tuple[str, ...]] = {
 _FLAVORS = {"tempest-small": 512, "tempest-large": 768}
 # Nova's fake driver uploads nothing.
 _FAKE_FLAGS = {"snapshot": False}
-# No proxy for consoles runs in the lab.
-_LAB_FLAGS = {"vnc_console": False}
+_NOT_IN_THE_LAB = {"vnc_console": False, "serial_console": False}
+"""The lab runs no console proxies."""
 _IMAGES = ("tempest-one", "tempest-two")
 _IMAGE_BYTES = 1024 * 1024
 _SUMMARY = re.compile(r"^ - (Passed|Skipped|Failed|Unexpected Success): (\d+)", re.MULTILINE)
@@ -84,7 +84,7 @@ def prepare(paths: LabPaths, spec: LabSpec) -> Path:
     workspace = paths.root / "tempest"
     (workspace / "lock").mkdir(mode=0o700, parents=True, exist_ok=True)
     facts = _facts(connection(spec), spec)
-    flags = (features.tempest_flags() if spec.driver == "powervm" else _FAKE_FLAGS) | _LAB_FLAGS
+    flags = features.tempest_flags() | _NOT_IN_THE_LAB if spec.driver == "powervm" else _FAKE_FLAGS
     options = workspace / "tempest.conf"
     renderer = Renderer(paths, spec)
     write_private(options, renderer.text("tempest.conf.j2", workspace=workspace, facts=facts, features=flags))

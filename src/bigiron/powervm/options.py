@@ -46,6 +46,8 @@ class PowerVMOptions:
     console_recorder: bool = True
     vnc_host: str = ""
     """Address of this machine that consoles are shown on by VNC; an empty one shows none."""
+    serial_host: str = ""
+    """The same for serial consoles."""
     vnc_port: int = 5901
     vnc_certificates: VncCertificates | None = None
     state_path: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / "bigiron-powervm")

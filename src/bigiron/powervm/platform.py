@@ -12,6 +12,7 @@ from bigiron import naming
 from bigiron.errors import InvalidSpec, NotFound, PlatformError, Unavailable
 from bigiron.hypervisor import Hypervisor, Step
 from bigiron.model import (
+    ConsoleAddress,
     CpuStats,
     DiskBytes,
     GuestEvent,
@@ -20,7 +21,6 @@ from bigiron.model import (
     HostFacts,
     ImageSource,
     NicSpec,
-    VncAddress,
 )
 from bigiron.powervm import host, resize
 from bigiron.powervm.connect import connect
@@ -326,9 +326,13 @@ class PowerVM(Hypervisor):
         parts = self._started
         return parts.consoles.output(parts.guests.find(uuid), limit)
 
-    def console_vnc(self, uuid: str) -> VncAddress:
+    def console_vnc(self, uuid: str) -> ConsoleAddress:
         parts = self._started
         return parts.consoles.vnc(parts.guests.find(uuid))
+
+    def console_serial(self, uuid: str) -> ConsoleAddress:
+        parts = self._started
+        return parts.consoles.serial(parts.guests.find(uuid))
 
     # Images
 

@@ -163,7 +163,7 @@ def _mark(nova_conf: Any, instances: list[tuple[str, str]]) -> tuple[list[str], 
 
     try:
         # Consoles are nova-compute's.
-        platform = PowerVM(replace(conf.to_options(nova_conf), console_recorder=False, vnc_host=""))
+        platform = PowerVM(replace(conf.to_options(nova_conf), console_recorder=False, vnc_host="", serial_host=""))
         with contextlib.ExitStack() as stack:
             stack.callback(platform.stop)
             platform.start()

@@ -42,13 +42,14 @@ CONSOLE_OPTS: list[cfg.Opt] = [
     cfg.PortOpt(
         "vnc_port",
         default=5901,
-        help="Port on which consoles are shown to nova-novncproxy, at [vnc] server_proxyclient_address.",
+        help="Port on which nova-novncproxy and nova-serialproxy reach consoles, at server_proxyclient_address of "
+        "[vnc] and proxyclient_address of [serial_console].",
     ),
     cfg.BoolOpt(
         "vnc_use_x509_auth",
         default=False,
         help="Show consoles through TLS only, to who has a certificate: with auth_schemes = vencrypt and the "
-        "vencrypt_... options in [vnc] of nova-novncproxy.",
+        "vencrypt options in [vnc] of nova-novncproxy.",
     ),
     cfg.StrOpt("vnc_ca_certs", help="PEM file of the authority that issued nova-novncproxy's certificate."),
     cfg.StrOpt("vnc_server_cert", help="PEM file of this host's certificate for VNC."),
@@ -155,6 +156,7 @@ def to_options(conf: Any) -> PowerVMOptions:
         management_root=Path(group["management_root"]),
         console_recorder=group["console_recorder"],
         vnc_host=conf.vnc.server_proxyclient_address if conf.vnc.enabled else "",
+        serial_host=conf.serial_console.proxyclient_address if conf.serial_console.enabled else "",
         vnc_port=group["vnc_port"],
         vnc_certificates=_vnc_certificates(group),
         state_path=Path(conf.state_path) / "bigiron",

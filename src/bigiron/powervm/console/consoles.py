@@ -8,19 +8,19 @@ import logging
 import secrets
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bigiron.errors import Conflict, PlatformError, Unavailable, Unsupported
-from bigiron.model import PowerState, VncAddress
+from bigiron.model import ConsoleAddress, PowerState
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.console.log import ConsoleLog
 from bigiron.powervm.console.loop import LoopThread
 from bigiron.powervm.console.terminal import Pauses, Terminal
 from bigiron.powervm.console.tools import Tools
 from bigiron.powervm.console.vencrypt import VncCertificates, server_context
-from bigiron.powervm.console.viewers import Viewers
+from bigiron.powervm.console.viewers import Kind, Viewers, Wanted
 from bigiron.powervm.partition import Lpar
 
 LOG = logging.getLogger(__name__)
@@ -33,12 +33,13 @@ _SECRET_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class ConsoleSettings:
-    """Where logs are kept, and the address for VNC; no host, no VNC."""
+    """Where logs are kept, and the addresses for VNC and serial consoles; no host, no console of that kind."""
 
     folder: Path
     record: bool = True
     vnc_host: str = ""
-    vnc_port: int = 0
+    serial_host: str = ""
+    port: int = 0
     certificates: VncCertificates | None = None
     pauses: Pauses = field(default_factory=Pauses)
 
@@ -50,6 +51,7 @@ def make_consoles(connection: Connection) -> Consoles:
         options.state_path / "consoles",
         options.console_recorder,
         options.vnc_host,
+        options.serial_host,
         options.vnc_port,
         options.vnc_certificates,
     )
@@ -72,17 +74,17 @@ class Consoles:
         self._loop = LoopThread("powervm consoles")
         self._terminals: dict[str, Terminal] = {}
         self._logs: dict[str, ConsoleLog] = {}
-        self._secrets: dict[str, str] = {}
+        self._secrets: dict[tuple[str, Kind], str] = {}
         self._starting: dict[str, float] = {}
         self._viewers = Viewers(self._find)
-        self._vnc_port = 0
-        self._vnc_trouble = ""
+        self._port = 0
+        self._trouble = ""
         self._follower: asyncio.Task[None] | None = None
 
     # Life
 
     def start(self) -> None:
-        """Begin to follow the guests; a VNC port that is taken is told of when somebody wants a console.
+        """Begin to follow the guests; a port that is taken is told of when somebody wants a console.
 
         Raises InvalidSpec for certificates that cannot be used.
         """
@@ -90,26 +92,28 @@ class Consoles:
             LOG.info("Consoles are not available: this is not the system's management partition, or it has no mkvterm.")
             return
         self._sweep()
-        if not (self._settings.record or self._settings.vnc_host):
+        hosts = {self._settings.vnc_host, self._settings.serial_host} - {""}
+        if not (self._settings.record or hosts):
             return
         certificates = self._settings.certificates
         context = server_context(certificates) if certificates is not None and self._settings.vnc_host else None
         self._loop.start()
         self._following = True
-        if self._settings.vnc_host:
-            self._listen(context)
+        if hosts:
+            self._listen(hosts, context)
         self._loop.call(self._begin(), _CLOSE_S)
 
-    def _listen(self, context: ssl.SSLContext | None) -> None:
-        host, port = self._settings.vnc_host, self._settings.vnc_port
+    def _listen(self, hosts: Collection[str], context: ssl.SSLContext | None) -> None:
+        port = self._settings.port
         try:
-            self._vnc_port = self._loop.call(self._viewers.listen(host, port, context), _CLOSE_S)
+            self._port = self._loop.call(self._viewers.listen(hosts, port, context), _CLOSE_S)
         except OSError as error:
-            self._vnc_trouble = (
-                f"The VNC port {host}:{port} cannot be used ({error}): set [vnc] server_proxyclient_address to an "
-                "address of this machine and [powervm] vnc_port to a free port, and restart nova-compute."
+            self._trouble = (
+                f"Port {port} of {' and '.join(hosts)} cannot be used for consoles ({error}): set [powervm] vnc_port "
+                "to a free port, and server_proxyclient_address in [vnc] and proxyclient_address in [serial_console] "
+                "to an address of this machine, and restart nova-compute."
             )
-            LOG.error("%s", self._vnc_trouble)
+            LOG.error("%s", self._trouble)
 
     def stop(self) -> None:
         """End the recorders and send the viewers away; safe to call twice."""
@@ -128,17 +132,30 @@ class Consoles:
             raise Unsupported("Consoles are not recorded on this host: set [powervm] console_recorder = true.")
         return self._log(lpar.uuid).tail(limit)
 
-    def vnc(self, lpar: Lpar) -> VncAddress:
+    def vnc(self, lpar: Lpar) -> ConsoleAddress:
         """Where a running guest's console is shown. Raises Unsupported, Conflict and Unavailable."""
         self._check_local()
         if not self._settings.vnc_host:
             raise Unsupported("Consoles are not shown by VNC on this host: set [vnc] enabled = true.")
-        if self._vnc_trouble:
-            raise Unavailable(self._vnc_trouble)
+        return self._address(lpar, Kind.VNC, self._settings.vnc_host)
+
+    def serial(self, lpar: Lpar) -> ConsoleAddress:
+        """Where a running guest's console is a stream of bytes. Raises as `vnc`."""
+        self._check_local()
+        if not (self._settings.serial_host and self._settings.record):
+            raise Unsupported(
+                "There are no serial consoles on this host: set [serial_console] enabled = true and [powervm] "
+                "console_recorder = true."
+            )
+        return self._address(lpar, Kind.SERIAL, self._settings.serial_host)
+
+    def _address(self, lpar: Lpar, kind: Kind, host: str) -> ConsoleAddress:
+        if self._trouble:
+            raise Unavailable(self._trouble)
         if lpar.power is not PowerState.RUNNING:
             raise Conflict(f"LPAR {lpar.name} is {lpar.state}, and only a running one has a console to show.")
-        secret = self._secrets.setdefault(lpar.uuid, secrets.token_urlsafe(_SECRET_BYTES))
-        return VncAddress(self._settings.vnc_host, self._vnc_port, secret)
+        secret = self._secrets.setdefault((lpar.uuid, kind), secrets.token_urlsafe(_SECRET_BYTES))
+        return ConsoleAddress(host, self._port, secret)
 
     def begin(self, lpar: Lpar) -> None:
         """The guest is about to be started: record from its first line on."""
@@ -161,7 +178,10 @@ class Consoles:
 
     def forget(self, lpar_uuid: str) -> None:
         """The partition is gone, and with it goes what it printed."""
-        self._secrets.pop(lpar_uuid, None)
+        if not self._local:
+            return
+        for kind in Kind:
+            self._secrets.pop((lpar_uuid, kind), None)
         self._log(lpar_uuid).remove()
         self._logs.pop(lpar_uuid, None)
 
@@ -226,12 +246,11 @@ class Consoles:
             terminal.record()
         return self._terminals[lpar.uuid]
 
-    def _find(self, secret: str) -> Terminal | None:
+    def _find(self, secret: str) -> Wanted | None:
         wanted = secret.encode()
-        for uuid, terminal in self._terminals.items():
-            own = self._secrets.get(uuid)
-            if own is not None and secrets.compare_digest(own.encode(), wanted):
-                return terminal
+        for (uuid, kind), own in tuple(self._secrets.items()):
+            if uuid in self._terminals and secrets.compare_digest(own.encode(), wanted):
+                return self._terminals[uuid], kind
         return None
 
     # Logs

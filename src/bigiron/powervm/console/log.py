@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -26,8 +27,9 @@ class ConsoleLog:
         self._failed = False
         self._gap: tuple[float, str] | None = None
         self._lock = threading.Lock()
-        if path.exists() and path.stat().st_size:
-            self._gap = (path.stat().st_mtime, "nova-compute was not running")
+        with contextlib.suppress(OSError):
+            if (found := path.stat()).st_size:
+                self._gap = (found.st_mtime, "nova-compute was not running")
 
     def append(self, data: bytes) -> None:
         """Add what was printed; a gap before it is marked with a line."""

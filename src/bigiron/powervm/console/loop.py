@@ -19,12 +19,13 @@ class LoopThread:
     """An asyncio event loop in a thread of its own, with few threads more for commands that block."""
 
     def __init__(self, name: str) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(_COMMANDS, thread_name_prefix=name))
-        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self._name = name
 
     def start(self) -> None:
         """Start the thread."""
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(_COMMANDS, thread_name_prefix=self._name))
+        self._thread = threading.Thread(target=self._loop.run_forever, name=self._name, daemon=True)
         self._thread.start()
 
     def call(self, coroutine: Coroutine[Any, Any, T], timeout_s: float) -> T:
@@ -37,9 +38,7 @@ class LoopThread:
             raise TimeoutError from None
 
     def stop(self, timeout_s: float) -> None:
-        """End every task and the thread; safe to call twice."""
-        if not self._thread.is_alive():
-            return
+        """End every task and the thread."""
         with contextlib.suppress(TimeoutError):
             self.call(_cancel_others(), timeout_s)
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -12,7 +12,7 @@ import functools
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,9 @@ _CHUNK = 65536
 _SURE_S = 5.0
 """An attached command that has lasted for so long was not refused, even if nothing was printed."""
 _LET_GO_S = 1.0
+_FULL_S = 0.05
+
+Listener = Callable[[bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,13 @@ class Terminal:
         self._recorder: asyncio.Task[None] | None = None
         self._viewers = 0
         self._shown = False
+        self._cut_off = False
         self._lingering: asyncio.Task[None] | None = None
         self._connections: set[asyncio.Task[Any]] = set()
         self._attached_at: float | None = None
         self._heard = False
+        self._fd: int | None = None
+        self._listeners: set[Listener] = set()
         self._closed = False
 
     def record(self) -> None:
@@ -78,12 +84,35 @@ class Terminal:
                 self._linger()
                 raise
             self._viewers += 1
+            self._cut_off = False
             return port
 
-    def leave(self) -> None:
-        """A viewer has left."""
+    def leave(self, cut_off: bool = False) -> None:
+        """A viewer has left, or was cut off: then the terminal may be somebody else's already."""
         self._viewers -= 1
+        self._cut_off = self._cut_off or cut_off
         self._linger()
+
+    @contextlib.contextmanager
+    def line(self, listener: Listener) -> Iterator[None]:
+        """Have the listener called with what is printed, and with nothing when the recorder ends. Raises Busy."""
+        if self._fd is None:
+            raise Busy(f"The console of {self.name} is not the recorder's now: it is shown by VNC or opened by hand.")
+        self._listeners.add(listener)
+        try:
+            yield
+        finally:
+            self._listeners.discard(listener)
+
+    async def type_text(self, data: bytes) -> None:
+        """Type on the recorder's terminal, which takes as much as it has room for. Raises Busy."""
+        while data:
+            if self._fd is None:
+                raise Busy(f"The console of {self.name} is not the recorder's any more.")
+            try:
+                data = data[os.write(self._fd, data) :]
+            except BlockingIOError:
+                await asyncio.sleep(_FULL_S)
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[None]:
@@ -160,9 +189,18 @@ class Terminal:
         if self._shown:
             self._shown = False
             try:
-                await asyncio.to_thread(self._tools.close, self._lpar_id)
+                await asyncio.to_thread(self._close_vnc, self._cut_off)
             except PlatformError as error:
                 LOG.warning("The terminal of %s is not closed: %s", self.name, error)
+
+    def _close_vnc(self, cut_off: bool) -> None:
+        if cut_off:
+            try:
+                # Told from a terminal that somebody has opened meanwhile by the port that it prints.
+                self._tools.serve_vnc(self._lpar_id)
+            except Busy:
+                return
+        self._tools.close(self._lpar_id)
 
     async def _stop_recorder(self, reason: str | None) -> None:
         recorder, self._recorder = self._recorder, None
@@ -192,13 +230,14 @@ class Terminal:
         attachment = self._tools.attach(self._lpar_id)
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
-        self._attached_at, self._heard = time.monotonic(), False
+        self._attached_at, self._heard, self._fd = time.monotonic(), False, attachment.fd
         loop.add_reader(attachment.fd, functools.partial(self._drain, attachment.fd, log, ended))
         try:
             await ended
         finally:
-            self._attached_at = None
+            self._attached_at = self._fd = None
             loop.remove_reader(attachment.fd)
+            self._tell(b"")
             # Not to be cancelled: the next command must find the terminal free.
             ran = await asyncio.shield(asyncio.to_thread(attachment.end))
         return ran
@@ -214,8 +253,13 @@ class Terminal:
         if data:
             self._heard = True
             log.append(data)
+            self._tell(data)
         elif not ended.done():
             ended.set_result(None)
+
+    def _tell(self, data: bytes) -> None:
+        for listener in tuple(self._listeners):
+            listener(data)
 
 
 def _why(ran: Ran) -> str:

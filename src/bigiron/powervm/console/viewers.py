@@ -1,20 +1,24 @@
-"""Consoles for nova-novncproxy: one port for all guests, passed through to what `mkvterm` serves on loopback ports.
+"""Consoles for nova-novncproxy and nova-serialproxy: one port for all guests.
 
 The proxy first names what it wants, as `CONNECT path HTTP/1.1`; the path is a secret of each guest, so that nobody gets
-from one console to another. After the answer the bytes are the RFB protocol's and are not looked at.
+from one console to another. After the answer the bytes of a VNC console are the RFB protocol's: they are passed on to
+what `mkvterm` serves on a loopback port, and not looked at. Those of a serial console are the terminal's own, shared
+with the recorder.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import logging
 import re
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Coroutine
+from typing import Any
 
-from bigiron.errors import AuthError, PlatformError
+from bigiron.errors import AuthError, Busy, PlatformError
 from bigiron.powervm.console.terminal import Terminal
 from bigiron.powervm.console.vencrypt import Pair, secure
 
@@ -26,25 +30,36 @@ _REQUEST_LIMIT = 4096
 _CONNECT_S = 10.0
 _STUCK_S = 60.0
 _CHUNK = 65536
+_BACKLOG = 1024 * 1024
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 _UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\n\r\n"
 _OK = b"HTTP/1.1 200 OK\r\n\r\n"
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
 
 
+class Kind(enum.Enum):
+    """What a viewer speaks."""
+
+    VNC = "vnc"
+    SERIAL = "serial"
+
+
+Wanted = tuple[Terminal, Kind]
+
+
 class Viewers:
     """The listening port; each connection is a task of the consoles' event loop."""
 
-    def __init__(self, find: Callable[[str], Terminal | None]) -> None:
-        """`find` gives the terminal that a path is the secret of."""
+    def __init__(self, find: Callable[[str], Wanted | None]) -> None:
+        """`find` gives the terminal that a path is the secret of, and for whom."""
         self._find = find
         self._context: ssl.SSLContext | None = None
         self._server: asyncio.Server | None = None
 
-    async def listen(self, host: str, port: int, context: ssl.SSLContext | None = None) -> int:
-        """Begin to listen, with a context for TLS only; returns the port. Raises OSError."""
+    async def listen(self, hosts: Collection[str], port: int, context: ssl.SSLContext | None = None) -> int:
+        """Begin to listen, with a context VNC through TLS only; returns the port. Raises OSError."""
         self._context = context
-        self._server = await asyncio.start_server(self._serve, host, port, limit=_REQUEST_LIMIT)
+        self._server = await asyncio.start_server(self._serve, list(hosts), port, limit=_REQUEST_LIMIT)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -54,11 +69,16 @@ class Viewers:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            terminal = await self._wanted(reader)
-            if terminal is None:
+            wanted = await self._wanted(reader)
+            if wanted is None:
                 await _say(writer, _BAD_REQUEST)
-            else:
-                await self._view(terminal, (reader, writer))
+                return
+            terminal, kind = wanted
+            with terminal.connection():
+                if kind is Kind.VNC:
+                    await self._view(terminal, (reader, writer))
+                else:
+                    await _talk(terminal, (reader, writer))
         except AuthError as error:
             LOG.warning("%s", error)
         except (ConnectionError, TimeoutError) as error:
@@ -69,7 +89,7 @@ class Viewers:
         finally:
             await _end(writer)
 
-    async def _wanted(self, reader: asyncio.StreamReader) -> Terminal | None:
+    async def _wanted(self, reader: asyncio.StreamReader) -> Wanted | None:
         try:
             async with asyncio.timeout(_REQUEST_S):
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -79,44 +99,73 @@ class Viewers:
         return self._find(matched[1].decode("ascii", "replace")) if matched else None
 
     async def _view(self, terminal: Terminal, viewer: Pair) -> None:
-        with terminal.connection():
-            try:
-                port = await terminal.show()
-            except PlatformError as error:
-                LOG.warning("The console of %s cannot be shown: %s", terminal.name, error)
-                await _say(viewer[1], _UNAVAILABLE)
-                return
-            try:
-                await _relay(viewer, port, self._context)
-            finally:
-                terminal.leave()
+        try:
+            port = await terminal.show()
+        except PlatformError as error:
+            LOG.warning("The console of %s cannot be shown: %s", terminal.name, error)
+            await _say(viewer[1], _UNAVAILABLE)
+            return
+        cut_off = False
+        try:
+            cut_off = await _relay(viewer, port, self._context)
+        finally:
+            terminal.leave(cut_off)
 
 
-async def _relay(viewer: Pair, port: int, context: ssl.SSLContext | None) -> None:
-    """Pass bytes both ways until one side ends."""
+async def _talk(terminal: Terminal, viewer: Pair) -> None:
+    """A serial console: what the recorder reads, and what the viewer types."""
+    reader, writer = viewer
+    ended = asyncio.Event()
+
+    def printed(data: bytes) -> None:
+        # The recorder waits for nobody: who takes nothing is dropped.
+        if not data or writer.transport.get_write_buffer_size() > _BACKLOG:
+            ended.set()
+        else:
+            writer.write(data)
+
+    async def typed() -> None:
+        while data := await reader.read(_CHUNK):
+            await terminal.type_text(data)
+
+    try:
+        with terminal.line(printed):
+            _watch_peer(writer)
+            writer.write(_OK)
+            await _first_of(typed(), ended.wait())
+    except Busy as error:
+        LOG.warning("%s", error)
+        await _say(writer, _UNAVAILABLE)
+
+
+async def _first_of(*works: Coroutine[Any, Any, Any]) -> int:
+    """Run them until one ends, and end the others; returns which one it was."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(number for number, task in enumerate(tasks) if task.done())
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _relay(viewer: Pair, port: int, context: ssl.SSLContext | None) -> bool:
+    """Pass bytes both ways until one side ends; returns whether that was the terminal's."""
     try:
         async with asyncio.timeout(_CONNECT_S):
             served = await asyncio.open_connection("127.0.0.1", port)
     except (OSError, TimeoutError) as error:
         LOG.warning("mkvterm's VNC port %d does not answer: %s", port, error)
         await _say(viewer[1], _UNAVAILABLE)
-        return
+        return True
     try:
         for _reader, writer in (viewer, served):
             _watch_peer(writer)
         await _say(viewer[1], _OK)
         if context is not None:
             await secure(viewer, served, context)
-        ways = [
-            asyncio.create_task(_pass_on(viewer[0], served[1])),
-            asyncio.create_task(_pass_on(served[0], viewer[1])),
-        ]
-        try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+        return await _first_of(_pass_on(viewer[0], served[1]), _pass_on(served[0], viewer[1])) == 1
     finally:
         await _end(served[1])
 

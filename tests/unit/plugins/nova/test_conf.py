@@ -27,6 +27,7 @@ def parsed(tmp_path: Path, text: str) -> Any:
     config.register_opts(
         [cfg.BoolOpt("enabled", default=True), cfg.StrOpt("server_proxyclient_address", default="127.0.0.1")], "vnc"
     )
+    config.register_opts([cfg.BoolOpt("enabled", default=False), cfg.StrOpt("proxyclient_address")], "serial_console")
     conf.register(config)
     config(["--config-file", str(file)])
     config.set_override("state_path", str(tmp_path))
@@ -78,6 +79,9 @@ vnc_server_cert = cert.pem
 vnc_server_key = key.pem
 [vnc]
 server_proxyclient_address = 10.1.2.3
+[serial_console]
+enabled = true
+proxyclient_address = 10.1.2.4
 """
     options = conf.to_options(parsed(tmp_path, text))
     assert (options.rest_host, options.rest_port, options.rest_protocol) == ("hmc.example.org", 12443, "https")
@@ -93,13 +97,14 @@ server_proxyclient_address = 10.1.2.3
     assert (options.proc_units_factor, options.uncapped_proc_weight) == (0.5, 128)
     assert (options.use_rmc_mgmt_vif, options.use_rmc_ipv6_scheme) == (False, False)
     assert (options.console_recorder, options.vnc_host, options.vnc_port) == (False, "10.1.2.3", 6001)
+    assert options.serial_host == "10.1.2.4"
     assert options.vnc_certificates == VncCertificates("ca.pem", "cert.pem", "key.pem")
     assert options.max_parallel == 128
 
 
 def test_without_vnc_in_nova_there_is_none_here(tmp_path: Path) -> None:
     options = conf.to_options(parsed(tmp_path, "[powervm]\ndisk_driver = ssp\n[vnc]\nenabled = false\n"))
-    assert (options.console_recorder, options.vnc_host) == (True, "")
+    assert (options.console_recorder, options.vnc_host, options.serial_host) == (True, "", "")
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,24 @@ def test_a_viewer_who_comes_back_soon_finds_the_screen_as_it_was(tools: FakeTool
     assert tools.said[-1] == "close"
 
 
+def test_a_viewer_who_is_cut_off_does_not_close_the_terminal_of_whoever_did_it(
+    tools: FakeTools, tmp_path: Path
+) -> None:
+    async def play(terminal: Terminal, _log: ConsoleLog) -> None:
+        await until(lambda: tools.attachments)
+        await terminal.show()
+        tools.trouble = [Busy("open")]
+        terminal.leave(cut_off=True)
+        await until(lambda: len(tools.attachments) == 2)
+        assert tools.said == ["attach", "detach", "vnc", "vnc", "attach"]
+        await terminal.show()
+        terminal.leave(cut_off=True)
+        await until(lambda: len(tools.attachments) == 3)
+        assert tools.said[-4:] == ["vnc", "vnc", "close", "attach"], "one that is free or still served is closed"
+
+    playing(tools, tmp_path, play, QUICK)
+
+
 def test_only_what_was_our_own_is_closed_for_a_viewer(tools: FakeTools, tmp_path: Path) -> None:
     async def ours(terminal: Terminal, log: ConsoleLog) -> None:
         await until(lambda: tools.attachments)

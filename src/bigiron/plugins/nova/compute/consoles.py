@@ -1,7 +1,8 @@
-"""The consoles of instances: their log, and their screen by VNC."""
+"""The consoles of instances: their log, their screen by VNC, and their terminal as a stream."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from nova import exception
@@ -9,6 +10,7 @@ from nova.console import type as console_type
 from oslo_log import log as logging
 
 from bigiron import errors
+from bigiron.model import ConsoleAddress
 from bigiron.plugins.nova.compute.service import Service
 
 LOG = logging.getLogger(__name__)
@@ -18,7 +20,7 @@ MAX_CONSOLE_BYTES = 100 * 1024
 
 
 class Consoles(Service):
-    """Console log and VNC."""
+    """Console log, VNC and serial console."""
 
     def get_console_output(self, context: Any, instance: Any) -> bytes:
         try:
@@ -29,14 +31,21 @@ class Consoles(Service):
             raise exception.ConsoleNotAvailable(error.message) from error
 
     def get_vnc_console(self, context: Any, instance: Any) -> console_type.ConsoleVNC:
+        address = self._address(instance, self.hypervisor.console_vnc)
+        return console_type.ConsoleVNC(address.host, address.port, address.path)
+
+    def get_serial_console(self, context: Any, instance: Any) -> console_type.ConsoleSerial:
+        address = self._address(instance, self.hypervisor.console_serial)
+        return console_type.ConsoleSerial(address.host, address.port, address.path)
+
+    def _address(self, instance: Any, ask: Callable[[str], ConsoleAddress]) -> ConsoleAddress:
         try:
-            address = self.hypervisor.console_vnc(instance.uuid)
+            return ask(instance.uuid)
         except errors.NotFound as error:
             raise exception.InstanceNotFound(instance_id=instance.uuid) from error
         except errors.Conflict as error:
             raise exception.InstanceNotReady(error.message) from error
         except errors.PlatformError as error:
             # Nova tells its users no more than that there is none; why is for the operator.
-            LOG.warning("no VNC console: %s", error, instance=instance)
+            LOG.warning("no console: %s", error, instance=instance)
             raise exception.ConsoleTypeUnavailable(error.message) from error
-        return console_type.ConsoleVNC(address.host, address.port, address.path)
