@@ -279,6 +279,10 @@ class PowerVM(Hypervisor):
         parts = self._started
         parts.power.restart(parts.guests.find(uuid), hard, _REBOOT_S)
 
+    def dump(self, uuid: str) -> None:
+        parts = self._started
+        parts.power.dump(parts.guests.find(uuid))
+
     # Network adapters
 
     def plug(self, uuid: str, nic: NicSpec) -> None:

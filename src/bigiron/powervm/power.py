@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pypowervm.wrappers.base_partition import LPARState, RMCState
 from pypowervm.wrappers.logical_partition import LPAR
 
-from bigiron.errors import NotFound, PlatformError, Timeout, Unavailable
+from bigiron.errors import Conflict, NotFound, PlatformError, Timeout, Unavailable
 from bigiron.model import PowerState
 from bigiron.powervm import jobs
 from bigiron.powervm.connection import Connection
@@ -87,6 +87,16 @@ class Power:
                 return
             with self._mirror.working(lpar.uuid):
                 ended = self._down(lpar, 0 if hard else timeout_s, restart=True)
+                self._mirror.wrote_state(lpar.uuid, LPARState.RUNNING, ended)
+
+    def dump(self, lpar: Lpar) -> None:
+        """Have the partition write a dump of its memory, as its operating system is set up to, and start again."""
+        with self._locked(lpar):
+            if self._mirror.fresh(lpar.uuid).power is not PowerState.RUNNING:
+                raise Conflict(f"LPAR {lpar.name} is not running: there is nothing to dump. Start it first.")
+            with self._mirror.working(lpar.uuid):
+                timeout_s = self._connection.options.job_timeout_s
+                ended = self._job(lpar, "PowerOff", {"operation": "dumprestart"}, (), timeout_s)
                 self._mirror.wrote_state(lpar.uuid, LPARState.RUNNING, ended)
 
     def forget(self, lpar_uuid: str) -> None:

@@ -6,8 +6,9 @@ from bigiron.plugins.nova.compute.host import Host
 from bigiron.plugins.nova.compute.instances import Instances
 from bigiron.plugins.nova.compute.interfaces import Interfaces
 from bigiron.plugins.nova.compute.power import Power
+from bigiron.plugins.nova.compute.recovery import Recovery
 from bigiron.plugins.nova.compute.resize import Resize
 
 
-class BigironDriver(Resize, Host, Instances, Power, Interfaces):
+class BigironDriver(Resize, Host, Instances, Power, Interfaces, Recovery):
     """A ComputeDriver over one Hypervisor; a subclass names the platform and makes it in `make_hypervisor`."""
