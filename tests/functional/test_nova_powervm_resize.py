@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 from unittest import mock
 
@@ -13,6 +15,7 @@ from tests.functional.powervm import PowerVMCloud
 from tests.functional.sweep import explained, label_of
 from tests.functional.test_nova_powervm_sweeps import SETTLE_S, Sweep
 
+from bigiron.hypervisor import Step, Values
 from bigiron.plugins.nova.compute import resize
 from bigiron.sim.kernel.faults import Action, Fault
 from bigiron.sim.powervm.model.partition import RMC_ACTIVE
@@ -184,21 +187,19 @@ class Keys(Resizing):
 class Refused(Resizing):
     """What cannot be done leaves the server as it was."""
 
-    def check_unchanged(self, server: dict[str, Any], before: dict[str, Any]) -> None:
+    def check_unchanged(self, server: dict[str, Any], before: dict[str, Any], allocated: dict[str, int]) -> None:
         current = self.admin_api.get_server(server["id"])
         assert (current["status"], self.power_state(server)) == ("ACTIVE", 1)
         assert keyed(self.lpar_of(server)) == keyed(before)
         assert self.lpar_of(server)["started"] == before["started"], "it was never stopped"
-        self.wait_until(
-            lambda: self.allocated(server) == {"MEMORY_MB": 1024, "VCPU": 1, "DISK_GB": 2}, "the old allocation is back"
-        )
+        self.wait_until(lambda: self.allocated(server) == allocated, "the old allocation is back")
 
     def refused(self, server: dict[str, Any], flavor_id: str) -> str:
         """A resize that must fail; returns what the log says of it."""
-        before = self.lpar_of(server)
+        before, allocated = self.lpar_of(server), self.allocated(server)
         said = len(self.stdlog.logger.output)
         self.resize(server, flavor_id, "ACTIVE")
-        self.check_unchanged(server, before)
+        self.check_unchanged(server, before, allocated)
         return str(self.stdlog.logger.output[said:])
 
     def test_refused_before_anything_is_touched(self) -> None:
@@ -206,12 +207,20 @@ class Refused(Resizing):
         memory = self.inventory()["MEMORY_MB"]
         too_much = (memory["total"] // memory["step_size"] + 1) * memory["step_size"]
         assert "No valid host" in self.refused(server, self.make_flavor(memory_mb=too_much, disk_gb=2))
-        assert "cannot shrink to the 1 GB" in self.refused(server, self.make_flavor(disk_gb=1))
         said = self.refused(server, self.make_flavor(extra_specs={"powervm:proc_units": "8"}))
         assert "powervm:proc_units is 8" in said
         dedicated = self.make_flavor(vcpus=20, extra_specs={"powervm:dedicated_proc": "true"})
         assert "asks for 20.00 processors" in self.refused(server, dedicated)
         self.refused_elsewhere(server)
+        self.delete(server)
+
+    def test_a_disk_does_not_shrink(self) -> None:
+        server = self.boot()
+        self.resize(server, self.make_flavor(disk_gb=4))
+        self.confirm(server)
+        said = self.refused(server, self.make_flavor(disk_gb=3))
+        assert "has 4 GB and cannot shrink to the 3 GB of flavor" in said
+        assert self.root_of(server)["capacity"] == 4
         self.delete(server)
 
     def refused_elsewhere(self, server: dict[str, Any]) -> None:
@@ -237,6 +246,43 @@ class Refused(Resizing):
         assert keyed(self.lpar_of(server)) == before
         assert self.allocated(server) == {"MEMORY_MB": 1024, "VCPU": 1, "DISK_GB": 2}
         self.delete(server)
+
+
+class Interrupted(Resizing):
+    """nova-compute ends in the middle of a resize."""
+
+    def test_the_next_start_puts_the_server_back(self) -> None:
+        for done in (1, 2):
+            with self.subTest(f"after {done} steps"):
+                self.interrupt(done)
+
+    def interrupt(self, done: int) -> None:
+        server = self.boot(f"web-{done}", flavor_id=self.make_flavor(memory_mb=512))
+        before = keyed(self.lpar_of(server))
+        reached, release = threading.Event(), threading.Event()
+
+        def run(name: str, steps: Sequence[Step], executor: Any) -> None:
+            for step in steps[:done]:
+                step.execute(Values({}))
+            reached.set()
+            release.wait(SETTLE_S)
+            raise AssertionError("the process that would raise this is dead")
+
+        with mock.patch.object(resize.flows, "run", run):
+            body = {"resize": {"flavorRef": self.make_flavor(memory_mb=1024, vcpus=2)}}
+            self.api.post_server_action(server["id"], body)
+            assert reached.wait(SETTLE_S)
+        assert self.lpar_of(server)["state"] == "not activated"
+        try:
+            self.compute.stop()
+            self.start_compute()
+            self.settle(server, "ACTIVE")
+            assert self.lpar_of(server)["state"] == "running"
+            assert keyed(self.lpar_of(server)) == before
+        finally:
+            release.set()
+        self.delete(server)
+        self.check_nothing_left()
 
 
 class ResizeSweep(Resizing, Sweep):

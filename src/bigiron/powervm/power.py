@@ -62,17 +62,18 @@ class Power:
                     ended = 0
                 self._mirror.wrote_state(lpar.uuid, LPARState.RUNNING, ended)
 
-    def stop(self, lpar: Lpar, timeout_s: float = 0, known_on: bool = False) -> None:
+    def stop(self, lpar: Lpar, timeout_s: float = 0, known_on: bool = False, rmc_state: str | None = None) -> None:
         """Stop the partition: at once with a time-out of 0, else gently first, each gentle way for that long.
 
         `known_on` does not believe a state that says otherwise: a start may have taken effect and nobody told.
+        `rmc_state` is given where it was read just now.
         """
         with self._locked(lpar):
             if not known_on and self._mirror.fresh(lpar.uuid).power is PowerState.STOPPED:
                 return
             with self._mirror.working(lpar.uuid):
                 try:
-                    ended = self._down(lpar, timeout_s, restart=False)
+                    ended = self._down(lpar, timeout_s, restart=False, rmc_state=rmc_state)
                 except Unavailable:
                     if self._state(lpar) != LPARState.NOT_ACTIVATED:
                         raise
@@ -104,8 +105,8 @@ class Power:
         with self._guard:
             self._locks.pop(lpar_uuid, None)
 
-    def _down(self, lpar: Lpar, timeout_s: float, restart: bool) -> int:
-        gentle = self._gentle(lpar) if timeout_s > 0 else ()
+    def _down(self, lpar: Lpar, timeout_s: float, restart: bool, rmc_state: str | None = None) -> int:
+        gentle = self._gentle(lpar, rmc_state) if timeout_s > 0 else ()
         for way in gentle:
             try:
                 return self._try(lpar, way, timeout_s, restart)
@@ -113,11 +114,12 @@ class Power:
                 LOG.warning("LPAR %s did not stop by %s, going further: %s", lpar.name, way.name, error)
         return self._try(lpar, _HARD, self._connection.options.job_timeout_s, restart)
 
-    def _gentle(self, lpar: Lpar) -> tuple[_Way, ...]:
+    def _gentle(self, lpar: Lpar, rmc_state: str | None) -> tuple[_Way, ...]:
         """The operating system can only be asked through a working RMC connection, which no event reports."""
-        with translated(f"Reading LPAR {lpar.name}"):
-            now = LPAR.get(self._adapter, uuid=lpar.uuid)
-        return (_OS, _NORMAL) if now.rmc_state == RMCState.ACTIVE else (_NORMAL,)
+        if rmc_state is None:
+            with translated(f"Reading LPAR {lpar.name}"):
+                rmc_state = str(LPAR.get(self._adapter, uuid=lpar.uuid).rmc_state or "")
+        return (_OS, _NORMAL) if rmc_state == RMCState.ACTIVE else (_NORMAL,)
 
     def _try(self, lpar: Lpar, way: _Way, timeout_s: float, restart: bool) -> int:
         parameters = dict(way.parameters)
