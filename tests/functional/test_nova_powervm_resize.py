@@ -292,6 +292,8 @@ class Interrupted(Resizing):
 class ResizeSweep(Resizing, Sweep):
     """Every REST call of a resize fails in turn, and every one of a revert; on a shared storage pool."""
 
+    extra_specs: dict[str, str] = {}
+
     def before_services(self) -> None:
         self.enterContext(mock.patch.object(resize, "_REVERT_PAUSES_S", (0.05, 0.05)))
         super().before_services()
@@ -301,13 +303,12 @@ class ResizeSweep(Resizing, Sweep):
         return self.idle(server)
 
     def start(self) -> dict[str, Any]:
-        self.number = 0
         self.disk_gb = 2
         self.shape = (512, 1)
-        return self.boot(flavor_id=self.flavor(self.shape))
+        return self.boot(flavor_id=self.flavor(self.shape, self.disk_gb))
 
-    def flavor(self, shape: tuple[int, int]) -> str:
-        return self.make_flavor(memory_mb=shape[0], vcpus=shape[1], disk_gb=self.disk_gb)
+    def flavor(self, shape: tuple[int, int], disk_gb: int) -> str:
+        return self.make_flavor(memory_mb=shape[0], vcpus=shape[1], disk_gb=disk_gb, extra_specs=self.extra_specs)
 
     def other(self) -> tuple[int, int]:
         return (1024, 2) if self.shape == (512, 1) else (512, 1)
@@ -343,7 +344,7 @@ class ResizeSweep(Resizing, Sweep):
     def resize_on(self, server: dict[str, Any]) -> None:
         """A resize to the other shape and a larger disk, which must work, and its confirmation."""
         self.shape, self.disk_gb = self.other(), self.disk_gb + 1
-        current = self.ask(server, {"resize": {"flavorRef": self.flavor(self.shape)}})
+        current = self.ask(server, {"resize": {"flavorRef": self.flavor(self.shape, self.disk_gb)}})
         assert current["status"] == "VERIFY_RESIZE", current
         self.check(server, (self.disk_gb,))
         self.confirm(server)
@@ -354,7 +355,7 @@ class ResizeSweep(Resizing, Sweep):
         label = f"resize with {label_of(fault)}"
         with explained(label, self.simulator.journal):
             was, target = self.shape, self.other()
-            flavor_id = self.make_flavor(memory_mb=target[0], vcpus=target[1], disk_gb=self.disk_gb + 1)
+            flavor_id = self.flavor(target, self.disk_gb + 1)
             self.simulator.journal.clear()
             self.plan(fault)
             current = self.ask(server, {"resize": {"flavorRef": flavor_id}})
@@ -399,8 +400,7 @@ class ResizeSweep(Resizing, Sweep):
 
     def resize_away(self, server: dict[str, Any]) -> None:
         """A resize to the other shape, not confirmed; `shape` stays what a revert brings back."""
-        memory_mb, vcpus = self.other()
-        flavor_id = self.make_flavor(memory_mb=memory_mb, vcpus=vcpus)
+        flavor_id = self.flavor(self.other(), self.disk_gb)
         assert self.ask(server, {"resize": {"flavorRef": flavor_id}})["status"] == "VERIFY_RESIZE"
 
 
@@ -410,3 +410,19 @@ class ResizeSweepOnVolumeGroup(ResizeSweep):
     options = {"disk_driver": "localdisk", "volume_group_name": "datavg"}
 
     root_of = OnVolumeGroup.root_of
+
+
+class ResizeSweepOfRunningGuest(ResizeSweep):
+    """A guest with room in its limits, which nothing ever stops."""
+
+    extra_specs = ROOMY
+
+    def start(self) -> dict[str, Any]:
+        server = super().start()
+        self.wait_until(lambda: self.lpar_of(server)["rmc"] == RMC_ACTIVE, "the guest has an RMC connection")
+        self.started = self.lpar_of(server)["started"]
+        return server
+
+    def check(self, server: dict[str, Any], disks: tuple[int, ...]) -> None:
+        super().check(server, disks)
+        assert self.lpar_of(server)["started"] == self.started, "it was stopped"
