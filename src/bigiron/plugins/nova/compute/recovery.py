@@ -28,7 +28,7 @@ class Recovery(Service):
             started.hypervisor.dump(instance.uuid)
 
     def resume_state_on_host_boot(
-        self, context: Any, instance: Any, network_info: Any, share_info: Any = None, block_device_info: Any = None
+        self, context: Any, instance: Any, network_info: Any, share_info: Any, block_device_info: Any = None
     ) -> None:
         """Start a guest that ran when its host went down; its adapters and disks are still the partition's."""
         with self.operating(instance, exception.InstancePowerOnFailure, PowerState.RUNNING):
