@@ -50,6 +50,7 @@ FEATURES: tuple[Feature, ...] = (
         tempest="pause",
     ),
     Feature("operation.suspend", "Suspend instance", _N, "gone from current Power firmware", tempest="suspend"),
+    Feature("operation.trigger-crash-dump", "Trigger crash dump", _Y, "the guest restarts when it is written"),
     Feature("operation.rebuild", "Rebuild instance", _P, "through destroy and spawn, as Nova's default does"),
     Feature(
         "operation.resize",

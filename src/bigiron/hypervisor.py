@@ -185,6 +185,10 @@ class Hypervisor(abc.ABC):
     def reboot(self, uuid: str, hard: bool) -> None:
         """Restart the guest; one that is stopped is started."""
 
+    def dump(self, uuid: str) -> None:
+        """Have the guest write a crash dump and restart; raises Conflict for one that does not run."""
+        raise Unsupported(f"Guest {uuid} cannot be dumped: this platform does not do that.")
+
     # Disks
 
     def root_disk(self, uuid: str) -> AbstractContextManager[DiskBytes]:

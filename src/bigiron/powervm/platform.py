@@ -314,6 +314,10 @@ class PowerVM(Hypervisor):
         parts = self._started
         parts.power.restart(parts.guests.find(uuid), hard, _REBOOT_S)
 
+    def dump(self, uuid: str) -> None:
+        parts = self._started
+        parts.power.dump(parts.guests.find(uuid))
+
     # Disks
 
     def root_disk(self, uuid: str) -> contextlib.AbstractContextManager[DiskBytes]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pypowervm.wrappers.base_partition import LPARState, RMCState
 from pypowervm.wrappers.logical_partition import LPAR
 
-from bigiron.errors import NotFound, PlatformError, Timeout, Unavailable
+from bigiron.errors import Conflict, NotFound, PlatformError, Timeout, Unavailable
 from bigiron.model import PowerState
 from bigiron.powervm import jobs
 from bigiron.powervm.connection import Connection
@@ -70,17 +70,18 @@ class Power:
                     ended = 0
                 self._mirror.wrote_state(lpar.uuid, LPARState.RUNNING, ended)
 
-    def stop(self, lpar: Lpar, timeout_s: float = 0, known_on: bool = False) -> None:
+    def stop(self, lpar: Lpar, timeout_s: float = 0, known_on: bool = False, rmc_state: str | None = None) -> None:
         """Stop the partition: at once with a time-out of 0, else gently first, each gentle way for that long.
 
         `known_on` does not believe a state that says otherwise: a start may have taken effect and nobody told.
+        `rmc_state` is given where it was read just now.
         """
         with self._locked(lpar):
             if not known_on and self._mirror.fresh(lpar.uuid).power is PowerState.STOPPED:
                 return
             with self._mirror.working(lpar.uuid):
                 try:
-                    ended = self._down(lpar, timeout_s, restart=False)
+                    ended = self._down(lpar, timeout_s, restart=False, rmc_state=rmc_state)
                 except Unavailable:
                     if self._state(lpar) != LPARState.NOT_ACTIVATED:
                         raise
@@ -97,13 +98,23 @@ class Power:
                 ended = self._down(lpar, 0 if hard else timeout_s, restart=True)
                 self._mirror.wrote_state(lpar.uuid, LPARState.RUNNING, ended)
 
+    def dump(self, lpar: Lpar) -> None:
+        """Have the partition write a dump of its memory, as its operating system is set up to, and start again."""
+        with self._locked(lpar):
+            if self._mirror.fresh(lpar.uuid).power is not PowerState.RUNNING:
+                raise Conflict(f"LPAR {lpar.name} is not running: there is nothing to dump. Start it first.")
+            with self._mirror.working(lpar.uuid):
+                timeout_s = self._connection.options.job_timeout_s
+                ended = self._job(lpar, "PowerOff", {"operation": "dumprestart"}, (), timeout_s)
+                self._mirror.wrote_state(lpar.uuid, LPARState.RUNNING, ended)
+
     def forget(self, lpar_uuid: str) -> None:
         """The partition is gone for good."""
         with self._guard:
             self._locks.pop(lpar_uuid, None)
 
-    def _down(self, lpar: Lpar, timeout_s: float, restart: bool) -> int:
-        gentle = self._gentle(lpar) if timeout_s > 0 else ()
+    def _down(self, lpar: Lpar, timeout_s: float, restart: bool, rmc_state: str | None = None) -> int:
+        gentle = self._gentle(lpar, rmc_state) if timeout_s > 0 else ()
         for way in gentle:
             try:
                 return self._try(lpar, way, timeout_s, restart)
@@ -111,11 +122,12 @@ class Power:
                 LOG.warning("LPAR %s did not stop by %s, going further: %s", lpar.name, way.name, error)
         return self._try(lpar, _HARD, self._connection.options.job_timeout_s, restart)
 
-    def _gentle(self, lpar: Lpar) -> tuple[_Way, ...]:
+    def _gentle(self, lpar: Lpar, rmc_state: str | None) -> tuple[_Way, ...]:
         """The operating system can only be asked through a working RMC connection, which no event reports."""
-        with translated(f"Reading LPAR {lpar.name}"):
-            now = LPAR.get(self._adapter, uuid=lpar.uuid)
-        return (_OS, _NORMAL) if now.rmc_state == RMCState.ACTIVE else (_NORMAL,)
+        if rmc_state is None:
+            with translated(f"Reading LPAR {lpar.name}"):
+                rmc_state = str(LPAR.get(self._adapter, uuid=lpar.uuid).rmc_state or "")
+        return (_OS, _NORMAL) if rmc_state == RMCState.ACTIVE else (_NORMAL,)
 
     def _try(self, lpar: Lpar, way: _Way, timeout_s: float, restart: bool) -> int:
         parameters = dict(way.parameters)

@@ -54,13 +54,14 @@ class StopGuest(Step):
     name = "stop guest"
     provides = STOPPED
 
-    def __init__(self, power: Power, lpar: Lpar, timeout_s: int) -> None:
+    def __init__(self, power: Power, lpar: Lpar, timeout_s: int, rmc_state: str) -> None:
         self._power = power
         self._lpar = lpar
         self._timeout_s = timeout_s
+        self._rmc_state = rmc_state
 
     def execute(self, values: Values) -> None:
-        self._power.stop(self._lpar, self._timeout_s, known_on=True)
+        self._power.stop(self._lpar, self._timeout_s, known_on=True, rmc_state=self._rmc_state)
 
     def revert(self, values: Values) -> None:
         # A stop may have taken effect and nobody told: what runs already is no error.
@@ -162,7 +163,7 @@ def steps(
     changes = shape_of(wanted) != shape_of(current)
     stops = on and (not guest.power_on or (changes and _must_stop(guests, guest, current, wanted)))
     if stops:
-        chain.append(StopGuest(power, lpar, timeout_s))
+        chain.append(StopGuest(power, lpar, timeout_s, str(current.rmc_state or "")))
     if changes:
         # A stop changes the document, and its etag with it.
         chain.append(ChangeLpar(partitions, guests, lpar, guest, None if stops else current))

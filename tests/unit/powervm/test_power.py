@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from tests.support.powervm_host import Host, guest_spec, until
 
-from bigiron.errors import PlatformError, Timeout, Unavailable
+from bigiron.errors import Conflict, PlatformError, Timeout, Unavailable
 from bigiron.model import PowerState
 from bigiron.powervm import jobs
 from bigiron.powervm.connection import Connection
@@ -80,6 +80,18 @@ def test_what_runs_is_not_started_again(host: Host, power: Power, lpar: Lpar) ->
     # Even where we believe it is off: the platform says that it is on already.
     power.start(lpar, known_off=True)
     assert host.lpar(lpar.uuid).state == "running"
+
+
+def test_a_dump_restarts_what_runs_and_nothing_else(
+    host: Host, connection: Connection, power: Power, lpar: Lpar
+) -> None:
+    with pytest.raises(Conflict, match="is not running"):
+        power.dump(lpar)
+    power.start(lpar)
+    started = host.lpar(lpar.uuid).started
+    power.dump(lpar)
+    assert (host.lpar(lpar.uuid).state, host.lpar(lpar.uuid).started > started) == ("running", True)
+    assert state(connection, lpar) is PowerState.RUNNING
 
 
 def test_a_hard_stop_and_a_stop_of_what_is_off(host: Host, connection: Connection, power: Power, lpar: Lpar) -> None:

@@ -18,7 +18,7 @@ from bigiron.powervm.platform import PowerVM
 from bigiron.sim.kernel.faults import Action
 
 LPAR = "/rest/api/uom/LogicalPartition/{uuid}"
-GROW = "/rest/api/uom/Cluster/{uuid}/do/GrowLogicalUnit"
+JOB = "/rest/api/uom/jobs/{id}"
 ROOM = {
     "powervm:min_mem": "1024", "powervm:max_mem": "4096", "powervm:min_vcpu": "1", "powervm:max_vcpu": "4",
     "powervm:min_proc_units": "0.05", "powervm:max_proc_units": "2",
@@ -86,6 +86,15 @@ def test_within_its_limits_a_running_guest_goes_on_running(host: Host, platform:
     after = lpar(host, spec)
     assert (after.memory.desired, after.processors.vcpus, after.started) == (4096, 2, started)
     assert {name: n for name, n in calls.items() if "quick" not in name} == {f"GET {LPAR}": 1, f"POST {LPAR}": 1}
+
+
+def test_what_it_costs_to_stop_a_guest_for_it(host: Host, platform: PowerVM, spec: GuestSpec) -> None:
+    bigger = becoming(spec, memory_mb=4096, options={})
+    calls = host.calls(lambda: steps.run(platform.resize_steps(bigger, timeout_s=20)))
+    assert {name: n for name, n in calls.items() if name != f"GET {JOB}" and "quick" not in name} == {
+        f"GET {LPAR}": 2, f"POST {LPAR}": 1, f"DELETE {JOB}": 2, f"PUT {LPAR}/do/PowerOff": 1,
+        f"PUT {LPAR}/do/PowerOn": 1,
+    }  # fmt: skip
 
 
 def test_a_guest_that_is_so_already_is_left_alone(host: Host, platform: PowerVM, spec: GuestSpec) -> None:

@@ -8,10 +8,11 @@ from bigiron.plugins.nova.compute.images import Images
 from bigiron.plugins.nova.compute.instances import Instances
 from bigiron.plugins.nova.compute.interfaces import Interfaces
 from bigiron.plugins.nova.compute.power import Power
+from bigiron.plugins.nova.compute.recovery import Recovery
 from bigiron.plugins.nova.compute.rescue import Rescue
 from bigiron.plugins.nova.compute.resize import Resize
 from bigiron.plugins.nova.compute.snapshots import Snapshots
 
 
-class BigironDriver(Resize, Host, Instances, Power, Interfaces, Rescue, Snapshots, Consoles, Images):
+class BigironDriver(Resize, Host, Instances, Power, Interfaces, Recovery, Rescue, Snapshots, Consoles, Images):
     """A ComputeDriver over one Hypervisor; a subclass names the platform and makes it in `make_hypervisor`."""

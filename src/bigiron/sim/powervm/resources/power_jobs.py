@@ -28,9 +28,10 @@ def power_on(world: World, partition: Any, parameters: Mapping[str, str]) -> Job
 
 
 def power_off(world: World, partition: Any, parameters: Mapping[str, str]) -> JobRun:
-    """Stop or restart a partition: operation, immediate, restart."""
-    restart = parameters.get("restart", "").lower() == "true"
-    power.begin_off(world, partition, parameters.get("operation", "shutdown"), restart)
+    """Stop or restart a partition: operation, immediate, restart. One that is dumped is always started again."""
+    operation = parameters.get("operation", "shutdown")
+    restart = parameters.get("restart", "").lower() == "true" or operation == "dumprestart"
+    power.begin_off(world, partition, operation, restart)
 
     def finish() -> dict[str, str]:
         power.finish_off(world, partition, restart)
