@@ -104,7 +104,7 @@ def test_nova_knows_every_option_it_is_given(lab: tuple[LabPaths, spec.LabSpec],
     paths, _ = lab
     answer = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _UNKNOWN_OPTIONS, str(paths.etc / folder / "nova.conf")],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=180, check=True,
     )  # fmt: skip
     assert answer.stdout == ""
 
