@@ -183,7 +183,8 @@ class ConsoleLog(Consoles):
         self.wait_until(lambda: self.output(server).count("login: ") == 2, "both boots are in the log")
         assert "not recorded" not in self.output(server)
         self.compute.stop()
-        assert self.vterm(server) is None
+        # The simulator hears of the end of a command a moment after it.
+        self.wait_until(lambda: self.vterm(server) is None, "the terminal is closed with the service")
         self.type_text(server, "lost\r")
         self.start_compute()
         assert "not recorded since" in self.output(server)
@@ -247,7 +248,7 @@ class ConsoleLog(Consoles):
         self.powervm_options(console_recorder=False)
         self.start_compute()
         assert "console_recorder" in self.refused(server)
-        assert self.vterm(server) is None
+        self.wait_until(lambda: self.vterm(server) is None, "nothing is recorded")
         self.delete(server)
 
 
