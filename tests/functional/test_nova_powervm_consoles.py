@@ -198,37 +198,6 @@ class ConsoleLog(Consoles):
         assert text.index("not recorded from") < text.index("Login incorrect")
         self.delete(server)
 
-    def test_who_opens_the_terminal_by_hand_gets_it_and_the_recorder_comes_back(self) -> None:
-        server = self.up()
-        assert self.run_command("mkvterm", server) == 3, "the recorder has it"
-        before = self.vterm(server)
-        assert self.run_command("rmvterm", server) == 0
-        with self.attached(server) as process:
-            assert process.stdin is not None
-            self.wait_until(lambda: self.vterm(server) not in (None, before), "the terminal is theirs")
-            process.stdin.write(b"root\r")
-            process.stdin.flush()
-            self.wait_until(lambda: self.printed(server).endswith("Password: "), "the guest took the input")
-            self.wait_until(lambda: "somebody" in self.output(server), "the log says that it has a gap")
-            process.stdin.close()
-            assert process.wait(20) == 0
-        self.recorded(server)
-        self.type_text(server, "\r")
-        self.wait_until(lambda: "Login incorrect" in self.output(server), "the log goes on")
-        text = self.output(server)
-        assert "Password" not in text
-        assert text.index("not recorded from") < text.index("Login incorrect")
-        self.delete(server)
-
-    def test_a_terminal_that_somebody_has_open_does_not_keep_a_server_from_being_deleted(self) -> None:
-        server = self.up()
-        before = self.vterm(server)
-        self.run_command("rmvterm", server)
-        with self.attached(server) as process:
-            self.wait_until(lambda: self.vterm(server) not in (None, before), "the terminal is theirs")
-            self.delete(server)
-            assert process.wait(20) == 0
-
     def test_the_size_is_bounded(self) -> None:
         server = self.up()
         file = self.log_file(server)
@@ -391,6 +360,52 @@ class VncConsole(Viewing):
         self.delete(server)
         assert viewer.recv(12) == b""
 
+    def test_without_vnc_in_nova_there_is_no_console(self) -> None:
+        server = self.boot()
+        self.compute.stop()
+        self.flags(enabled=False, group="vnc")
+        self.start_compute()
+        with pytest.raises(exception.ConsoleTypeUnavailable):
+            self.driver.get_vnc_console(None, mock.Mock(uuid=server["id"]))
+        self.delete(server)
+
+
+class TakenByHand(Viewing):
+    """Somebody on the management partition has the terminal; the recorder waits as long as in real use for it."""
+
+    pauses = Pauses(linger_s=0.3)
+
+    def test_who_opens_the_terminal_by_hand_gets_it_and_the_recorder_comes_back(self) -> None:
+        server = self.up()
+        assert self.run_command("mkvterm", server) == 3, "the recorder has it"
+        before = self.vterm(server)
+        assert self.run_command("rmvterm", server) == 0
+        with self.attached(server) as process:
+            assert process.stdin is not None
+            self.wait_until(lambda: self.vterm(server) not in (None, before), "the terminal is theirs")
+            process.stdin.write(b"root\r")
+            process.stdin.flush()
+            self.wait_until(lambda: self.printed(server).endswith("Password: "), "the guest took the input")
+            self.wait_until(lambda: "somebody" in self.output(server), "the log says that it has a gap")
+            process.stdin.close()
+            assert process.wait(20) == 0
+        self.recorded(server)
+        self.type_text(server, "\r")
+        self.wait_until(lambda: "Login incorrect" in self.output(server), "the log goes on")
+        text = self.output(server)
+        assert "Password" not in text
+        assert text.index("not recorded from") < text.index("Login incorrect")
+        self.delete(server)
+
+    def test_a_terminal_that_somebody_has_open_does_not_keep_a_server_from_being_deleted(self) -> None:
+        server = self.up()
+        before = self.vterm(server)
+        self.run_command("rmvterm", server)
+        with self.attached(server) as process:
+            self.wait_until(lambda: self.vterm(server) not in (None, before), "the terminal is theirs")
+            self.delete(server)
+            assert process.wait(20) == 0
+
     def test_a_viewer_does_not_take_the_terminal_from_somebody_on_the_management_partition(self) -> None:
         server = self.up()
         before = self.vterm(server)
@@ -404,15 +419,6 @@ class VncConsole(Viewing):
             process.stdin.close()
             assert process.wait(20) == 0
         assert self.connect(server).recv(12) == b"RFB 003.008\n"
-        self.delete(server)
-
-    def test_without_vnc_in_nova_there_is_no_console(self) -> None:
-        server = self.boot()
-        self.compute.stop()
-        self.flags(enabled=False, group="vnc")
-        self.start_compute()
-        with pytest.raises(exception.ConsoleTypeUnavailable):
-            self.driver.get_vnc_console(None, mock.Mock(uuid=server["id"]))
         self.delete(server)
 
 
