@@ -18,9 +18,26 @@ from bigiron.lab.ports import LOOPBACK
 LOG = logging.getLogger(__name__)
 
 
+class _Gateway(wsgi.Gateway_10):
+    """Ends the connection after a body in chunks, such as an image: Glance closes what it has read, and cheroot would
+    then answer the next request of the connection with an error."""
+
+    def respond(self) -> None:
+        if self.req.chunked_read:
+            self.req.close_connection = True
+        super().respond()
+
+
+def make_server(application: Any, port: int, threads: int) -> wsgi.Server:
+    """The server of an application, not started yet."""
+    server = wsgi.Server((LOOPBACK, port), application, numthreads=threads, request_queue_size=128, timeout=120)
+    server.gateway = _Gateway
+    return server
+
+
 def serve(application: Any, port: int, threads: int, on_stop: Iterable[Callable[[], None]] = ()) -> None:
     """Answer requests until SIGTERM or SIGINT, then call `on_stop` and leave the process."""
-    server = wsgi.Server((LOOPBACK, port), application, numthreads=threads, request_queue_size=128, timeout=120)
+    server = make_server(application, port, threads)
 
     def finish(_signal: int, _frame: FrameType | None) -> None:
         raise SystemExit(0)
