@@ -27,20 +27,12 @@ class Interfaces(Service):
         Returns without waiting for the port to be wired, as Nova's own drivers do: the API waits for the answer of
         this call for rpc_response_timeout only, and the port's status tells users when it is up.
         """
-
-        def failed(reason: str) -> Exception:
-            return exception.InterfaceAttachFailed(reason)
-
-        with translate.nova_errors(instance, failed):
+        with translate.nova_errors(instance, exception.InterfaceAttachFailed):
             self.hypervisor.attach(instance.uuid, translate.nic_spec(vif))
 
     def detach_interface(self, context: Any, instance: Any, vif: Any) -> None:
         """Remove an adapter; the manager keeps the port where this raises a Nova exception."""
-
-        def failed(reason: str) -> Exception:
-            return exception.InterfaceDetachFailed(reason)
-
-        with translate.nova_errors(instance, failed):
+        with translate.nova_errors(instance, exception.InterfaceDetachFailed):
             self.hypervisor.detach(instance.uuid, translate.nic_spec(vif))
 
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
