@@ -14,5 +14,5 @@ from bigiron.plugins.nova.compute.resize import Resize
 from bigiron.plugins.nova.compute.snapshots import Snapshots
 
 
-class BigironDriver(Resize, Host, Instances, Power, Interfaces, Recovery, Rescue, Snapshots, Consoles, Images):
+class BigironDriver(Host, Instances, Power, Resize, Interfaces, Recovery, Rescue, Snapshots, Consoles, Images):
     """A ComputeDriver over one Hypervisor; a subclass names the platform and makes it in `make_hypervisor`."""
