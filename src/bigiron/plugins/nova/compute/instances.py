@@ -30,7 +30,7 @@ class Instances(Service):
 
     def get_info(self, instance: Any, use_cache: bool = True) -> hardware.InstanceInfo:
         with translate.nova_errors(instance, exception.HypervisorUnavailable):
-            guest = self.hypervisor.guest(instance.uuid, fresh=not use_cache)
+            guest = self.hypervisor.guest(instance.uuid, fresh=not use_cache and not self.looking_after)
         return hardware.InstanceInfo(state=translate.nova_power_state(guest.power))
 
     def list_instances(self) -> list[str]:
