@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pypowervm.wrappers.base_partition import LPARState, RMCState
 from pypowervm.wrappers.logical_partition import LPAR
 
-from bigiron.errors import Conflict, NotFound, PlatformError, Timeout, Unavailable
+from bigiron.errors import Busy, Conflict, NotFound, PlatformError, Timeout, Unavailable
 from bigiron.model import PowerState
 from bigiron.powervm import jobs
 from bigiron.powervm.connection import Connection
@@ -87,6 +87,8 @@ class Power:
                         raise
                     ended = 0
                 self._mirror.wrote_state(lpar.uuid, LPARState.NOT_ACTIVATED, ended)
+            if self._consoles is not None:
+                self._consoles.stopped(lpar)
 
     def restart(self, lpar: Lpar, hard: bool, timeout_s: float) -> None:
         """Restart the partition, asking its operating system first unless `hard`; a stopped one is started."""
@@ -141,10 +143,18 @@ class Power:
 
     def _await_off(self, lpar: Lpar, deadline: float) -> None:
         """A gentle job may end once the request was delivered; the partition is down when its state says so."""
-        while self._state(lpar) != LPARState.NOT_ACTIVATED:
+        while not self._is_off(lpar):
             if time.monotonic() >= deadline:
                 raise Timeout(f"LPAR {lpar.name} accepted the shutdown and is still up.")
             time.sleep(_POLL_S)
+
+    def _is_off(self, lpar: Lpar) -> bool:
+        """Whether the partition is down; not known to be while the service does not answer, which may soon."""
+        try:
+            return self._state(lpar) == LPARState.NOT_ACTIVATED
+        except (Busy, Timeout, Unavailable) as error:
+            LOG.info("LPAR %s is shutting down, and its state cannot be read now: %s", lpar.name, error)
+            return False
 
     def _state(self, lpar: Lpar) -> str:
         with translated(f"Reading the state of LPAR {lpar.name}"):

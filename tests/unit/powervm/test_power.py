@@ -114,6 +114,19 @@ def test_a_gentle_stop_asks_the_operating_system_when_it_can(host: Host, power: 
     assert submitted(host) == ["PowerOff"]
 
 
+def test_a_state_that_cannot_be_read_for_a_moment_does_not_end_a_gentle_stop(
+    host: Host, power: Power, lpar: Lpar
+) -> None:
+    power.start(lpar)
+    give_rmc(host, lpar)
+    host.simulator.journal.clear()
+    host.fault("GET", "/rest/api/uom/LogicalPartition/{uuid}/quick/PartitionState", Action.DROP_BEFORE)
+    power.stop(lpar, timeout_s=10)
+    assert host.faults_fired()
+    assert host.lpar(lpar.uuid).state == "not activated"
+    assert submitted(host) == ["PowerOff"]
+
+
 def test_a_guest_that_does_not_answer_is_stopped_all_the_same(host: Host, power: Power, lpar: Lpar) -> None:
     power.start(lpar)
     give_rmc(host, lpar)
