@@ -132,6 +132,14 @@ class Hypervisor(abc.ABC):
         """One guest of ours by instance uuid; `fresh` asks the platform. Raises NotFound."""
 
     @abc.abstractmethod
+    def is_made(self, uuid: str) -> bool:
+        """Whether the guest exists and its spawn has come to its end; asks the platform nothing."""
+
+    @abc.abstractmethod
+    def is_half_made(self, uuid: str) -> bool:
+        """Whether a spawn of the guest was begun here and neither completed nor undone; asks the platform nothing."""
+
+    @abc.abstractmethod
     def check(self, spec: GuestSpec) -> None:
         """Raise InvalidSpec, NoCapacity or Unsupported if the guest cannot be made here; changes nothing."""
 

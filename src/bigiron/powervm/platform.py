@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from bigiron import naming
-from bigiron.errors import InvalidSpec, NotFound, PlatformError, Unavailable
+from bigiron.errors import Foreign, InvalidSpec, NotFound, PlatformError, Unavailable
 from bigiron.hypervisor import Hypervisor, Step
 from bigiron.model import (
     ConsoleAddress,
@@ -55,6 +55,7 @@ LOG = logging.getLogger(__name__)
 
 _REBOOT_S = 120.0
 _CAPACITY_AGE_S = 60.0
+_PARTITIONS_AGE_S = 600.0
 
 
 class _Started:
@@ -175,6 +176,10 @@ class PowerVM(Hypervisor):
                 parts.disks.capacity()
             except PlatformError as error:
                 LOG.warning("The capacity of %s is not known anew: %s", parts.disks.label, error)
+            try:
+                parts.connection.mirror.load_if_older(_PARTITIONS_AGE_S)
+            except PlatformError as error:
+                LOG.warning("What others changed of their partitions is not known: %s", error)
         return host.facts(parts.connection, parts.disks.known_capacity(), parts.disks.label)
 
     def cpu_stats(self) -> CpuStats:
@@ -195,6 +200,17 @@ class PowerVM(Hypervisor):
             lpar = parts.connection.mirror.fresh(lpar.uuid)
             parts.guests.claim(lpar, uuid)
         return _state(lpar)
+
+    def is_made(self, uuid: str) -> bool:
+        try:
+            self._started.guests.find(uuid)
+        except (NotFound, Foreign):
+            return False
+        return not self.is_half_made(uuid)
+
+    def is_half_made(self, uuid: str) -> bool:
+        entry = self.connection.ledger.find(naming.lpar_uuid(uuid))
+        return entry is not None and entry.making
 
     def check(self, spec: GuestSpec) -> None:
         parts = self._started
@@ -225,27 +241,12 @@ class PowerVM(Hypervisor):
         lpar_id = lpar.id if lpar is not None else None
         # In this order, and no further than the first failure: nothing is taken from a guest that may still run, and
         # the partition's mark and id are what finds the rest on the next try.
-        stages: tuple[tuple[str, Callable[[], None]], ...] = (
-            ("stopping", lambda: parts.power.stop(lpar) if lpar is not None else None),
-            (
-                "removing storage",
-                lambda: remove_storage(
-                    parts.connection,
-                    parts.disks,
-                    parts.media,
-                    uuid,
-                    lpar_id,
-                    keep_disks,
-                    rescued=parts.rescue.is_marked(uuid),
-                ),
-            ),
-            ("deleting the LPAR", lambda: self._delete_lpar(parts, uuid, lpar)),
-        )
-        for what, work in stages:
-            try:
-                work()
-            except NotFound as error:
-                LOG.debug("Instance %s: %s: gone already: %s", uuid, what, error)
+        if lpar is not None:
+            with contextlib.suppress(NotFound):
+                parts.power.stop(lpar)
+        rescued = parts.rescue.is_marked(uuid)
+        remove_storage(parts.connection, parts.disks, parts.media, uuid, lpar_id, keep_disks, rescued=rescued)
+        self._delete_lpar(parts, uuid, lpar)
         parts.rescue.forget(uuid)
 
     def adopt(self, instances: Iterable[tuple[str, str]]) -> Sequence[str]:
@@ -296,7 +297,8 @@ class PowerVM(Hypervisor):
     @staticmethod
     def _delete_lpar(parts: _Started, uuid: str, lpar: Lpar | None) -> None:
         if lpar is not None:
-            parts.guests.delete(lpar)
+            with contextlib.suppress(NotFound):
+                parts.guests.delete(lpar)
             parts.power.forget(lpar.uuid)
         parts.connection.ledger.drop(naming.lpar_uuid(uuid))
 
@@ -304,7 +306,7 @@ class PowerVM(Hypervisor):
 
     def power_on(self, uuid: str) -> None:
         parts = self._started
-        parts.power.start(parts.guests.find(uuid))
+        parts.power.start(parts.guests.find(uuid), boot=parts.rescue.boot(uuid))
 
     def power_off(self, uuid: str, timeout_s: int = 0) -> None:
         parts = self._started

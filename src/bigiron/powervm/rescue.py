@@ -103,6 +103,10 @@ class Rescue:
         """Whether the guest is presented something of a rescue."""
         return self._marks.is_set(uuid) and bool(self._made(self._guests.find(uuid), uuid))
 
+    def boot(self, uuid: str) -> str:
+        """The boot string of the guest's next start: its rescue disk's while it is rescued, else empty."""
+        return self._boot_string(self._guests.find(uuid)) if self.is_rescued(uuid) else ""
+
     def is_marked(self, uuid: str) -> bool:
         """Whether there may be something of a rescue, mapped or not."""
         return self._marks.is_set(uuid)

@@ -36,17 +36,21 @@ class Interfaces(Service):
             self.hypervisor.detach(instance.uuid, translate.nic_spec(vif))
 
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
-        """Plug what is not plugged; adapters belong to their partition, so that a start of the host loses none."""
-        vifs = list(network_info or ())
-        if vifs and self.looking_after and self._was_plugged(instance, len(vifs)):
+        """Plug what is not plugged; adapters belong to their partition, so that a start of the host loses none.
+
+        A guest that is gone has none: as the service starts, Nova would end it over one that somebody deleted.
+        """
+        try:
+            with translate.nova_errors(instance, exception.VirtualInterfacePlugException):
+                self._plug_all(instance.uuid, list(network_info or ()))
+        except exception.InstanceNotFound:
+            LOG.warning("has no guest on this host any more, so nothing is plugged", instance=instance)
+
+    def _plug_all(self, uuid: str, vifs: list[Any]) -> None:
+        if vifs and self.looking_after and self.hypervisor.was_plugged(uuid, len(vifs)):
             return
         for vif in vifs:
-            with translate.nova_errors(instance, exception.VirtualInterfacePlugException):
-                self._plug(instance.uuid, translate.nic_spec(vif))
-
-    def _was_plugged(self, instance: Any, ports: int) -> bool:
-        with translate.nova_errors(instance, exception.VirtualInterfacePlugException):
-            return self.hypervisor.was_plugged(instance.uuid, ports)
+            self._plug(uuid, translate.nic_spec(vif))
 
     def _plug(self, uuid: str, nic: NicSpec) -> None:
         """Plug a port, trying again: Nova sets a running server to ERROR when this fails as the service starts."""

@@ -88,7 +88,7 @@ class Service(driver.ComputeDriver):
             concurrent.futures.ThreadPoolExecutor(conf.parallel_steps(CONF), thread_name_prefix="bigiron-step"),
             LifecycleReporter(hypervisor, self.emit_event),
             vifwait.Wires(),
-            Leftovers(hypervisor.destroy),
+            Leftovers(hypervisor),
         )
         self._started.lifecycle.start()
         hypervisor.subscribe_wired(self._started.wires.ready)
@@ -117,6 +117,10 @@ class Service(driver.ComputeDriver):
     def _half_made_removed(self, instance: Any) -> bool:
         if instance.vm_state != vm_states.BUILDING and instance.task_state not in _HALF_MADE:
             return False
+        if self.hypervisor.is_made(instance.uuid):
+            # All that is missing is Nova's note of it, and of an unshelved guest the image may be gone already.
+            LOG.warning("its guest is complete and stays, though Nova was ended before it knew", instance=instance)
+            return True
         LOG.info("removing what a build left that was interrupted", instance=instance)
         try:
             self.hypervisor.destroy(instance.uuid)
