@@ -50,7 +50,9 @@ class LocalVolumeGroup(DiskDriver):
             raise InvalidSpec(f"[powervm] volume_group_name must name the group for disks: {self._names()}.")
         found = self._groups.named(wanted)
         if not found:
-            raise InvalidSpec(f"[powervm] volume_group_name is {wanted}, and the VIOSes have: {self._names()}.")
+            unread = self._groups.unread()
+            kind, but = (Unavailable, f"; VIOS {' and '.join(unread)} does not serve") if unread else (InvalidSpec, "")
+            raise kind(f"[powervm] volume_group_name is {wanted}, and the VIOSes have: {self._names()}{but}.")
         if len(found) > 1:
             vioses = " and ".join(group.vios.name for group in found)
             raise InvalidSpec(
