@@ -7,7 +7,6 @@ import copy
 import logging
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from pypowervm import exceptions as pvm
@@ -75,7 +74,7 @@ class Guests:
     def build(self, spec: GuestSpec, held: Lpar | None = None) -> LPAR:
         """The partition's document, checked against the system; nothing is changed.
 
-        `held` is the partition that is to become like this: what it has already is free for it. Raises InvalidSpec,
+        `held` is the partition that is to become like this: what it has already it can keep. Raises InvalidSpec,
         NoCapacity or Unsupported; reads the processor pools only where the flavor names one.
         """
         if spec.os is GuestOs.IBMI:
@@ -84,11 +83,7 @@ class Guests:
         system = self._connection.system
         space = room(self._connection)
         if held is not None:
-            space = replace(
-                space,
-                memory_used_mb=space.memory_used_mb - held.memory_mb,
-                processors_used=space.processors_used - held.processors,
-            )
+            space = space.without(held)
         _check_host(spec.name, shape, system, space)
         with _builder_errors(spec.name):
             wrapper = self._builder(spec, shape).build()

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pypowervm.wrappers.managed_system import System
@@ -47,6 +47,15 @@ class Room:
     @property
     def processors_free(self) -> float:
         return max(0.0, round(self.processors - self.processors_reserved - self.processors_used, 2))
+
+    def without(self, lpar: Lpar) -> Room:
+        """The host as that partition of ours sees it: there is always room for what it has, even where others have
+        been given more than is left."""
+        return replace(
+            self,
+            memory_used_mb=min(self.memory_used_mb, self.memory_mb - self.memory_reserved_mb) - lpar.memory_mb,
+            processors_used=min(self.processors_used, self.processors - self.processors_reserved) - lpar.processors,
+        )
 
 
 def room(connection: Connection) -> Room:

@@ -150,10 +150,14 @@ def steps(
 ) -> Sequence[Step]:
     """The steps, one after the other, that make an existing guest what the spec says; none where it is so already.
 
-    Raises InvalidSpec, NoCapacity or Unsupported before anything is changed, and before anything is read.
+    Raises InvalidSpec, NoCapacity or Unsupported before anything is changed, and mostly before anything is read. A
+    guest that has its shape already needs no room for it, however full the host is.
     """
     lpar = guests.find(guest.uuid)
-    guests.build(guest, held=lpar)
+    shape = guests.shape(guest)
+    asked, has = (shape.memory_mb, shape.vcpus, shape.processors), (lpar.memory_mb, lpar.vcpus, lpar.processors)
+    if checked := asked != has:
+        guests.build(guest, held=lpar)
     growth = _growth(disks, guest, lpar)
     partitions = Partitions(connection)
     on = connection.mirror.fresh(lpar.uuid).power is not PowerState.STOPPED
@@ -161,6 +165,8 @@ def steps(
     wanted = guests.reshaped(current, guest)
     chain: list[Step] = []
     changes = shape_of(wanted) != shape_of(current)
+    if changes and not checked:
+        guests.build(guest, held=lpar)
     stops = on and (not guest.power_on or (changes and _must_stop(guests, guest, current, wanted)))
     if stops:
         chain.append(StopGuest(power, lpar, timeout_s, str(current.rmc_state or "")))

@@ -138,6 +138,22 @@ def test_refused_before_anything_is_read_or_changed(
     assert not host.calls(refused)
 
 
+def test_a_guest_keeps_what_it_has_on_a_host_that_is_more_than_full(
+    host: Host, platform: PowerVM, spec: GuestSpec
+) -> None:
+    other = platform._started.guests.create(guest_spec(disks=(), nics=(), config_drive=False))
+    with host.world.lock:
+        # As an administrator may, who knows that not both will run.
+        host.lpar(other.uuid).memory.desired = host.lpar(other.uuid).memory.maximum = platform.facts().memory_mb
+        host.world.touch(host.lpar(other.uuid))
+    platform.connection.mirror.load()
+    assert platform.resize_steps(becoming(spec)) == []
+    resize(platform, becoming(spec, vcpus=2))
+    assert lpar(host, spec).processors.vcpus == 2
+    with pytest.raises(NoCapacity, match="asks for 2304 MB of memory; 2048 MB are free"):
+        platform.resize_steps(becoming(spec, memory_mb=2304))
+
+
 def test_what_a_guest_has_is_free_for_it(host: Host, platform: PowerVM, spec: GuestSpec) -> None:
     facts = platform.facts()
     most = facts.memory_mb - facts.memory_reserved_mb - facts.memory_used_mb + spec.memory_mb

@@ -94,17 +94,21 @@ class Resize(Service):
         power_on: bool = True,
         share_info: Any = None,
     ) -> None:
-        """Back to the old flavor, which the instance has again; a root disk that has grown stays as large."""
+        """Back to the old flavor, which the instance has again; a root disk that has grown stays as large.
+
+        Nova has not stopped the guest, which the other disks outlive: its operating system is given time to stop.
+        """
+        timeout_s = int(instance.system_metadata.get("image_os_shutdown_timeout", CONF.shutdown_timeout))
         for pause in _REVERT_PAUSES_S:
             try:
-                self._reshape(instance, instance.flavor, power_on)
+                self._reshape(instance, instance.flavor, power_on, timeout_s)
             except errors.PlatformError as error:
                 LOG.warning("the old flavor is not restored yet, trying again: %s", error, instance=instance)
                 self._stopping.wait(pause)
             else:
                 return
         with _resize_errors():
-            self._reshape(instance, instance.flavor, power_on)
+            self._reshape(instance, instance.flavor, power_on, timeout_s)
 
     def _reshape(
         self, instance: Any, flavor: Any, power_on: bool, timeout_s: int = 0, root_gb: int | None = None
