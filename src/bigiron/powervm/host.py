@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from pypowervm.wrappers.iocard import SRIOVAdapterMode
 from pypowervm.wrappers.managed_system import System
 
 from bigiron.model import HostFacts, PowerState
@@ -26,7 +27,13 @@ _TRAIT_OF_CAPABILITY = {
     "simplified_remote_restart_capable": "CUSTOM_POWERVM_REMOTE_RESTART",
     "physical_page_table_ratio_capable": "CUSTOM_POWERVM_PAGE_TABLE_RATIO",
     "affinity_check_capable": "CUSTOM_POWERVM_AFFINITY_CHECK",
+    "dedicated_processor_partition_capable": "CUSTOM_POWERVM_DEDICATED_PROCESSORS",
+    "shared_processor_pool_capable": "CUSTOM_POWERVM_PROCESSOR_POOLS",
+    "active_memory_expansion_capable": "CUSTOM_POWERVM_MEMORY_EXPANSION",
+    "vnic_capable": "CUSTOM_POWERVM_VNIC",
 }
+SRIOV_TRAIT = "CUSTOM_POWERVM_SRIOV"
+"""An adapter in SR-IOV mode is there, which the management of the system can share out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +81,8 @@ def _held(lpar: Lpar) -> int:
     return lpar.memory_held_mb if lpar.power is PowerState.STOPPED else max(lpar.memory_held_mb, lpar.memory_mb)
 
 
-def facts(connection: Connection, pool: Capacity, pool_label: str) -> HostFacts:
-    """The host as Nova wants to know it."""
+def facts(connection: Connection, pool: Capacity, pool_label: str, shared_uuid: str | None = None) -> HostFacts:
+    """The host as Nova wants to know it, its disks in a pool that other hosts share where that has an identity."""
     system, options = connection.system, connection.options
     space = room(connection)
     ours = [lpar for lpar in connection.mirror.lpars() if lpar.instance]
@@ -97,6 +104,7 @@ def facts(connection: Connection, pool: Capacity, pool_label: str) -> HostFacts:
         disk_gb=int(pool.total_gb),
         disk_used_gb=round(pool.used_gb),
         guests=len(ours),
+        disk_pool=shared_uuid,
         traits=traits(system, options.disk_driver),
         details={
             "system": f"{system.system_name} ({system.mtms.mtms_str})",
@@ -111,6 +119,8 @@ def traits(system: System, disk_driver: str) -> frozenset[str]:
     found = {name for capability, name in _TRAIT_OF_CAPABILITY.items() if system.get_capability(capability)}
     modes = (mode for mode in system.proc_compat_modes if mode.lower() != "default")
     found |= {"CUSTOM_POWERVM_MODE_" + re.sub(r"[^A-Z0-9]+", "_", mode.replace("+", "_PLUS").upper()) for mode in modes}
+    if any(adapter.mode == SRIOVAdapterMode.SRIOV for adapter in system.asio_config.sriov_adapters):
+        found.add(SRIOV_TRAIT)
     found.add("CUSTOM_POWERVM_DISK_" + disk_driver.upper())
     return frozenset(found)
 

@@ -132,6 +132,13 @@ class LparMirror:
             if lpar is not None and lpar.instance is None:
                 self._lpars[lpar.uuid] = replace(lpar, instance=self._mark_of(lpar.uuid))
 
+    def adapters_changed(self, uuid: str) -> None:
+        """Take over that the number of the partition's network adapters is not what it was."""
+        with self._changed:
+            lpar = self._lpars.get(uuid.upper())
+            if lpar is not None:
+                self._lpars[lpar.uuid] = replace(lpar, adapters=None)
+
     def wrote_state(self, uuid: str, state: str, as_of: int = 0) -> None:
         """Take over a state that an action of ours brought about; `as_of` in milliseconds of the server's clock."""
         uuid = uuid.upper()

@@ -26,8 +26,11 @@ POWER_STATES = {
     LPARState.RESUMING: PowerState.SUSPENDED,
     LPARState.ERROR: PowerState.CRASHED,
     LPARState.HARDWARE_DISCOVERY: PowerState.CHANGING,
+    LPARState.NOT_AVAILBLE: PowerState.UNKNOWN,
+    LPARState.UNKNOWN: PowerState.UNKNOWN,
 }
-"""A partition on its way up or down counts as running: Nova would otherwise stop it again, or start it twice."""
+"""Every state that the platform has. A partition on its way up or down counts as running: Nova would otherwise stop it
+again, or start it twice. What is known of none is left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,8 @@ class Lpar:
     """A partition as last read; `instance` is the Nova instance it is marked with, if any.
 
     `uuid` is in upper case; `memory_mb` and `processors` are what it is configured with, and `memory_held_mb` is what
-    the hypervisor has given it now.
+    the hypervisor has given it now. `adapters` is how many network adapters its document named when it was read; None
+    where that is known to be out of date.
     """
 
     uuid: str
@@ -51,6 +55,7 @@ class Lpar:
     description: str
     instance: str | None
     read_at: float
+    adapters: int | None = None
 
     @property
     def power(self) -> PowerState:
@@ -76,6 +81,7 @@ def record(wrapper: LPAR, mark_of: Callable[[str], str | None]) -> Lpar:
         description=description,
         instance=naming.marked_instance(description) or mark_of(uuid),
         read_at=time.monotonic(),
+        adapters=len(wrapper.get_href("ClientNetworkAdapters/link")),
     )
 
 

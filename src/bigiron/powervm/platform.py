@@ -16,13 +16,14 @@ from bigiron.model import (
     CpuStats,
     DiskBytes,
     GuestEvent,
+    GuestReport,
     GuestSpec,
     GuestState,
     HostFacts,
     ImageSource,
     NicSpec,
 )
-from bigiron.powervm import host, resize
+from bigiron.powervm import diagnostics, host, resize
 from bigiron.powervm.connect import connect
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.console.consoles import make_consoles
@@ -95,6 +96,17 @@ class _Started:
             self.disks.label,
             len(self.connection.mirror.lpars()),
         )
+
+    def read_capacity(self) -> None:
+        """Read again how large the pool and the system are; what was known stays where that fails."""
+        for what, read in (
+            (self.disks.label, self.disks.capacity),
+            ("the managed system", self.connection.document.refresh),
+        ):
+            try:
+                read()
+            except PlatformError as error:
+                LOG.warning("The capacity of %s is not known anew: %s", what, error)
 
 
 class PowerVM(Hypervisor):
@@ -171,11 +183,9 @@ class PowerVM(Hypervisor):
         parts = self._started
         if time.monotonic() - parts.capacity_read_at >= _CAPACITY_AGE_S:
             parts.capacity_read_at = time.monotonic()
-            try:
-                parts.disks.capacity()
-            except PlatformError as error:
-                LOG.warning("The capacity of %s is not known anew: %s", parts.disks.label, error)
-        return host.facts(parts.connection, parts.disks.known_capacity(), parts.disks.label)
+            parts.read_capacity()
+        disks = parts.disks
+        return host.facts(parts.connection, disks.known_capacity(), disks.label, disks.shared_uuid)
 
     def cpu_stats(self) -> CpuStats:
         return self._started.processors.read()
@@ -195,6 +205,10 @@ class PowerVM(Hypervisor):
             lpar = parts.connection.mirror.fresh(lpar.uuid)
             parts.guests.claim(lpar, uuid)
         return _state(lpar)
+
+    def report(self, uuid: str) -> GuestReport:
+        parts = self._started
+        return diagnostics.report(parts.connection, parts.adapters, parts.disks, parts.guests.find(uuid))
 
     def check(self, spec: GuestSpec) -> None:
         parts = self._started
@@ -374,6 +388,11 @@ class PowerVM(Hypervisor):
     def detach(self, uuid: str, nic: NicSpec) -> None:
         parts = self._started
         hotplug.detach(parts.connection, parts.adapters, parts.guests.find(uuid), nic)
+
+    def has_nics(self, uuid: str, count: int) -> bool:
+        lpar = self.connection.mirror.find(naming.lpar_uuid(uuid))
+        others = 1 if self.makes_rmc_adapters else 0
+        return lpar is not None and lpar.adapters is not None and lpar.adapters >= count + others
 
     def plug(self, uuid: str, nic: NicSpec) -> None:
         parts = self._started
