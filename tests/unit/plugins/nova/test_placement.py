@@ -127,6 +127,8 @@ def test_two_hosts_share_one_provider(api: Any, hosts: tuple[Host, Host]) -> Non
         assert aggregates(api, host.uuid) == [POOL.aggregate]
     found = api.get("/allocation_candidates?resources=VCPU:1,DISK_GB:10", version="1.35").body["allocation_requests"]
     assert {frozenset(each["allocations"]) for each in found} == {frozenset((h.uuid, POOL.provider)) for h in hosts}
+    named = f"/allocation_candidates?resources=VCPU:1,DISK_GB:10&in_tree={hosts[0].uuid}"
+    assert not api.get(named, version="1.35").body["allocation_requests"], "the guide says that this finds no room"
 
 
 def test_hosts_that_write_the_pool_at_once_both_come_through(api: Any, hosts: tuple[Host, Host]) -> None:
