@@ -264,10 +264,6 @@ class Hypervisor(abc.ABC):
         Raises Conflict, before anything is changed, where the guest's state forbids it.
         """
 
-    def has_nics(self, uuid: str, count: int) -> bool:
-        """Whether the guest is known to have adapters for so many ports; asks the platform nothing, and may say no."""
-        return False
-
     @abc.abstractmethod
     def plug(self, uuid: str, nic: NicSpec) -> None:
         """Create the adapter if it is not there; announces it to the network agent either way."""

@@ -57,8 +57,6 @@ class LparMirror:
         self._slots: dict[str, _Slot] = {}
         self._removed: deque[str] = deque()
         self._dirty: set[str] = set()
-        self._asked: deque[float] = deque()
-        self._feeding = threading.Lock()
         self._reload = False
         self._changed = threading.Condition()
         self._stopping = False
@@ -81,35 +79,14 @@ class LparMirror:
         return next((lpar for lpar in self.lpars() if lpar.name == name), None)
 
     def fresh(self, uuid: str) -> Lpar:
-        """The partition with its state asked for now, unless it was read less than 10 s ago. Raises NotFound.
-
-        Who asks for many partitions in a row, as Nova does when it starts, gets them all in one feed.
-        """
-        many = self._asks_are_many()
-        lpar = self._recent(uuid)
-        if lpar is None and many:
-            with self._feeding:
-                if self._recent(uuid) is None:
-                    self.load()
-            lpar = self._recent(uuid)
-        if lpar is None:
+        """The partition with its state asked for now, unless it was read less than 10 s ago. Raises NotFound."""
+        lpar = self.find(uuid)
+        if lpar is None or time.monotonic() - lpar.read_at >= _FRESH_S:
             self._refresh(uuid.upper())
             lpar = self.find(uuid)
         if lpar is None:
             raise NotFound(f"LPAR {uuid} is not on this system.")
         return lpar
-
-    def _recent(self, uuid: str) -> Lpar | None:
-        lpar = self.find(uuid)
-        return lpar if lpar is not None and time.monotonic() - lpar.read_at < _FRESH_S else None
-
-    def _asks_are_many(self) -> bool:
-        now = time.monotonic()
-        with self._changed:
-            while self._asked and now - self._asked[0] >= _FRESH_S:
-                self._asked.popleft()
-            self._asked.append(now)
-            return len(self._asked) > _FEED_ABOVE
 
     def watch(self, watcher: Watcher) -> None:
         """Call back, with the record before and after, when a state changes that we did not change ourselves."""
@@ -154,13 +131,6 @@ class LparMirror:
             lpar = self._lpars.get(uuid.upper())
             if lpar is not None and lpar.instance is None:
                 self._lpars[lpar.uuid] = replace(lpar, instance=self._mark_of(lpar.uuid))
-
-    def adapters_changed(self, uuid: str) -> None:
-        """Take over that the number of the partition's network adapters is not what it was."""
-        with self._changed:
-            lpar = self._lpars.get(uuid.upper())
-            if lpar is not None:
-                self._lpars[lpar.uuid] = replace(lpar, adapters=None)
 
     def wrote_state(self, uuid: str, state: str, as_of: int = 0) -> None:
         """Take over a state that an action of ours brought about; `as_of` in milliseconds of the server's clock."""

@@ -38,8 +38,7 @@ class Lpar:
     """A partition as last read; `instance` is the Nova instance it is marked with, if any.
 
     `uuid` is in upper case; `memory_mb` and `processors` are what it is configured with, and `memory_held_mb` is what
-    the hypervisor has given it now. `adapters` is how many network adapters its document named when it was read; None
-    where that is known to be out of date.
+    the hypervisor has given it now.
     """
 
     uuid: str
@@ -55,7 +54,6 @@ class Lpar:
     description: str
     instance: str | None
     read_at: float
-    adapters: int | None = None
 
     @property
     def power(self) -> PowerState:
@@ -81,7 +79,6 @@ def record(wrapper: LPAR, mark_of: Callable[[str], str | None]) -> Lpar:
         description=description,
         instance=naming.marked_instance(description) or mark_of(uuid),
         read_at=time.monotonic(),
-        adapters=len(wrapper.get_href("ClientNetworkAdapters/link")),
     )
 
 

@@ -389,11 +389,6 @@ class PowerVM(Hypervisor):
         parts = self._started
         hotplug.detach(parts.connection, parts.adapters, parts.guests.find(uuid), nic)
 
-    def has_nics(self, uuid: str, count: int) -> bool:
-        lpar = self.connection.mirror.find(naming.lpar_uuid(uuid))
-        others = 1 if self.makes_rmc_adapters else 0
-        return lpar is not None and lpar.adapters is not None and lpar.adapters >= count + others
-
     def plug(self, uuid: str, nic: NicSpec) -> None:
         parts = self._started
         hotplug.plug(parts.connection, parts.adapters, parts.guests.find(uuid), nic)

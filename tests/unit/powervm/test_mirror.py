@@ -15,8 +15,6 @@ from pypowervm.wrappers.logical_partition import LPAR
 from bigiron import naming
 from bigiron.errors import NotFound
 from bigiron.model import PowerState
-from bigiron.powervm import mirror as mirror_module
-from bigiron.powervm import partition
 from bigiron.powervm.events import ADD_URI, DELETE_URI, MISSING_EVENTS, MODIFY_URI, RestEvent
 from bigiron.powervm.mirror import LparMirror
 from bigiron.powervm.partition import Lpar
@@ -175,30 +173,6 @@ def test_lost_events_cost_one_feed(service: Service, mirror: LparMirror) -> None
     eventually(lambda: state(mirror) is PowerState.CRASHED)
     eventually(lambda: mirror.find(OTHER) is None)
     assert service.asked == ["feed"]
-
-
-def test_asking_for_many_in_a_row_costs_one_feed(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    uuids = [f"{n:08X}-1111-4222-8333-444455558888" for n in range(100)]
-    service.states.update(dict.fromkeys(uuids, "running"))
-    mirror = LparMirror(service, SYSTEM)  # type: ignore[arg-type]
-    mirror.load()
-    service.asked.clear()
-    now = time.monotonic() + 20  # what was read is old by now
-    monkeypatch.setattr(mirror_module.time, "monotonic", lambda: now)
-    monkeypatch.setattr(partition.time, "monotonic", lambda: now)
-    for uuid in uuids:
-        assert mirror.fresh(uuid).power is PowerState.RUNNING
-    assert service.asked.count("feed") == 1 and len(service.asked) <= 10
-    now += 5
-    for uuid in uuids[:20]:
-        mirror.fresh(uuid)
-    assert len(service.asked) <= 10
-    now += 5.1
-    mirror.fresh(uuids[0])
-    assert service.asked[-1] == "feed", "Nova is still at it"
-    now += 30
-    mirror.fresh(uuids[0])
-    assert service.asked[-1] == f"quick {uuids[0]}", "a single one is asked for by itself"
 
 
 def test_many_changes_cost_one_feed(service: Service, mirror: LparMirror) -> None:

@@ -71,7 +71,6 @@ class ClientAdapters:
         if present is None:
             return None
         href = str(present.related_href)
-        self._connection.mirror.adapters_changed(lpar_uuid)
         try:
             with translated(f"Deleting the network adapter {mac} of partition {lpar_uuid}"):
                 self._adapter.delete_by_href(href)

@@ -36,16 +36,7 @@ class Interfaces(Service):
             self.hypervisor.detach(instance.uuid, translate.nic_spec(vif))
 
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
-        """What Nova asks for each instance as the service starts.
-
-        Ports that are up on a guest that has as many adapters need nothing, and the host comes up without a request
-        for each of its instances.
-        """
-        vifs = list(network_info or ())
-        if all(vif.get("active") for vif in vifs) and self.hypervisor.has_nics(instance.uuid, len(vifs)):
-            LOG.debug("%d ports are plugged already", len(vifs), instance=instance)
-            return
-        for vif in vifs:
+        for vif in network_info or ():
             with translate.nova_errors(instance, exception.VirtualInterfacePlugException):
                 self._plug(instance.uuid, translate.nic_spec(vif))
 
