@@ -1,20 +1,21 @@
 # `make demo` and `make test` need only git, make, a C compiler and Python 3.11+ with venv and headers.
-# Every target sets up .venv first, if it is missing or older than the files that define it.
+# Every target sets up its environment first, if it is missing or older than the files that define it: .venv, or with
+# RELEASE=2026.1 the older OpenStack release's .venv-2026.1.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-VENV := .venv
-BIN := $(VENV)/bin
 RELEASE ?= 2026.2
+VENV := .venv$(if $(filter-out 2026.2,$(RELEASE)),-$(RELEASE))
+BIN := $(VENV)/bin
 PLATFORM ?= powervm
 STAMP := $(VENV)/.installed-$(RELEASE)
 WORKERS ?= 2
 
-.PHONY: help setup demo demo-stop test test-full unit functional lint bench docs clean
+.PHONY: help setup demo demo-stop test test-full test-2026.1 unit functional lint bench docs clean
 
 help:  ## show what can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(STAMP)  ## make the virtual environment
 
@@ -38,8 +39,12 @@ functional: $(STAMP)  ## real Nova and Neutron in process, against the simulator
 test: $(STAMP)  ## unit, functional, the spawn fault sweep and a tempest smoke: what CI runs
 	@tools/test.sh
 
-test-full: $(STAMP)  ## the long proofs as well: all sweeps, soak, wide tempest
+test-full: $(STAMP)  ## the long proofs as well: all sweeps, soak, wide tempest, 2026.1
 	@tools/test.sh --full
+
+test-2026.1:  ## the functional tests on OpenStack 2026.1, under eventlet and on threads
+	@$(MAKE) --no-print-directory setup RELEASE=2026.1
+	@tools/test.sh --release 2026.1
 
 lint: $(STAMP)  ## ruff, mypy and the import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -53,4 +58,4 @@ docs: $(STAMP)  ## build the documentation into docs/_build
 	@$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
 
 clean:  ## remove what was built, the environment included
-	@rm -rf build $(VENV) docs/_build
+	@rm -rf build .venv .venv-* docs/_build

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import calls, cloud, throughput
+from benchmarks.targets import TARGETS
 
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "calls": calls.run,
@@ -36,11 +37,17 @@ def main(out: Path | None, only: tuple[str, ...]) -> None:
         with console.status(f"{name} ..."):
             figures |= measure()
         console.print(f"{name}: {time.monotonic() - began:.0f} s")
-    table = Table("figure", "value")
+    table = Table("figure", "value", "target")
     table.columns[1].justify = "right"
+    missed = []
     for key in sorted(figures):
-        table.add_row(key, f"{figures[key]:g}")
+        target = TARGETS.get(key)
+        table.add_row(key, f"{figures[key]:g}", str(target or ""))
+        if target and not target.met(figures[key]):
+            missed.append(f"{key} is {figures[key]:g}, and should be {target}")
     console.print(table)
+    for line in missed:
+        console.print(f"missed: {line}")
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")

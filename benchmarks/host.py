@@ -109,7 +109,7 @@ def _document(residents: int) -> dict[str, Any]:
             "memory_mb": 2048,
             "proc_units": 0.1,
             "vcpus": 1,
-            "nics": [{"switch": "ETHERNET0", "vlan": 1}],
+            "nics": [{"switch": "ETHERNET0", "vlan": 1}, {"switch": "MGMTSWITCH", "vlan": 4094}],
             "disks": [{"cluster": "cluster1", "size_gb": 20}],
         }
         for number, instance in enumerate(resident_instances(residents))

@@ -1,15 +1,26 @@
-"""Forbids eventlet before anything else is imported: Nova's services run on native threads, and so does all of ours."""
+"""Chooses how Nova runs its work, before anything else is imported: on native threads, or under eventlet.
 
+Nova 34's services run on native threads unless told otherwise, and so do these tests. Nova 33's nova-compute runs under
+eventlet, and so do its fixtures; BIGIRON_CONCURRENCY=threading has them run on native threads, with what
+tests/functional/nova33.py lends them. Nothing of ours imports eventlet in either case: `make lint` checks that.
+"""
+
+# ruff: noqa: E402 - Nova decides how to run when it is first imported
+
+import importlib.metadata
 import os
 import re
 
+NOVA = int(importlib.metadata.version("nova").partition(".")[0])
+CONCURRENCY = os.environ.get("BIGIRON_CONCURRENCY") or ("eventlet" if NOVA < 34 else "threading")
+
 # Nova's own test package decides by this, at its first import.
-os.environ["OS_NOVA_DISABLE_EVENTLET_PATCHING"] = "1"
+os.environ["OS_NOVA_DISABLE_EVENTLET_PATCHING"] = "1" if CONCURRENCY == "threading" else "0"
 
 import nova.monkey_patch
 import pytest
 
-nova.monkey_patch.patch(backend="threading")
+nova.monkey_patch.patch(backend=CONCURRENCY)
 
 if worker := re.fullmatch(r"gw(\d+)", os.environ.get("PYTEST_XDIST_WORKER", "")):
     # A test process has a hundred threads and more, of which Python runs one at a time: handing that turn from core to

@@ -1,26 +1,67 @@
 #!/usr/bin/env bash
-# Run the tests stage by stage and say how long each took: tools/test.sh [--full]
+# Run the tests stage by stage, all of them even when one fails, and say how long each took.
+usage="tools/test.sh [--full] [--release 2026.2|2026.1] [--only STAGE]... [--list]"
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bin=.venv/bin
-workers=${WORKERS:-2}
-select="not full"
-[[ ${1:-} == --full ]] && select="full or not full"
 
-stage() { # stage NAME COMMAND...
-    local name=$1 started=$SECONDS
+full= release=2026.2 list= only=()
+while (($#)); do
+    case $1 in
+    --full) full=yes ;;
+    --release) release=${2:?$usage} && shift ;;
+    --only) only+=("${2:?$usage}") && shift ;;
+    --list) list=yes ;;
+    *) echo "$usage" >&2 && exit 2 ;;
+    esac
     shift
+done
+bin=.venv/bin
+[[ $release == 2026.2 ]] || bin=.venv-$release/bin
+select="not full"
+[[ -z $full ]] || select="full or not full"
+parallel=("$bin/pytest" -q -n "${WORKERS:-2}" --dist worksteal --durations=10 -m "$select")
+alone=("$bin/pytest" -q -p no:xdist -m "$select")
+nova=(tests/functional --ignore-glob='*test_neutron_*' --ignore-glob='*test_nova_powervm_soak*')
+
+stages=() times=() failed=()
+stage() { # stage NAME COMMAND...: run it, unless others were asked for
+    local name=$1 started=$SECONDS state=ok
+    shift
+    stages+=("$name")
+    [[ -z $list && (${#only[@]} == 0 || " ${only[*]} " == *" $name "*) ]] || return 0
     echo "== $name"
-    "$@"
-    times+=("$(printf '%-12s %4d s' "$name" $((SECONDS - started)))")
+    "$@" || { state=FAILED && failed+=("$name"); }
+    times+=("$(printf '%-12s %5d s  %s' "$name" $((SECONDS - started)) "$state")")
 }
 
-times=()
-stage unit "$bin/pytest" -q -n "$workers" -m "$select" tests/unit
-stage functional "$bin/pytest" -q -n "$workers" --dist worksteal -m "$select" tests/functional \
-    --ignore-glob='*test_neutron_*'
-# Nova and Neutron both register their options on oslo's one global object: each needs processes of its own.
-stage network "$bin/pytest" -q -n "$workers" --dist worksteal -m "$select" tests/functional/test_neutron_*.py
-stage lab "$bin/pytest" -q -p no:xdist -m "$select" tests/lab
-echo "== how long each stage took"
+case $release in
+2026.2)
+    stage unit "${parallel[@]}" tests/unit
+    stage functional "${parallel[@]}" "${nova[@]}"
+    # Nova and Neutron both register their options on oslo's one global object: each needs processes of its own.
+    stage network "${parallel[@]}" tests/functional/test_neutron_*.py
+    stage lab "${alone[@]}" tests/lab
+    if [[ -n $full ]]; then
+        stage soak "${alone[@]}" -s tests/functional/test_nova_powervm_soak.py
+        stage 2026.1 make test-2026.1
+    fi
+    ;;
+2026.1)
+    # Nova 33 runs either way, and Neutron 28 on native threads only.
+    stage eventlet env BIGIRON_CONCURRENCY=eventlet "${parallel[@]}" "${nova[@]}"
+    stage threads env BIGIRON_CONCURRENCY=threading "${parallel[@]}" "${nova[@]}"
+    stage network env BIGIRON_CONCURRENCY=threading "${parallel[@]}" tests/functional/test_neutron_*.py
+    ;;
+*) echo "$usage" >&2 && exit 2 ;;
+esac
+
+if [[ -n $list ]]; then
+    printf '%s\n' "${stages[@]}"
+    exit 0
+fi
+for name in ${only[@]+"${only[@]}"}; do
+    [[ " ${stages[*]} " == *" $name "* ]] || { echo "no stage $name; there are: ${stages[*]}" >&2 && exit 2; }
+done
+echo "== how long each stage of $release took"
 printf '%s\n' "${times[@]}"
+((${#failed[@]} == 0)) || { echo "failed: ${failed[*]}" >&2 && exit 1; }

@@ -5,7 +5,6 @@ Nova's fixtures are its internals and change between releases; everything else h
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import io
 import json
@@ -20,6 +19,7 @@ from typing import Any
 from unittest import mock
 
 import nova.tests.fixtures as nova_fixtures
+from nova import monkey_patch
 from nova.tests.fixtures import glance as glance_fixture
 from nova.tests.fixtures import neutron as neutron_fixture
 from nova.tests.functional import integrated_helpers
@@ -38,9 +38,15 @@ IMAGE_BYTES = b"PowerVM boot disk image " * 4096
 
 litedb.install()
 
-with contextlib.suppress(ImportError):
+try:
     from nova import thread_pool_factory
+except ImportError:
+    # Nova 33, whose fixtures are made for eventlet.
+    if not monkey_patch.is_patched():
+        from tests.functional import nova33
 
+        nova33.lend()
+else:
     # A service's clean-up goes on in a thread after its fixture has ended, and would then stop the pools for good.
     thread_pool_factory.shutdown_all_executors = lambda: None
 

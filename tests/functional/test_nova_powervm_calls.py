@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from typing import Any
+from unittest import mock
 
 from nova import context as nova_context
 from tests.functional import base
 from tests.functional.powervm import PowerVMCloud
+
+from bigiron.powervm import mirror, platform
 
 UOM, WEB = "/rest/api/uom", "/rest/api/web"
 SPAWN = Counter(
@@ -27,6 +30,8 @@ SPAWN = Counter(
 )
 """A spawn with a cached image in a shared storage pool, one port, the management adapter and a config drive: 12."""
 BOUND = 14
+START_BOUND = 15 + 2 * 2
+"""Of a start of nova-compute: 15, and 2 for each VIOS."""
 
 
 class Calls(PowerVMCloud):
@@ -56,6 +61,42 @@ class Calls(PowerVMCloud):
             time.sleep(0.02)
         assert self.kinds().total() <= 2, self.kinds()
         self.delete(*servers)
+
+    def test_an_audit_of_resources_asks_for_the_pool_alone(self) -> None:
+        servers = [self.boot(f"web-{number}", flavor_id=self.make_flavor(memory_mb=512)) for number in range(3)]
+        self.simulator.journal.clear()
+        with mock.patch.object(platform, "_CAPACITY_AGE_S", 0):
+            self.compute.manager.update_available_resource(nova_context.get_admin_context())
+        assert 0 < self.kinds().total() <= 2, self.kinds()
+        self.delete(*servers)
+
+    def test_a_start_asks_the_platform_nothing_per_server(self) -> None:
+        servers = [self.boot(f"web-{number}", flavor_id=self.make_flavor(memory_mb=512)) for number in range(3)]
+        self.compute.stop()
+        self.simulator.journal.clear()
+        # However long Nova takes to go through its instances.
+        with mock.patch.object(mirror, "_FRESH_S", 0):
+            self.start_compute()
+        kinds = self.kinds()
+        assert kinds.total() <= START_BOUND, kinds
+        assert not [template for _method, template in kinds if "/LogicalPartition/{uuid}" in template], kinds
+        self.delete(*servers)
+
+    def test_a_start_makes_an_adapter_that_is_gone(self) -> None:
+        server = self.boot()
+        (port,) = self.neutron._ports.values()
+        mac = port["mac_address"].replace(":", "").upper()
+        lpar = self.lpar_of(server)
+        self.compute.stop()
+        with self.simulator.services.locked() as simulated:
+            partition = simulated.partition(lpar["uuid"])
+            (adapter,) = [adapter for adapter in partition.adapters if adapter.mac == mac]
+            partition.adapters.remove(adapter)
+            simulated.changed(partition)
+        assert mac not in [adapter["mac"] for adapter in self.lpar_of(server)["adapters"]]
+        self.start_compute()
+        assert mac in [adapter["mac"] for adapter in self.lpar_of(server)["adapters"]]
+        self.delete(server)
 
 
 class CallsOnAFullHost(Calls):

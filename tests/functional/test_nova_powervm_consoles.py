@@ -9,7 +9,6 @@ import socket
 import subprocess
 import types
 import urllib.parse
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -519,15 +518,7 @@ class DeleteWithAnOpenTerminal(test_nova_powervm_sweeps.DeleteSweep):
         assert ("PUT", f"{LPAR}/do/CloseVterm") in kinds
         return calls[begin:]
 
-    def sweep(self) -> None:
-        self.flavor_id = self.make_flavor(memory_mb=512)
-        # Twice: the first time may read what is known from then on.
-        for number in range(2):
-            server = self.boot(f"first-{number}", flavor_id=self.flavor_id, config_drive=True)
-            self.simulator.journal.clear()
-            self.delete(server)
-            calls = self.recorded()
-            self.check_nothing_left()
-        faults = [fault for call in calls for fault in call.faults()]
-        outcomes = Counter(self.strike(number, fault) for number, fault in enumerate(faults))
-        assert outcomes["ERROR"], outcomes
+    @pytest.mark.full
+    @pytest.mark.timeout(900)
+    def test_delete(self) -> None:
+        self.sweep()

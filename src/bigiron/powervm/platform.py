@@ -393,6 +393,9 @@ class PowerVM(Hypervisor):
         parts = self._started
         hotplug.plug(parts.connection, parts.adapters, parts.guests.find(uuid), nic)
 
+    def was_plugged(self, uuid: str, nics: int) -> bool:
+        return self._started.guests.find(uuid).adapters == nics + self.makes_rmc_adapters
+
     def unplug(self, uuid: str, nic: NicSpec) -> None:
         parts = self._started
         try:

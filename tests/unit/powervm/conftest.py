@@ -1,4 +1,4 @@
-"""A simulated host, served over HTTP, and a connection to it."""
+"""A simulated host, served over HTTP, a connection to it, and the platform started on it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from tests.support.powervm_host import Host, serve
 
 from bigiron.powervm.connection import Connection
+from bigiron.powervm.platform import PowerVM
 
 
 @pytest.fixture
@@ -22,3 +23,9 @@ def connection(host: Host) -> Iterator[Connection]:
     connection = host.connect()
     yield connection
     connection.close()
+
+
+@pytest.fixture
+def platform(host: Host) -> Iterator[PowerVM]:
+    with host.platform() as platform:
+        yield platform

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,6 @@ LPAR = "/rest/api/uom/LogicalPartition/{uuid}"
 VIOS = "/rest/api/uom/VirtualIOServer/{uuid}"
 JOB = "/rest/api/uom/jobs/{id}"
 SPAWN_CALLS = 14
-
-
-@pytest.fixture
-def platform(host: Host) -> Iterator[PowerVM]:
-    with host.platform() as platform:
-        yield platform
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,6 @@ from bigiron.powervm.platform import PowerVM
 
 VIOS = "/rest/api/uom/VirtualIOServer/{uuid}"
 IMAGE = BytesImage(b"rescue" * 4000, name="rescue")
-
-
-@pytest.fixture
-def platform(host: Host) -> Iterator[PowerVM]:
-    with host.platform() as platform:
-        yield platform
 
 
 @pytest.fixture

@@ -16,6 +16,6 @@ from bigiron.plugins.nova.compute.snapshots import Snapshots
 
 
 class BigironDriver(
-    Resize, Host, Instances, Power, Interfaces, Recovery, Rescue, Snapshots, Consoles, Images, Diagnostics
+    Host, Instances, Power, Resize, Interfaces, Recovery, Rescue, Snapshots, Consoles, Images, Diagnostics
 ):
     """A ComputeDriver over one Hypervisor; a subclass names the platform and makes it in `make_hypervisor`."""

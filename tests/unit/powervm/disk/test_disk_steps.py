@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,12 +20,6 @@ DATA = b"ppc64le boot image" * 4000
 VIOS = "/rest/api/uom/VirtualIOServer/{uuid}"
 UNITS = "/rest/api/uom/Tier/{uuid}/LogicalUnit"
 GROUP = VIOS + "/VolumeGroup/{uuid}"
-
-
-@pytest.fixture
-def platform(host: Host) -> Iterator[PowerVM]:
-    with host.platform() as platform:
-        yield platform
 
 
 def test_all_storage_of_a_guest_is_mapped_with_one_write_per_vios(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 from tests.support.powervm_host import Host, guest_spec, nic
@@ -20,12 +19,6 @@ LPAR = "/rest/api/uom/LogicalPartition/{uuid}"
 ADAPTERS = f"{LPAR}/ClientNetworkAdapter"
 ADAPTER = f"{ADAPTERS}/{{uuid}}"
 EVENT = "/rest/api/uom/Event"
-
-
-@pytest.fixture
-def platform(host: Host) -> Iterator[PowerVM]:
-    with host.platform() as platform:
-        yield platform
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,12 +26,6 @@ from bigiron.sim.powervm.session import Flavour
 
 ADAPTERS = "/rest/api/uom/LogicalPartition/{uuid}/ClientNetworkAdapter"
 EVENT = "PUT /rest/api/uom/Event"
-
-
-@pytest.fixture
-def platform(host: Host) -> Iterator[PowerVM]:
-    with host.platform() as platform:
-        yield platform
 
 
 @pytest.fixture

@@ -10,16 +10,19 @@ from typing import Any
 import nova.conf
 from nova import exception
 from nova.virt import configdrive, hardware
+from oslo_log import log as logging
 
 from bigiron import errors
 from bigiron.hypervisor import Step
 from bigiron.model import GuestSpec, GuestState, PowerState
 from bigiron.plugins.nova import configdrive as drive
 from bigiron.plugins.nova import flows, translate, vifwait
+from bigiron.plugins.nova.compute import resize
 from bigiron.plugins.nova.compute.host import host_errors
 from bigiron.plugins.nova.compute.service import Service
 
 CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
 
 
 class Instances(Service):
@@ -27,7 +30,7 @@ class Instances(Service):
 
     def get_info(self, instance: Any, use_cache: bool = True) -> hardware.InstanceInfo:
         with translate.nova_errors(instance, exception.HypervisorUnavailable):
-            guest = self.hypervisor.guest(instance.uuid, fresh=not use_cache)
+            guest = self.hypervisor.guest(instance.uuid, fresh=not use_cache and not self.looking_after)
         return hardware.InstanceInfo(state=translate.nova_power_state(guest.power))
 
     def list_instances(self) -> list[str]:
@@ -107,6 +110,9 @@ class Instances(Service):
         destroy_disks: bool = True,
         destroy_secrets: bool = True,
     ) -> None:
+        if resize.is_reverted_here(context, instance):
+            LOG.debug("kept: the resize that is reverted was on this host", instance=instance)
+            return
         with self.operating(instance, exception.InstanceTerminationFailure) as started:
             try:
                 started.hypervisor.destroy(instance.uuid, keep_disks=not destroy_disks)

@@ -36,9 +36,17 @@ class Interfaces(Service):
             self.hypervisor.detach(instance.uuid, translate.nic_spec(vif))
 
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
-        for vif in network_info or ():
+        """Plug what is not plugged; adapters belong to their partition, so that a start of the host loses none."""
+        vifs = list(network_info or ())
+        if vifs and self.looking_after and self._was_plugged(instance, len(vifs)):
+            return
+        for vif in vifs:
             with translate.nova_errors(instance, exception.VirtualInterfacePlugException):
                 self._plug(instance.uuid, translate.nic_spec(vif))
+
+    def _was_plugged(self, instance: Any, ports: int) -> bool:
+        with translate.nova_errors(instance, exception.VirtualInterfacePlugException):
+            return self.hypervisor.was_plugged(instance.uuid, ports)
 
     def _plug(self, uuid: str, nic: NicSpec) -> None:
         """Plug a port, trying again: Nova sets a running server to ERROR when this fails as the service starts."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from nova import exception
+from nova.compute import vm_states
 
 from bigiron.model import PowerState
-from bigiron.plugins.nova.compute import rescue
+from bigiron.plugins.nova import translate
+from bigiron.plugins.nova.compute import rescue, resize
 from bigiron.plugins.nova.compute.service import Service
 
 
@@ -41,8 +43,12 @@ class Power(Service):
         accel_info: Any = None,
         share_info: Any = None,
     ) -> None:
+        hard = reboot_type == "HARD"
         with self.operating(instance, exception.InstanceRebootFailure, PowerState.RUNNING) as started:
-            hard = reboot_type == "HARD"
+            if hard and instance.vm_state == vm_states.ERROR:
+                # The revert of a resize may not have come to its end.
+                shape = translate.resize_spec(instance, instance.flavor, namespace=self.flavor_namespace, power_on=True)
+                resize.reshape(started, shape)
             if hard and started.hypervisor.is_rescued(instance.uuid):
                 # Nova reboots no rescued instance: it set this one to ERROR when its unrescue failed.
                 rescue.undo(started, instance)

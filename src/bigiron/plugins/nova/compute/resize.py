@@ -18,7 +18,7 @@ from oslo_log import log as logging
 from bigiron import errors
 from bigiron.model import GuestSpec, PowerState
 from bigiron.plugins.nova import flows, translate
-from bigiron.plugins.nova.compute.service import Service
+from bigiron.plugins.nova.compute.service import Service, Started
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -106,67 +106,27 @@ class Resize(Service):
         with _resize_errors():
             self._reshape(instance, instance.flavor, power_on)
 
-    def destroy(
-        self,
-        context: Any,
-        instance: Any,
-        network_info: Any,
-        block_device_info: Any = None,
-        destroy_disks: bool = True,
-        destroy_secrets: bool = True,
-    ) -> None:
-        """Nova has the resized guest removed before it restores the old one; on one host they are the same."""
-        if instance.task_state == task_states.RESIZE_REVERTING and _on_one_host(context, instance):
-            LOG.debug("kept: the resize that is reverted was on this host", instance=instance)
-            return
-        super().destroy(context, instance, network_info, block_device_info, destroy_disks, destroy_secrets)
-
-    def reboot(
-        self,
-        context: Any,
-        instance: Any,
-        network_info: Any,
-        reboot_type: str,
-        block_device_info: Any = None,
-        bad_volumes_callback: Any = None,
-        accel_info: Any = None,
-        share_info: Any = None,
-    ) -> None:
-        """A hard reboot mends a server in ERROR, whose revert may not have come to its end."""
-        if reboot_type == "HARD" and instance.vm_state == vm_states.ERROR:
-            with translate.nova_errors(instance, lambda reason: exception.InstanceRebootFailure(reason=reason)):
-                self._reshape(instance, instance.flavor, power_on=True)
-        super().reboot(
-            context,
-            instance,
-            network_info,
-            reboot_type,
-            block_device_info,
-            bad_volumes_callback=bad_volumes_callback,
-            accel_info=accel_info,
-            share_info=share_info,
-        )
-
     def _reshape(
         self, instance: Any, flavor: Any, power_on: bool, timeout_s: int = 0, root_gb: int | None = None
     ) -> None:
         spec = translate.resize_spec(
             instance, flavor, namespace=self.flavor_namespace, power_on=power_on, root_gb=root_gb
         )
-        self._run_reshape(spec, timeout_s)
-
-    def _run_reshape(self, spec: GuestSpec, timeout_s: int) -> None:
-        started = self.started
-        leaves = PowerState.RUNNING if spec.power_on else PowerState.STOPPED
-        with started.lifecycle.operation(spec.uuid, leaves):
-            steps = started.hypervisor.resize_steps(spec, timeout_s)
-            if steps:
-                flows.run(f"resize {spec.uuid}", steps, started.executor)
+        reshape(self.started, spec, timeout_s)
 
 
-def _on_one_host(context: Any, instance: Any) -> bool:
-    """Whether the instance's resize has this host on both ends."""
-    if instance.migration_context is None:
+def reshape(started: Started, spec: GuestSpec, timeout_s: int = 0) -> None:
+    """Give the guest the shape and the power of the spec, where it does not have them yet."""
+    leaves = PowerState.RUNNING if spec.power_on else PowerState.STOPPED
+    with started.lifecycle.operation(spec.uuid, leaves):
+        steps = started.hypervisor.resize_steps(spec, timeout_s)
+        if steps:
+            flows.run(f"resize {spec.uuid}", steps, started.executor)
+
+
+def is_reverted_here(context: Any, instance: Any) -> bool:
+    """Whether a resize is being reverted that had this host on both ends: the old guest and the new are one."""
+    if instance.task_state != task_states.RESIZE_REVERTING or instance.migration_context is None:
         return False
     migration = objects.Migration.get_by_id_and_instance(
         context, instance.migration_context.migration_id, instance.uuid

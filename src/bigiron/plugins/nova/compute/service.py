@@ -62,6 +62,9 @@ class Service(driver.ComputeDriver):
         self._image_api = glance.API()
         self._started: Started | None = None
         self._stopping = threading.Event()
+        self.looking_after = False
+        """Whether Nova is going through all its instances, as it does when it starts: asking the platform about each
+        of hundreds would take minutes, and what the start has just read of them is kept current by events."""
 
     # What a platform's driver says
 
@@ -108,6 +111,7 @@ class Service(driver.ComputeDriver):
 
         Returns the instances that Nova is to look after: all but those whose guest is not ours.
         """
+        self.looking_after = True
         for uuid in self.hypervisor.reconcile([instance.uuid for instance in instances]):
             LOG.warning("removed a half-made guest of instance %s, which Nova does not have on this host", uuid)
         return [instance for instance in instances if self._half_made_removed(instance) or self._is_ours(instance)]
