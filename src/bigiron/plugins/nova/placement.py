@@ -63,8 +63,9 @@ def complete(tree: Any, known: Any) -> None:
         tree.update_aggregates(uuid, data.aggregates)
 
 
-def move(allocations: Allocations, resource: str, source: str, target: str) -> None:
-    """Have every consumer's share of a resource class come from another provider, in place."""
+def move(allocations: Allocations, resource: str, source: str, target: str) -> int:
+    """Have every consumer's share of a resource class come from another provider, in place; returns how much moved."""
+    moved = 0
     for consumer in allocations.values():
         by_provider = consumer["allocations"]
         amount = by_provider.get(source, {}).get("resources", {}).pop(resource, 0)
@@ -74,6 +75,8 @@ def move(allocations: Allocations, resource: str, source: str, target: str) -> N
             del by_provider[source]
         resources = by_provider.setdefault(target, {"resources": {}})["resources"]
         resources[resource] = resources.get(resource, 0) + amount
+        moved += amount
+    return moved
 
 
 def consumers(allocations: Allocations, provider: str) -> Iterable[str]:

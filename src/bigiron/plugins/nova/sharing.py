@@ -8,7 +8,7 @@ host finds the same ones. What an operator adds to the provider, traits and aggr
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,10 @@ from nova import exception
 
 from bigiron.plugins.nova import placement, providers
 from bigiron.plugins.nova.placement import Allocations, Placement
+
+Inventory = Mapping[str, Mapping[str, Any]]
+PolicyOf = Callable[[Inventory], providers.Policy]
+"""The policy for an inventory that is there already."""
 
 _NAMESPACE = uuid.UUID("5f1b4ad0-96d5-5d0e-9c1c-5d3e4b6a8f27")
 
@@ -46,49 +50,65 @@ def share(
     node: str,
     pool: SharedPool,
     total_gb: int,
-    policy_of: Any,
+    policy_of: PolicyOf,
     reader: Placement,
     allocations: Allocations | None,
 ) -> None:
     """Have the pool's provider give the disks of the node, whose own inventory of disks moves there.
 
-    `policy_of` gives the policy for an inventory that is there already. Raises ReshapeNeeded where the node still has
-    the disks and no allocations are given to move.
+    Raises ReshapeNeeded where the node still has the disks and no allocations are given to move, and ReshapeFailed,
+    with the option to change, where the pool may not give as much as servers have.
     """
     mine = tree.data(node)
-    if orc.DISK_GB in mine.inventory:
-        if allocations is None:
-            raise exception.ReshapeNeeded()
-        placement.move(allocations, orc.DISK_GB, mine.uuid, pool.provider)
+    own = {name: record for name, record in mine.inventory.items() if name == orc.DISK_GB}
+    if own and allocations is None:
+        raise exception.ReshapeNeeded()
     everything = reader.tree(pool.provider, pool.name)
     known = everything.data(pool.provider)
+    found = _inventory(known.inventory or own, total_gb, policy_of)
     if allocations is not None:
+        moved = placement.move(allocations, orc.DISK_GB, mine.uuid, pool.provider)
+        _check_room(pool, found, reader.allocated(pool.provider)[orc.DISK_GB] + moved)
         placement.complete(tree, everything)
     elif not tree.exists(pool.provider):
         tree.new_root(pool.name, pool.provider, generation=known.generation)
-    tree.update_inventory(pool.provider, _inventory(known.inventory, total_gb, policy_of), generation=known.generation)
+    tree.update_inventory(pool.provider, found, generation=known.generation)
     tree.update_traits(pool.provider, {*known.traits, os_traits.MISC_SHARES_VIA_AGGREGATE})
     tree.update_aggregates(pool.provider, {*known.aggregates, pool.aggregate})
     tree.add_aggregates(node, pool.aggregate)
 
 
-def unshare(tree: Any, node: str, pool: SharedPool, reader: Placement, allocations: Allocations | None) -> None:
+def _check_room(pool: SharedPool, inventory: Inventory, wanted_gb: int) -> None:
+    """Each host counted the whole pool, so together they may have given more than it has."""
+    record = inventory.get(orc.DISK_GB, {"total": 0, "reserved": 0, "allocation_ratio": 1.0})
+    size = record["total"] - record["reserved"]
+    if wanted_gb > int(size * record["allocation_ratio"]):
+        raise exception.ReshapeFailed(
+            error=f"Servers have {wanted_gb} GB of the shared storage pool {pool.pool}, whose provider may give "
+            f"{int(size * record['allocation_ratio'])} GB. Set disk_allocation_ratio to "
+            f"{wanted_gb / max(1, size) + 0.01:.2f} or more on each of its hosts, or ssp_sharing_provider to false."
+        )
+
+
+def unshare(tree: Any, node: str, pool: SharedPool, reader: Placement, allocations: Allocations | None) -> Inventory:
     """Have the node give its disks itself again, if a pool's provider gave them; the provider stays for other hosts.
 
-    Raises ReshapeNeeded where it did and no allocations are given to move.
+    Returns the inventory that was in force until now. Raises ReshapeNeeded where no allocations are given to move.
     """
     mine = tree.data(node)
     if pool.aggregate not in mine.aggregates:
-        return
+        return dict(mine.inventory)
     if allocations is None:
         raise exception.ReshapeNeeded()
-    placement.complete(tree, reader.tree(pool.provider, pool.name))
+    everything = reader.tree(pool.provider, pool.name)
+    placement.complete(tree, everything)
     ours = set(placement.consumers(allocations, mine.uuid))
     placement.move({name: allocations[name] for name in ours}, orc.DISK_GB, pool.provider, mine.uuid)
     tree.remove_aggregates(node, pool.aggregate)
+    return dict(everything.data(pool.provider).inventory)
 
 
-def _inventory(known: Mapping[str, Mapping[str, Any]], total_gb: int, policy_of: Any) -> dict[str, dict[str, Any]]:
+def _inventory(known: Inventory, total_gb: int, policy_of: PolicyOf) -> dict[str, dict[str, Any]]:
     """The pool's inventory: of what hosts could set differently, what is there stays."""
     made = providers.disk_inventory(total_gb, policy_of(known))
     kept = known.get(orc.DISK_GB)

@@ -109,6 +109,23 @@ def test_disks_of_the_node_move_only_with_their_allocations() -> None:
     assert allocations["other"] == allocation("elsewhere")
 
 
+def test_more_than_the_pool_may_give_is_refused_with_the_option_to_set() -> None:
+    world = World(OWN_DISK)
+    allocations = {str(number): allocation(disk_gb=200) for number in range(3)}
+    with pytest.raises(exception.ReshapeFailed, match=r"Servers have 600 GB .* disk_allocation_ratio to 1.21 or more"):
+        world.share(allocations=allocations)
+    assert not world.tree.exists(POOL.provider)
+
+
+def test_a_ratio_that_an_operator_set_moves_along() -> None:
+    world = World({"DISK_GB": {**OWN_DISK["DISK_GB"], "allocation_ratio": 2.0}})
+    allocations = {str(number): allocation(disk_gb=200) for number in range(3)}
+    shared = world.share(allocations=allocations).inventory
+    assert shared["DISK_GB"]["allocation_ratio"] == 2.0
+    world.client.tree.update_inventory(POOL.provider, shared)
+    assert sharing.unshare(world.tree, "power1", POOL, Placement(lambda: world.client), {}) == shared
+
+
 def test_they_come_back_the_same_way() -> None:
     world = World()
     world.share()

@@ -55,9 +55,10 @@ class Host(Service):
         if pool is not None and CONF.powervm.ssp_sharing_provider:
             sharing.share(provider_tree, nodename, pool, facts.disk_gb, self._policy, self._placement, allocations)
         else:
+            disks = node.inventory
             if pool is not None:
-                sharing.unshare(provider_tree, nodename, pool, self._placement, allocations)
-            found |= providers.disk_inventory(facts.disk_gb, self._policy(node.inventory))
+                disks = sharing.unshare(provider_tree, nodename, pool, self._placement, allocations)
+            found |= providers.disk_inventory(facts.disk_gb, self._policy(disks))
         provider_tree.update_inventory(nodename, found)
         # Traits that an operator set stay; the manager adds those of the capabilities.
         wanted = providers.traits(facts)
