@@ -11,10 +11,12 @@ from pathlib import Path
 
 from pypowervm.wrappers.iocard import SRIOVAdapterMode
 from pypowervm.wrappers.managed_system import System
+from pypowervm.wrappers.virtual_io_server import VIOS
 
 from bigiron.model import HostFacts, PowerState
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.driver import Capacity
+from bigiron.powervm.errors import translated
 from bigiron.powervm.partition import Lpar, processors
 
 LOG = logging.getLogger(__name__)
@@ -130,8 +132,10 @@ def uptime(connection: Connection) -> str:
     if connection.session.use_file_auth:
         seconds, load = _local_uptime(connection.options.management_root)
     else:
-        documents = [connection.vioses.last(vios.uuid) for vios in connection.vioses.all()]
-        seconds, load = max((float(document.uptime or 0) for document in documents), default=0.0), ""
+        # What is kept of the VIOSes may be days old.
+        with translated("Reading the VIOSes"):
+            feed = VIOS.get(connection.adapter, xag=[])
+        seconds, load = max((float(document.uptime or 0) for document in feed), default=0.0), ""
     days, rest = divmod(int(seconds), 86400)
     clock = time.strftime("%H:%M:%S")
     return f" {clock} up {days} days, {rest // 3600:2d}:{rest % 3600 // 60:02d}{load}"

@@ -61,6 +61,14 @@ def test_a_capacity_that_cannot_be_read_stays_as_it_was(host: Host, monkeypatch:
         assert host.faults_fired()
 
 
+def test_the_uptime_of_a_remote_host_is_that_of_its_vioses_now(host: Host) -> None:
+    with host.platform() as platform:
+        host.simulator.clock.advance(3 * 86400 + 3600)
+        assert " up 3 days,  1:00" in platform.uptime()
+        host.simulator.clock.advance(86400)
+        assert " up 4 days,  1:00" in platform.uptime()
+
+
 def test_a_volume_group_is_the_hosts_own(host: Host) -> None:
     with host.platform(disk_driver="localdisk", volume_group_name="datavg") as platform:
         assert platform.facts().disk_pool is None
