@@ -39,6 +39,18 @@ FEATURES: tuple[Feature, ...] = (
     Feature("operation.get-guest-info", "Guest instance status", _Y),
     Feature("operation.get-host-uptime", "Guest host uptime", _Y),
     Feature("operation.get-host-ip", "Guest host ip", _Y),
+    Feature(
+        "operation.get-diagnostics",
+        "Server diagnostics",
+        _P,
+        "without counters of traffic, disks and single processors; the driver is null, as Nova has no name for ours",
+    ),
+    Feature(
+        "storage.sharing-provider",
+        "Shared storage as one provider of disk space",
+        _P,
+        "with ssp_sharing_provider; requests for an availability zone need the pool in it, those for a named host fail",
+    ),
     Feature("operation.reboot", "Reboot instance", _Y),
     Feature("storage.image", "Image storage support", _Y, "raw images", "supports_image_type_raw"),
     Feature("guest.setup.configdrive", "Config drive support", _Y, "ISO 9660", tempest="config_drive"),

@@ -19,6 +19,7 @@ from bigiron.model import (
     CpuStats,
     DiskBytes,
     GuestEvent,
+    GuestReport,
     GuestSpec,
     GuestState,
     HostFacts,
@@ -130,6 +131,10 @@ class Hypervisor(abc.ABC):
     @abc.abstractmethod
     def guest(self, uuid: str, fresh: bool = False) -> GuestState:
         """One guest of ours by instance uuid; `fresh` asks the platform. Raises NotFound."""
+
+    def report(self, uuid: str) -> GuestReport:
+        """What the platform tells of a guest of ours now, its adapters and disks among it. Raises NotFound."""
+        raise Unsupported(f"Guest {uuid} has no diagnostics: this platform gives none.")
 
     @abc.abstractmethod
     def is_made(self, uuid: str) -> bool:

@@ -123,6 +123,36 @@ class GuestState:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskReport:
+    """A disk that a guest has: its name on the platform, and its size in GB where the platform tells."""
+
+    name: str
+    size_gb: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuestReport:
+    """What the platform tells of a guest for its diagnostics; None where it tells nothing.
+
+    Memory is what the guest holds now and may come to hold; `processors` are whole processors (1.0 = one core),
+    entitled or dedicated; MACs are in lower case with colons.
+    """
+
+    power: PowerState
+    uptime_s: int | None
+    memory_mb: int
+    max_memory_mb: int
+    vcpus: int
+    processors: float
+    dedicated: bool
+    processor_mode: str
+    operating_system: str
+    macs: tuple[str, ...]
+    disks: tuple[DiskReport, ...]
+    config_drive: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ConsoleAddress:
     """Where a guest's console is: a client first sends `CONNECT path HTTP/1.1`; RFB or the terminal's bytes follow."""
 
@@ -143,7 +173,8 @@ class GuestEvent:
 class HostFacts:
     """The host and what it can give to guests, hypervisor and service partitions counted as reserved.
 
-    Processor figures are whole processors (1.0 = one core); memory in MB, a multiple of `memory_unit_mb`.
+    Processor figures are whole processors (1.0 = one core); memory in MB, a multiple of `memory_unit_mb`. `disk_pool`
+    identifies a pool of disks that other hosts use as well; None where the disks are the host's own.
     """
 
     hostname: str
@@ -163,6 +194,7 @@ class HostFacts:
     disk_gb: int
     disk_used_gb: int
     guests: int
+    disk_pool: str | None = None
     traits: frozenset[str] = frozenset()
     details: Mapping[str, str] = field(default_factory=dict)
 

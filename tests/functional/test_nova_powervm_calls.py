@@ -62,7 +62,7 @@ class Calls(PowerVMCloud):
         assert self.kinds().total() <= 2, self.kinds()
         self.delete(*servers)
 
-    def test_an_audit_of_resources_asks_for_the_pool_alone(self) -> None:
+    def test_an_audit_of_resources_asks_for_the_pool_and_the_system_alone(self) -> None:
         servers = [self.boot(f"web-{number}", flavor_id=self.make_flavor(memory_mb=512)) for number in range(3)]
         self.simulator.journal.clear()
         with mock.patch.object(platform, "_CAPACITY_AGE_S", 0):

@@ -15,7 +15,7 @@ from pypowervm.helpers.vios_busy import vios_busy_retry_helper
 from pypowervm.wrappers.managed_system import System
 
 from bigiron.errors import InvalidSpec, Unavailable
-from bigiron.powervm.connection import Connection
+from bigiron.powervm.connection import Connection, SystemDocument
 from bigiron.powervm.errors import translate, translated
 from bigiron.powervm.events import EventLoop
 from bigiron.powervm.ledger import Ledger
@@ -100,7 +100,7 @@ def _read(options: PowerVMOptions, session: PowerVMSession) -> Connection:
         undo.callback(mirror.stop)
         vioses.load()
         undo.pop_all()
-    return Connection(options, session, adapter, system, events, mirror, vioses, ledger)
+    return Connection(options, session, adapter, SystemDocument(system), events, mirror, vioses, ledger)
 
 
 def patient(request: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from pypowervm.adapter import Adapter
 from pypowervm.wrappers.managed_system import System
 
+from bigiron.powervm.errors import translated
+
 if TYPE_CHECKING:
     from bigiron.powervm.events import EventLoop
     from bigiron.powervm.ledger import Ledger
@@ -17,6 +19,24 @@ if TYPE_CHECKING:
     from bigiron.powervm.vios import ViosDocuments
 
 
+class SystemDocument:
+    """The managed system as last read."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    @property
+    def last(self) -> System:
+        """Without a remote call."""
+        return self._system
+
+    def refresh(self) -> None:
+        """Read it again: what the hypervisor holds of the memory grows with the partitions, and operators activate
+        processors and memory while the system runs."""
+        with translated("Reading the managed system"):
+            self._system = self._system.refresh()
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """A started connection to one managed system; `connect.connect` makes it, `close` ends it."""
@@ -24,12 +44,16 @@ class Connection:
     options: PowerVMOptions
     session: PowerVMSession
     adapter: Adapter
-    system: System
-    """The managed system as read at start: uuid, mtms, limits and capabilities; its free capacity is out of date."""
+    document: SystemDocument
     events: EventLoop
     mirror: LparMirror
     vioses: ViosDocuments
     ledger: Ledger
+
+    @property
+    def system(self) -> System:
+        """The managed system: uuid, mtms, limits and capabilities; its free capacity is out of date."""
+        return self.document.last
 
     @property
     def system_uuid(self) -> str:

@@ -9,11 +9,14 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pypowervm.wrappers.iocard import SRIOVAdapterMode
 from pypowervm.wrappers.managed_system import System
+from pypowervm.wrappers.virtual_io_server import VIOS
 
 from bigiron.model import HostFacts, PowerState
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.driver import Capacity
+from bigiron.powervm.errors import translated
 from bigiron.powervm.partition import Lpar, processors
 
 LOG = logging.getLogger(__name__)
@@ -26,7 +29,13 @@ _TRAIT_OF_CAPABILITY = {
     "simplified_remote_restart_capable": "CUSTOM_POWERVM_REMOTE_RESTART",
     "physical_page_table_ratio_capable": "CUSTOM_POWERVM_PAGE_TABLE_RATIO",
     "affinity_check_capable": "CUSTOM_POWERVM_AFFINITY_CHECK",
+    "dedicated_processor_partition_capable": "CUSTOM_POWERVM_DEDICATED_PROCESSORS",
+    "shared_processor_pool_capable": "CUSTOM_POWERVM_PROCESSOR_POOLS",
+    "active_memory_expansion_capable": "CUSTOM_POWERVM_MEMORY_EXPANSION",
+    "vnic_capable": "CUSTOM_POWERVM_VNIC",
 }
+SRIOV_TRAIT = "CUSTOM_POWERVM_SRIOV"
+"""An adapter in SR-IOV mode is there, which the management of the system can share out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +92,8 @@ def _held(lpar: Lpar) -> int:
     return lpar.memory_held_mb if lpar.power is PowerState.STOPPED else max(lpar.memory_held_mb, lpar.memory_mb)
 
 
-def facts(connection: Connection, pool: Capacity, pool_label: str) -> HostFacts:
-    """The host as Nova wants to know it."""
+def facts(connection: Connection, pool: Capacity, pool_label: str, shared_uuid: str | None = None) -> HostFacts:
+    """The host as Nova wants to know it, its disks in a pool that other hosts share where that has an identity."""
     system, options = connection.system, connection.options
     space = room(connection)
     ours = [lpar for lpar in connection.mirror.lpars() if lpar.instance]
@@ -106,6 +115,7 @@ def facts(connection: Connection, pool: Capacity, pool_label: str) -> HostFacts:
         disk_gb=int(pool.total_gb),
         disk_used_gb=round(pool.used_gb),
         guests=len(ours),
+        disk_pool=shared_uuid,
         traits=traits(system, options.disk_driver),
         details={
             "system": f"{system.system_name} ({system.mtms.mtms_str})",
@@ -120,6 +130,8 @@ def traits(system: System, disk_driver: str) -> frozenset[str]:
     found = {name for capability, name in _TRAIT_OF_CAPABILITY.items() if system.get_capability(capability)}
     modes = (mode for mode in system.proc_compat_modes if mode.lower() != "default")
     found |= {"CUSTOM_POWERVM_MODE_" + re.sub(r"[^A-Z0-9]+", "_", mode.replace("+", "_PLUS").upper()) for mode in modes}
+    if any(adapter.mode == SRIOVAdapterMode.SRIOV for adapter in system.asio_config.sriov_adapters):
+        found.add(SRIOV_TRAIT)
     found.add("CUSTOM_POWERVM_DISK_" + disk_driver.upper())
     return frozenset(found)
 
@@ -129,8 +141,10 @@ def uptime(connection: Connection) -> str:
     if connection.session.use_file_auth:
         seconds, load = _local_uptime(connection.options.management_root)
     else:
-        documents = [connection.vioses.last(vios.uuid) for vios in connection.vioses.all()]
-        seconds, load = max((float(document.uptime or 0) for document in documents), default=0.0), ""
+        # What is kept of the VIOSes may be days old.
+        with translated("Reading the VIOSes"):
+            feed = VIOS.get(connection.adapter, xag=[])
+        seconds, load = max((float(document.uptime or 0) for document in feed), default=0.0), ""
     days, rest = divmod(int(seconds), 86400)
     clock = time.strftime("%H:%M:%S")
     return f" {clock} up {days} days, {rest // 3600:2d}:{rest % 3600 // 60:02d}{load}"

@@ -37,6 +37,13 @@ _NAME_TAG = {
     BackingKind.OPTICAL: "MediaName",
     BackingKind.PHYSICAL_VOLUME: "VolumeName",
 }
+_CAPACITY_TAG = {
+    BackingKind.LOGICAL_UNIT: ("UnitCapacity", 1.0),
+    BackingKind.VIRTUAL_DISK: ("DiskCapacity", 1.0),
+    BackingKind.OPTICAL: ("Size", 1.0),
+    BackingKind.PHYSICAL_VOLUME: ("VolumeCapacity", 1 / 1024),
+}
+"""Where a device's size is, and how many GB its unit is."""
 _UDID_TAG = {BackingKind.OPTICAL: "MediaUDID"}
 
 
@@ -165,6 +172,17 @@ def boot_paths(doc: Any, lpar_uuid: str, accepts: Callable[[Backing], bool]) -> 
 def mapped(doc: Any, lpar_uuid: str) -> Sequence[Backing]:
     """What the VIOS document says is presented to the LPAR."""
     return [backing for node in _nodes_of(doc, lpar_uuid) if (backing := _backing(node)) is not None]
+
+
+def capacity_gb(doc: Any, backing: Backing) -> float | None:
+    """The size that the VIOS document gives for a disk that it presents, as it was when the document was read."""
+    for node in _all(doc):
+        one = _backing(node)
+        if one is not None and one.same(backing):
+            tag, unit = _CAPACITY_TAG[backing.kind]
+            text = node.findtext(f"{_NS}Storage/{_NS}{backing.kind.value}/{_NS}{tag}")
+            return float(text) * unit if text else None
+    return None
 
 
 def client_slot(doc: Any, lpar_uuid: str, backing: Backing) -> int:

@@ -29,11 +29,16 @@ _NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One reading of the monitor, in processor cycles; `partitions` by uuid or VIOS id, what each has used."""
+    """One reading of the monitor: totals in cycles of the time base since the system or the partition started.
+
+    `elapsed` is the time base itself and `processors` how many of them run; `partitions`, by uuid or VIOS id, is what
+    each has used.
+    """
 
     stamp: str
     cycles_per_second: float
-    passed: float
+    elapsed: float
+    processors: float
     firmware: float
     partitions: dict[str, float]
 
@@ -54,7 +59,7 @@ class HostProcessors:
         with self._lock:
             sample = self._newest()
             if self._last is None:
-                self._add(Sample(sample.stamp, sample.cycles_per_second, 0.0, 0.0, {}), sample)
+                self._add(Sample(sample.stamp, sample.cycles_per_second, 0.0, sample.processors, 0.0, {}), sample)
             elif sample.stamp != self._last.stamp:
                 self._add(self._last, sample)
             self._last = sample
@@ -63,14 +68,12 @@ class HostProcessors:
             )
 
     def _add(self, before: Sample, now: Sample) -> None:
+        # A used cycle, over the cycles of the time base in a second, is so much of a processor's second.
         ns = _NS / now.cycles_per_second
-        passed = max(0.0, now.passed - before.passed)
-        firmware = max(0.0, now.firmware - before.firmware)
-        # A partition that is new since the last sample, or was restarted, has used what its total says.
-        used = sum(
-            total - old if total >= (old := before.partitions.get(name, 0.0)) else total
-            for name, total in now.partitions.items()
-        )
+        # Processors that were added or taken away since then did not run before, so totals of all cannot be compared.
+        passed = _grown(before.elapsed, now.elapsed) * now.processors
+        firmware = _grown(before.firmware, now.firmware)
+        used = sum(_grown(before.partitions.get(name, 0.0), total) for name, total in now.partitions.items())
         self._kernel += int(firmware * ns)
         self._user += int(used * ns)
         self._idle += int(max(0.0, passed - firmware - used) * ns)
@@ -105,16 +108,23 @@ def parse(document: dict[str, Any]) -> Sample:
     return Sample(
         stamp=str(sample["timeStamp"]),
         cycles_per_second=float(processor["procCyclesPerSecond"]),
-        passed=float(sample["timeBasedCycles"]) * float(processor["configurableProcUnits"]),
+        elapsed=float(sample["timeBasedCycles"]),
+        processors=float(processor["configurableProcUnits"]),
         firmware=float(sample["systemFirmware"]["utilizedProcCycles"]),
         partitions=partitions,
     )
 
 
+def _grown(before: float, now: float) -> float:
+    """By how much a total has grown; one that has become smaller began anew, and is itself what was added."""
+    return now - before if now >= before else now
+
+
 def _used(partition: dict[str, Any]) -> float:
+    """What a partition has used of what was dispatched to it; who got the cycles that it gave away counts them."""
     processor = partition.get("processor") or {}
     used = processor.get("utilizedCappedProcCycles", 0) + processor.get("utilizedUnCappedProcCycles", 0)
-    return float(max(0, used - processor.get("idleProcCycles", 0)))
+    return float(max(0, used - processor.get("idleProcCycles", 0) - processor.get("donatedProcCycles", 0)))
 
 
 def clock_mhz(root: Path) -> int:

@@ -26,8 +26,11 @@ POWER_STATES = {
     LPARState.RESUMING: PowerState.SUSPENDED,
     LPARState.ERROR: PowerState.CRASHED,
     LPARState.HARDWARE_DISCOVERY: PowerState.CHANGING,
+    LPARState.NOT_AVAILBLE: PowerState.UNKNOWN,
+    LPARState.UNKNOWN: PowerState.UNKNOWN,
 }
-"""A partition on its way up or down counts as running: Nova would otherwise stop it again, or start it twice."""
+"""Every state that the platform has. A partition on its way up or down counts as running: Nova would otherwise stop it
+again, or start it twice. What is known of none is left alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,14 @@ from bigiron.model import (
     CpuStats,
     DiskBytes,
     GuestEvent,
+    GuestReport,
     GuestSpec,
     GuestState,
     HostFacts,
     ImageSource,
     NicSpec,
 )
-from bigiron.powervm import host, resize
+from bigiron.powervm import diagnostics, host, resize
 from bigiron.powervm.connect import connect
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.console.consoles import make_consoles
@@ -96,6 +97,17 @@ class _Started:
             self.disks.label,
             len(self.connection.mirror.lpars()),
         )
+
+    def read_capacity(self) -> None:
+        """Read again how large the pool and the system are; what was known stays where that fails."""
+        for what, read in (
+            (self.disks.label, self.disks.capacity),
+            ("the managed system", self.connection.document.refresh),
+        ):
+            try:
+                read()
+            except PlatformError as error:
+                LOG.warning("The capacity of %s is not known anew: %s", what, error)
 
 
 class PowerVM(Hypervisor):
@@ -172,15 +184,13 @@ class PowerVM(Hypervisor):
         parts = self._started
         if time.monotonic() - parts.capacity_read_at >= _CAPACITY_AGE_S:
             parts.capacity_read_at = time.monotonic()
-            try:
-                parts.disks.capacity()
-            except PlatformError as error:
-                LOG.warning("The capacity of %s is not known anew: %s", parts.disks.label, error)
+            parts.read_capacity()
             try:
                 parts.connection.mirror.load_if_older(_PARTITIONS_AGE_S)
             except PlatformError as error:
                 LOG.warning("What others changed of their partitions is not known: %s", error)
-        return host.facts(parts.connection, parts.disks.known_capacity(), parts.disks.label)
+        disks = parts.disks
+        return host.facts(parts.connection, disks.known_capacity(), disks.label, disks.shared_uuid)
 
     def cpu_stats(self) -> CpuStats:
         return self._started.processors.read()
@@ -211,6 +221,10 @@ class PowerVM(Hypervisor):
     def is_half_made(self, uuid: str) -> bool:
         entry = self.connection.ledger.find(naming.lpar_uuid(uuid))
         return entry is not None and entry.making
+
+    def report(self, uuid: str) -> GuestReport:
+        parts = self._started
+        return diagnostics.report(parts.connection, parts.adapters, parts.disks, parts.guests.find(uuid))
 
     def check(self, spec: GuestSpec) -> None:
         parts = self._started

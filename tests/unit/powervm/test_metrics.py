@@ -35,9 +35,9 @@ class Samples(HostProcessors):
         return next(self._samples)
 
 
-def sample(second: int, firmware: float = 0, **used: float) -> Sample:
-    """Four processors of 100 cycles a second, `second` seconds after the start."""
-    return Sample(str(second), 100.0, second * 400.0, firmware, dict(used))
+def sample(second: int, firmware: float = 0, processors: float = 4.0, **used: float) -> Sample:
+    """Processors of 100 cycles a second, `second` seconds after the start."""
+    return Sample(str(second), 100.0, second * 100.0, processors, firmware, dict(used))
 
 
 def test_a_real_capture_is_understood() -> None:
@@ -46,7 +46,8 @@ def test_a_real_capture_is_understood() -> None:
     assert made.cycles_per_second == 512000000
     assert made.firmware == 58599310268
     assert made.partitions["vios 3443DB77-AED1-47ED-9AA5-3DB9C6CF7089"] == 334805782979 + 219847016046 - 260430293020
-    assert made.passed == pytest.approx(8.0629725893315e14 * 20)
+    assert made.elapsed == pytest.approx(8.0629725893315e14)
+    assert made.processors == 20
 
 
 def test_differences_are_added_up(tmp_path: Path) -> None:
@@ -66,6 +67,29 @@ def test_the_sums_never_fall(tmp_path: Path) -> None:
         assert later.user_ns >= earlier.user_ns and later.idle_ns >= earlier.idle_ns
     assert sums[1] == sums[2], "the same sample again changes nothing"
     assert sums[3].user_ns - sums[2].user_ns == 1 * SECOND
+
+
+def test_processors_that_were_added_did_not_idle_before(tmp_path: Path) -> None:
+    host = Samples(tmp_path, [sample(1000, processors=4.0), sample(1010, processors=8.0)])
+    first, second = host.read(), host.read()
+    assert second.idle_ns - first.idle_ns == 8 * 10 * SECOND
+
+
+def test_a_system_that_was_restarted_counts_anew(tmp_path: Path) -> None:
+    host = Samples(tmp_path, [sample(1000, 100, a=5000), sample(10, 50, a=300)])
+    first, second = host.read(), host.read()
+    assert second.kernel_ns - first.kernel_ns == SECOND // 2
+    assert second.user_ns - first.user_ns == 3 * SECOND
+    assert second.idle_ns - first.idle_ns == int(36.5 * SECOND)
+
+
+def test_cycles_that_a_partition_gave_away_are_those_of_who_got_them() -> None:
+    document = json.loads(capture("phyp_pcm_data.txt"))
+    (one, *_) = document["systemUtil"]["utilSample"]["lparsUtil"]
+    name = one["uuid"]
+    before = parse(document).partitions[name]
+    one["processor"]["donatedProcCycles"] = 1000
+    assert parse(document).partitions[name] == max(0, before - 1000)
 
 
 def test_the_clock_is_read_from_the_management_partition(tmp_path: Path) -> None:

@@ -77,6 +77,14 @@ DISK_OPTS: list[cfg.Opt] = [
         default="",
         help="Cluster whose shared storage pool holds the disks; may stay empty where the host knows only one.",
     ),
+    cfg.BoolOpt(
+        "ssp_sharing_provider",
+        default=False,
+        help="Show the shared storage pool to placement as one provider of disk space, which all hosts of the pool "
+        "share, instead of counting the whole pool on each of them. Set it alike on every host of the pool, and "
+        "restart nova-compute: what servers have moves with it. Read the guide first: servers in an availability zone "
+        "and on a named host need more.",
+    ),
     cfg.StrOpt(
         "vopt_media_volume_group",
         default="rootvg",
@@ -184,6 +192,11 @@ def _check(group: dict[str, Any]) -> None:
         raise OptionError(
             "[powervm] volume_group_name is not set, and disk_driver = localdisk needs it: name the volume group for "
             "the disks of instances, or set disk_driver = ssp"
+        )
+    if group["ssp_sharing_provider"] and group["disk_driver"].lower() != "ssp":
+        raise OptionError(
+            "[powervm] ssp_sharing_provider is true, and disk_driver = localdisk has no pool that hosts share: set "
+            "disk_driver = ssp, or leave ssp_sharing_provider out"
         )
     if bool(group["rest_username"]) != bool(group["rest_password"]):
         missing = "rest_password" if group["rest_username"] else "rest_username"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bigiron.plugins.nova.compute.consoles import Consoles
+from bigiron.plugins.nova.compute.diagnostics import Diagnostics
 from bigiron.plugins.nova.compute.host import Host
 from bigiron.plugins.nova.compute.images import Images
 from bigiron.plugins.nova.compute.instances import Instances
@@ -14,5 +15,7 @@ from bigiron.plugins.nova.compute.resize import Resize
 from bigiron.plugins.nova.compute.snapshots import Snapshots
 
 
-class BigironDriver(Host, Instances, Power, Resize, Interfaces, Recovery, Rescue, Snapshots, Consoles, Images):
+class BigironDriver(
+    Host, Instances, Power, Resize, Interfaces, Recovery, Rescue, Snapshots, Consoles, Images, Diagnostics
+):
     """A ComputeDriver over one Hypervisor; a subclass names the platform and makes it in `make_hypervisor`."""

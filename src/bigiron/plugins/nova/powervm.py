@@ -59,6 +59,7 @@ class PowerVMDriver(BigironDriver):
     """Runs instances as logical partitions of a PowerVM host."""
 
     capabilities: ClassVar[dict[str, bool]] = {**dict.fromkeys(NEVER, False), **features.capabilities()}
+    platform = "powervm"
     hypervisor_type = fields.HVType.PHYP
     machines = (fields.Architecture.PPC64, fields.Architecture.PPC64LE)
     flavor_namespace = "powervm:"

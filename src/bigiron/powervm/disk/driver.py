@@ -51,6 +51,11 @@ class DiskDriver(abc.ABC):
     def known_capacity(self) -> Capacity:
         """The pool as it was read last, without a remote call."""
 
+    @property
+    def shared_uuid(self) -> str | None:
+        """What identifies the pool on every host that has it; None where this host alone has it."""
+        return None
+
     @abc.abstractmethod
     def ensure_image(self, image: ImageSource) -> Backing:
         """The cached copy of the image, uploaded now if it is not there; concurrent callers share one upload."""

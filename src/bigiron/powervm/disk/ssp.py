@@ -60,6 +60,10 @@ class SharedStoragePool(DiskDriver):
     def label(self) -> str:
         return f"the shared storage pool of cluster {self._cluster_name}"
 
+    @property
+    def shared_uuid(self) -> str | None:
+        return self._pool_uuid.lower()
+
     def capacity(self) -> Capacity:
         """One tier is the pool, and the pool tells what is really taken; of several, the units' sizes are summed."""
         with translated(f"Reading the capacity of {self.label}"):

@@ -56,6 +56,10 @@ class ClientAdapters:
             return None
         return self._create(lpar_uuid, rmc.SWITCH, rmc.VLAN, mac)
 
+    def macs(self, lpar_uuid: str) -> list[str]:
+        """The MACs of the LPAR's adapters, that for RMC among them, in the order of their slots."""
+        return [mac_text(one.mac or "") for one in sorted(self._all(lpar_uuid), key=lambda one: one.slot)]
+
     def find(self, lpar_uuid: str, nic: NicSpec) -> str | None:
         """The href of the LPAR's adapter with the port's MAC on the port's VLAN, None where there is none."""
         present = self._find(lpar_uuid, nic.mac)
@@ -98,9 +102,11 @@ class ClientAdapters:
 
     def _find(self, lpar_uuid: str, mac: str) -> Any | None:
         wanted = mac_text(mac)
+        return next((adapter for adapter in self._all(lpar_uuid) if mac_text(adapter.mac or "") == wanted), None)
+
+    def _all(self, lpar_uuid: str) -> list[Any]:
         with translated(f"Reading the network adapters of partition {lpar_uuid}"):
             try:
-                feed = CNA.get(self._adapter, parent_type=LPAR, parent_uuid=lpar_uuid)
+                return list(CNA.get(self._adapter, parent_type=LPAR, parent_uuid=lpar_uuid))
             except pvm_errors.HttpNotFound:
-                return None
-        return next((adapter for adapter in feed if mac_text(adapter.mac or "") == wanted), None)
+                return []

@@ -90,3 +90,7 @@ class Resource(abc.ABC):
     def quick(self, world: World, obj: Any) -> Mapping[str, Any]:
         """The quick properties: JSON scalars by name; empty where the type has none."""
         return {}
+
+    def uptime(self, world: World, obj: Any) -> int | None:
+        """Seconds that the object has run, which its element says; None where the type has no such thing."""
+        return None

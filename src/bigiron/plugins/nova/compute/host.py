@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import nova.conf
@@ -11,8 +11,9 @@ from nova import exception
 
 from bigiron import errors
 from bigiron.model import HostFacts
-from bigiron.plugins.nova import providers
+from bigiron.plugins.nova import providers, sharing
 from bigiron.plugins.nova.compute.service import Service
+from bigiron.plugins.nova.placement import Placement
 
 CONF = nova.conf.CONF
 
@@ -29,6 +30,10 @@ def host_errors() -> Iterator[None]:
 class Host(Service):
     """What Nova asks of a host."""
 
+    def __init__(self, virtapi: Any) -> None:
+        super().__init__(virtapi)
+        self._placement = Placement()
+
     def get_available_nodes(self, refresh: bool = False) -> list[str]:
         return [CONF.host]
 
@@ -38,14 +43,36 @@ class Host(Service):
         return providers.resource_view(self._facts(), nodename, self.hypervisor_type, self.machines)
 
     def update_provider_tree(self, provider_tree: Any, nodename: str, allocations: Any = None) -> None:
+        """Set the node's inventory and traits, and those of the pool that it shares; may be called again and again.
+
+        Raises ReshapeNeeded, as Nova asks, where an option has moved the disks between the two; the call that follows
+        has the allocations, which move with them.
+        """
         facts = self._facts()
-        ratios = providers.allocation_ratios(CONF, provider_tree.data(nodename).inventory)
-        reserved_disk_gb = self._get_reserved_host_disk_gb_from_config()
-        provider_tree.update_inventory(nodename, providers.inventory(facts, ratios, reserved_disk_gb))
+        node = provider_tree.data(nodename)
+        found = providers.inventory(facts, self._policy(node.inventory), self._placement.allocated(node.uuid))
+        pool = sharing.SharedPool(facts.disk_pool) if facts.disk_pool else None
+        if pool is not None and CONF.powervm.ssp_sharing_provider:
+            sharing.share(provider_tree, nodename, pool, facts.disk_gb, self._policy, self._placement, allocations)
+        else:
+            disks = node.inventory
+            if pool is not None:
+                disks = sharing.unshare(provider_tree, nodename, pool, self._placement, allocations)
+            found |= providers.disk_inventory(facts.disk_gb, self._policy(disks))
+        provider_tree.update_inventory(nodename, found)
         # Traits that an operator set stay; the manager adds those of the capabilities.
-        found = providers.traits(facts)
-        provider_tree.remove_traits(nodename, *(providers.own(facts, provider_tree.data(nodename).traits) - found))
-        provider_tree.add_traits(nodename, *found)
+        wanted = providers.traits(facts)
+        provider_tree.remove_traits(nodename, *(providers.own(facts, node.traits) - wanted))
+        provider_tree.add_traits(nodename, *wanted)
+
+    def _policy(self, current: Mapping[str, Mapping[str, Any]]) -> providers.Policy:
+        """What nova.conf says, and the operator in placement, of an inventory that is there already."""
+        return providers.Policy(
+            ratios=providers.allocation_ratios(CONF, current),
+            reserved_memory_mb=CONF.reserved_host_memory_mb,
+            reserved_vcpus=CONF.reserved_host_cpus,
+            reserved_disk_gb=self._get_reserved_host_disk_gb_from_config(),
+        )
 
     def get_host_uptime(self) -> str:
         with host_errors():

@@ -49,6 +49,8 @@ class Started:
 class Service(driver.ComputeDriver):
     """A ComputeDriver over one Hypervisor, from init_host to cleanup_host."""
 
+    platform: str
+    """The platform's name, in lower case."""
     hypervisor_type: str
     machines: Sequence[str]
     """Architectures that a guest can have, in Nova's words."""

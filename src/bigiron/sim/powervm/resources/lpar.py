@@ -112,6 +112,9 @@ class LogicalPartition(Resource):
     def quick(self, world: World, obj: Any) -> Mapping[str, Any]:
         return partition_parts.quick(world, obj)
 
+    def uptime(self, world: World, obj: Any) -> int | None:
+        return partition_parts.uptime(world, obj)
+
 
 def _spec(element: etree._Element, before: Lpar | None) -> lpars.PartitionSpec:
     return lpars.PartitionSpec(

@@ -143,11 +143,9 @@ def _pool_href(world: World, partition: Partition) -> Link | None:
     return Link(world.href(ManagedSystem.KIND, world.system.uuid, SharedProcessorPool.KIND, pool.uuid))
 
 
-def _uptime(world: World, partition: Partition) -> int:
-    """In seconds, but counted in whole hours: a document that changes by itself would make every etag stale."""
-    if partition.started is None:
-        return 0
-    return int(world.clock.now() - partition.started) // 3600 * 3600
+def uptime(world: World, partition: Partition) -> int:
+    """Seconds since the partition was started; 0 while it is off."""
+    return 0 if partition.started is None else int(world.clock.now() - partition.started)
 
 
 def _reference_full(partition: Partition) -> str:
@@ -206,7 +204,7 @@ def common_rows(io_slots: Any) -> Rows:
         ("AutoStart", False),
         ("BootMode", lambda w, p: p.boot_mode),
         ("PartitionNVRAM", lambda w, p: _nvram(p)),
-        ("Uptime", _uptime),
+        ("Uptime", uptime),
         ("DisableSecureBoot", False),
         ("PendingSecureBoot", lambda w, p: _secure_boot(p)),
         ("CurrentSecureBoot", lambda w, p: _secure_boot(p)),

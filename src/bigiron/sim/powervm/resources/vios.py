@@ -189,6 +189,9 @@ class VirtualIOServer(Resource):
     def quick(self, world: World, obj: Any) -> Mapping[str, Any]:
         return partition_parts.quick(world, obj)
 
+    def uptime(self, world: World, obj: Any) -> int | None:
+        return partition_parts.uptime(world, obj)
+
 
 def _update_partition(world: World, vios: Vios, element: etree._Element) -> None:
     fields = partition_parts.read_fields(element)

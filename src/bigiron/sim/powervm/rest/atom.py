@@ -6,7 +6,7 @@ import hashlib
 import re
 import uuid as uuidlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -22,7 +22,7 @@ NAMESPACES = {"uom": UOM, "web": WEB, "pcm": PCM}
 CONTENT_TYPE = "application/atom+xml; charset=UTF-8"
 _HEAD = f'xmlns="{ATOM}" xmlns:ns2="http://a9.com/-/spec/opensearch/1.1/" xmlns:ns3="http://www.w3.org/1999/xhtml"'
 _AUTHOR = "IBM Power Systems Management Console"
-_UPTIME = re.compile(r"<Uptime[^>]*>[^<]*</Uptime>")
+_UPTIME = re.compile(r"(<Uptime[^>]*>)[^<]*(</Uptime>)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,13 @@ def rendered(element: etree._Element, uuid: str, service: str = "uom") -> Render
     # Time passing is no change of the object: an etag that aged by itself would refuse every update.
     digest = hashlib.blake2b(_UPTIME.sub("", text).encode(), digest_size=4).digest()
     return Rendered(name, uuid, text, str(int.from_bytes(digest, signed=True)), service)
+
+
+def aged(body: Rendered, uptime: int | None) -> Rendered:
+    """The same with the time that the object has run by now; its etag stays."""
+    if uptime is None:
+        return body
+    return replace(body, xml=_UPTIME.sub(rf"\g<1>{uptime}\g<2>", body.xml, count=1))
 
 
 def _as_captured(element: etree._Element, name: str) -> str:

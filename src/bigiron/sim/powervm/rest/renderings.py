@@ -31,7 +31,7 @@ class Renderings:
         kept = self._kept.get(key)
         if kept is not None and kept[0] == version:
             self._kept.move_to_end(key)
-            return kept[1]
+            return atom.aged(kept[1], resource.uptime(world, obj))
         element = resource.render(world, obj, groups)
         made = atom.rendered(element, uuid, resource.service)
         self._kept[key] = (version, made)
