@@ -46,6 +46,23 @@ def _fibre(world: World) -> Iterator[Finding]:
                 yield _finding("orphan-fibre-adapter", f"{vios.name}/{mapping.name}", "its client is gone")
 
 
+def _shared(world: World) -> Iterator[Finding]:
+    """A disk in two partitions is destroyed by them; the management partition has some for a while, to copy them."""
+    management = world.management
+    clients: dict[tuple[str, str], set[str]] = {}
+    for vios in world.vioses:
+        for server in vios.servers:
+            if server.client is None or (management is not None and server.client == management.uuid):
+                continue
+            for target in server.targets:
+                if target.kind not in (backing.EMPTY, backing.MEDIA):
+                    clients.setdefault((target.kind, target.key), set()).add(server.client)
+    for (kind, key), users in clients.items():
+        if len(users) > 1:
+            names = sorted(p.name for p in map(world.partition, users) if p is not None)
+            yield _finding("shared-disk", f"{kind} {key}", f"mapped to {', '.join(names)}")
+
+
 def _units(world: World) -> Iterator[Finding]:
     mapped = backing.mapped_keys(world)
     sources = {u.udid for p in world.state.pools for u in p.units}
@@ -147,5 +164,5 @@ def _client_slots(world: World) -> dict[str, list[int]]:
 
 
 _CHECKS: tuple[Callable[[World], Iterator[Finding]], ...] = (
-    _servers, _fibre, _units, _local_storage, _ethernet, _bridges, _capacity, _slots,
+    _servers, _shared, _fibre, _units, _local_storage, _ethernet, _bridges, _capacity, _slots,
 )  # fmt: skip

@@ -29,6 +29,12 @@ def mapped(world: World) -> Lpar:
     return made
 
 
+def shared_unit(world: World) -> None:
+    mapped(world)
+    other = lpars.create(world, spec("b"))
+    mappings.connect(world, world.vioses[1], other, backing.UNIT, world.vioses[0].servers[0].targets[0].key)
+
+
 def media(world: World) -> None:
     vios = world.vioses[0]
     spec = groups.RepositorySpec("VMLibrary", 1, (groups.MediaSpec("m", size=0.1),))
@@ -100,6 +106,7 @@ def emptied(world: World) -> None:
         (dead_client, "orphan-server-adapter"),
         (vanished_unit, "mapping-without-storage"),
         (emptied, "empty-server-adapter"),
+        (shared_unit, "shared-disk"),
         (dead_fibre_client, "orphan-fibre-adapter"),
         (unit, "unmapped-logical-unit"),
         (empty_image, "empty-image"),
@@ -123,6 +130,9 @@ def test_each_harm_is_found(harm: Callable[[World], object], kind: str) -> None:
 def test_guests_in_use_and_cached_images_are_no_leftovers() -> None:
     world = plain_world()
     mapped(world)
+    vios = world.vioses[0]
+    assert world.management is not None
+    mappings.connect(world, vios, world.management, backing.UNIT, vios.servers[0].targets[0].key)
     image = unit(world, type=pool.IMAGE)
     image.content = Content(file="f", size=1, sha256="")
     disk(world)

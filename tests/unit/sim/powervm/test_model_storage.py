@@ -222,6 +222,30 @@ class TestMappings:
         with pytest.raises(BadRequest, match="HSCL294D"):
             mappings.replace(world, vios, [self.wanted(lpar, unit)])
 
+    def test_a_disk_of_a_volume_group_is_not_mapped(self, world: World, vios: Vios, lpar: Lpar) -> None:
+        volume = next(v for v in vios.volumes if v.name == "hdisk1")
+        with pytest.raises(BadRequest, match="hdisk1 of vios1 belongs to datavg"):
+            mappings.replace(world, vios, [Wanted(lpar.uuid, None, None, backing.VOLUME, volume.udid)])
+        assert vios.servers == []
+
+    @pytest.mark.parametrize("kind", [backing.DISK, backing.VOLUME])
+    def test_a_disk_has_one_client_and_the_management_partition(
+        self, world: World, vios: Vios, group: VolumeGroup, lpar: Lpar, kind: str
+    ) -> None:
+        groups.apply(world, vios, group, [DiskSpec(None, "d1", 5)], None)
+        volume = next(v for v in vios.volumes if v.fibre_channel)
+        key = group.disks[0].udid if kind == backing.DISK else volume.udid
+        other = lpars.create(world, spec("b"))
+        assert world.management is not None
+        mappings.replace(world, vios, [Wanted(lpar.uuid, None, None, kind, key)])
+        first = Wanted(lpar.uuid, vios.servers[0].slot, None, kind, key)
+        with pytest.raises(BadRequest, match="is in use: vhost0 serves it as vtscsi0"):
+            mappings.replace(world, vios, [first, Wanted(other.uuid, None, None, kind, key)])
+        mappings.replace(world, vios, [first, Wanted(world.management.uuid, None, None, kind, key)])
+        assert [s.client for s in vios.servers] == [lpar.uuid, world.management.uuid]
+        mappings.replace(world, vios, [Wanted(other.uuid, None, None, kind, key)])
+        assert [s.client for s in vios.servers] == [other.uuid]
+
     def test_media_are_taken_out_and_put_in(self, world: World, vios: Vios, group: VolumeGroup, lpar: Lpar) -> None:
         media = RepositorySpec("VMLibrary", 1, (MediaSpec("m1"), MediaSpec("m2")))
         groups.apply(world, vios, group, [], media)

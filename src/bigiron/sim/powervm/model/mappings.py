@@ -10,9 +10,12 @@ from bigiron.sim.powervm.model import backing, slots
 from bigiron.sim.powervm.model.mapping import ServerAdapter, Target
 from bigiron.sim.powervm.model.partition import Partition, Vios
 from bigiron.sim.powervm.model.reach import need_dlpar
+from bigiron.sim.powervm.model.storage import PhysicalVolume
 from bigiron.sim.powervm.model.world import World
 
 _OPTICAL = (backing.MEDIA, backing.EMPTY)
+_EXCLUSIVE = (backing.VOLUME, backing.DISK)
+"""Units of a shared storage pool can be given to several partitions, as clusters of guests need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +93,33 @@ def _place(draft: _Draft, item: Wanted, stock: dict[tuple[str, str], backing.Bac
     if target is None:
         if item.key is None:
             return
+        _check_unused(draft, server, item, stock[item.kind, item.key])
         target = _new_target(draft, server, item)
         server.targets.append(target)
     elif (target.kind, target.key) != (item.kind, item.key):
         # An optical drive: its medium is taken out, put in or changed, the drive stays.
         target.kind, target.key = (item.kind, item.key) if item.key else (backing.EMPTY, "")
     draft.kept.add((server.slot, id(target)))
+
+
+def _check_unused(draft: _Draft, server: ServerAdapter, item: Wanted, found: backing.Backing) -> None:
+    """A VIOS gives a disk to one adapter; the management partition may have it beside, as for a copy of it."""
+    vios, management = draft.vios, draft.world.management
+    if isinstance(found, PhysicalVolume) and found.group is not None:
+        raise BadRequest(
+            f"Physical volume {found.name} of {vios.name} belongs to {found.group} and cannot be mapped. Name another."
+        )
+    if item.kind not in _EXCLUSIVE or (management is not None and server.client == management.uuid):
+        return
+    for other in draft.servers:
+        if other is server or (management is not None and other.client == management.uuid):
+            continue
+        for target in other.targets:
+            if (target.kind, target.key) == (item.kind, item.key) and (other.slot, id(target)) in draft.kept:
+                raise BadRequest(
+                    f"{item.kind} {backing.name_of(found)} of {vios.name} is in use: {other.name} serves it as "
+                    f"{target.name} to partition id {other.client_id}. Remove that mapping first."
+                )
 
 
 def _server(draft: _Draft, item: Wanted) -> ServerAdapter:
