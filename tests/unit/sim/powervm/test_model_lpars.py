@@ -214,6 +214,16 @@ class TestPower:
         world.settle()
         assert made.rmc == "active"
 
+    def test_a_vios_without_adapters_is_reached_again_after_a_restart(self, world: World) -> None:
+        vios = world.vioses[0]
+        vios.adapters.clear()
+        power.begin_off(world, vios, "shutdown", False)
+        power.finish_off(world, vios, restart=False)
+        assert not vios.is_up
+        power.begin_on(world, vios, "norm", None)
+        power.finish_on(world, vios)
+        assert vios.is_up
+
     def test_a_job_cut_off_by_a_stop_ends_at_the_next_start(self, world: World) -> None:
         made = lpars.create(world, spec("a"))
         power.begin_on(world, made, "norm", None)
