@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bigiron.sim.powervm.errors import BadRequest
@@ -44,18 +45,22 @@ class _Draft:
     world: World
     vios: Vios
     servers: list[ServerAdapter]
+    reserve: slots.Reserve
     kept: set[tuple[int, int]] = field(default_factory=set)
     """(slot, id(target)) of each target that the list names."""
     kept_servers: set[int] = field(default_factory=set)
-    taken: set[int] = field(default_factory=set)
-    client_taken: dict[str, set[int]] = field(default_factory=dict)
     fresh: dict[tuple[str, int], ServerAdapter] = field(default_factory=dict)
     """New pairs of this list by (client, client slot asked for): the list's next mapping joins them."""
 
 
 def replace(world: World, vios: Vios, wanted: list[Wanted]) -> None:
     """Make the VIOS's mappings what the list says; raises BadRequest, with nothing changed, when it cannot be."""
-    draft = _Draft(world, vios, [_copied(server) for server in vios.servers])
+    plan(world, vios, wanted, slots.Reserve(world))()
+
+
+def plan(world: World, vios: Vios, wanted: list[Wanted], reserve: slots.Reserve) -> Callable[[], None]:
+    """What makes the VIOS's mappings what the list says; raises BadRequest when it cannot be."""
+    draft = _Draft(world, vios, [_copied(server) for server in vios.servers], reserve)
     stock = backing.catalogue(world, vios)
     before = {server.slot: server for server in vios.servers}
     for item in sorted(wanted, key=lambda w: not _is_unchanged(before, w)):
@@ -68,7 +73,7 @@ def replace(world: World, vios: Vios, wanted: list[Wanted]) -> None:
         client = world.partition(server.client) if server.client else None
         if server.slot in gone and client is not None:
             need_dlpar(client, "remove a virtual SCSI adapter from")
-    _commit(world, vios, remaining)
+    return lambda: _commit(world, vios, remaining)
 
 
 def _copied(server: ServerAdapter) -> ServerAdapter:
@@ -161,15 +166,8 @@ def _existing(draft: _Draft, server: ServerAdapter, item: Wanted) -> Target | No
 def _new_pair(draft: _Draft, client: Partition, client_slot: int | None) -> ServerAdapter:
     world, vios = draft.world, draft.vios
     need_dlpar(client, "add a virtual SCSI adapter to")
-    if not draft.taken:
-        draft.taken = slots.used(world, vios)
-    mine = draft.client_taken.setdefault(client.uuid, slots.used(world, client))
-    if client_slot is not None and client_slot in mine:
-        raise BadRequest(f"Slot {client_slot} of partition {client.name} is already in use.")
-    theirs = client_slot if client_slot is not None else _free(client, mine)
-    slot = _free(vios, draft.taken)
-    draft.taken.add(slot)
-    mine.add(theirs)
+    theirs = draft.reserve.take(client, client_slot)
+    slot = draft.reserve.take(vios)
     server = ServerAdapter(
         slot=slot,
         name=next_name("vhost", {s.name for s in draft.servers}),
@@ -181,13 +179,6 @@ def _new_pair(draft: _Draft, client: Partition, client_slot: int | None) -> Serv
     draft.servers.append(server)
     draft.fresh[(client.uuid, theirs)] = server
     return server
-
-
-def _free(partition: Partition, taken: set[int]) -> int:
-    slot = next((n for n in range(2, partition.max_slots) if n not in taken), None)
-    if slot is None:
-        raise BadRequest(f"All {partition.max_slots} virtual slots of partition {partition.name} are in use.")
-    return slot
 
 
 def _new_target(draft: _Draft, server: ServerAdapter, item: Wanted) -> Target:
@@ -264,7 +255,7 @@ def drop_client(world: World, uuid: str) -> None:
 
 def connect(world: World, vios: Vios, client: Partition, kind: str, key: str) -> None:
     """Add one mapping, on a pair of its own."""
-    draft = _Draft(world, vios, vios.servers)
+    draft = _Draft(world, vios, vios.servers, slots.Reserve(world))
     server = _new_pair(draft, client, None)
     server.targets.append(_new_target(draft, server, Wanted(client.uuid, None, None, kind, key)))
     world.touch(vios, client)
