@@ -45,6 +45,7 @@ def finish_on(world: World, partition: Partition) -> None:
     if world.partition(partition.uuid) is not partition or partition.state != STARTING:
         return
     partition.started = world.clock.now()
+    partition.current_mode = partition.compatibility_mode
     firmware = _in_firmware(partition)
     partition.reference_code = "AA00E1A9" if firmware else "Linux ppc64le"
     # A client reaches the management side through an adapter of its own, a VIOS through the hypervisor as well.
@@ -116,6 +117,7 @@ def _in_firmware(partition: Partition) -> bool:
 
 def _set_state(world: World, partition: Partition, state: str) -> None:
     partition.state = state
+    world.touch_clusters(partition)
     world.changed(partition, "PartitionState")
 
 

@@ -131,6 +131,10 @@ class World:
         for obj in objects:
             obj.version = self.state.revision
 
+    def touch_clusters(self, partition: Partition) -> None:
+        """The clusters of a VIOS show its name, and whether it is up."""
+        self.touch(*(c for c in self.state.clusters if partition.uuid in c.nodes))
+
     def changed(self, obj: Entity, detail: str = "Other", parent: Entity | None = None) -> None:
         """Note a change of an object and tell the subscribers."""
         self.touch(obj)
@@ -265,6 +269,7 @@ class World:
             if partition.rmc_due is not None and partition.rmc_due <= now:
                 partition.rmc_due = None
                 partition.rmc = RMC_ACTIVE if partition.is_on else RMC_INACTIVE
+                self.touch_clusters(partition)
                 self.changed(partition, "RMCState")
 
     # -- uploads ------------------------------------------------------------------------------------------------
