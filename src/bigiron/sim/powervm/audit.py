@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from bigiron.sim.powervm.files import FileRecord
 from bigiron.sim.powervm.model import backing, capacity, networks, slots
 from bigiron.sim.powervm.model.mapping import FibreMapping, ServerAdapter
 from bigiron.sim.powervm.model.partition import Partition, Vios
@@ -13,9 +14,16 @@ from bigiron.sim.powervm.model.world import World
 Finding = dict[str, str]
 
 
-def audit(world: World) -> list[Finding]:
+def audit(world: World, files: Iterable[FileRecord] = ()) -> list[Finding]:
     """Every finding as {kind, object, detail}; the caller holds the world's lock."""
-    return [finding for check in _CHECKS for finding in check(world)]
+    return [finding for check in _CHECKS for finding in check(world)] + list(_files(files))
+
+
+def _files(files: Iterable[FileRecord]) -> Iterator[Finding]:
+    """The server keeps no more than a hundred Files: who has sent a content deletes its File."""
+    for record in files:
+        if record.received is not None:
+            yield _finding("left-over-file", record.filename, f"File {record.uuid} has its content and is still there")
 
 
 def _finding(kind: str, name: str, detail: str) -> Finding:

@@ -277,7 +277,7 @@ class Simulator:
 
     def _audit(self, _request: Request) -> Any:
         with self.services.locked() as world:
-            return audit(world)
+            return audit(world, self.files.records())
 
     def _get_state(self, _request: Request) -> Any:
         with self.services.locked() as world:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
 
 from bigiron.sim.powervm.audit import audit
+from bigiron.sim.powervm.files import FileRecord
 from bigiron.sim.powervm.model import adapters, backing, bridges, fibre, groups, lpars, mappings, pool
 from bigiron.sim.powervm.model.partition import Lpar
 from bigiron.sim.powervm.model.storage import Content
@@ -125,6 +127,13 @@ def test_each_harm_is_found(harm: Callable[[World], object], kind: str) -> None:
     assert audit(world) == []
     harm(world)
     assert kind in {finding["kind"] for finding in audit(world)}
+
+
+def test_files_that_came_and_stayed_are_found() -> None:
+    waiting = FileRecord("1", "disk", "BROKERED_DISK_IMAGE", None, None, 4, None, "", 0)
+    assert audit(plain_world(), [waiting]) == []
+    [finding] = audit(plain_world(), [waiting, dataclasses.replace(waiting, received=4)])
+    assert (finding["kind"], finding["object"]) == ("left-over-file", "disk")
 
 
 def test_guests_in_use_and_cached_images_are_no_leftovers() -> None:
