@@ -58,10 +58,10 @@ def test_a_platform_is_not_started_from_another_document(paths: LabPaths, tmp_pa
     document.write_text("# a comment\nsystem:\n  name: one\n")
     assert spec.digest(document) == first.platform
     document.write_text("system: {name: two}")
-    with pytest.raises(LabError, match="system.yaml is not what the platform.*lab destroy"):
+    with pytest.raises(LabError, match=r"system.yaml is not what the platform.*lab destroy"):
         lifecycle.up(paths, lifecycle.Wishes(), Quiet())
     document.write_text("{")
-    with pytest.raises(LabError, match="system.yaml is not YAML"):
+    with pytest.raises(LabError, match=r"system.yaml is not YAML"):
         lifecycle.up(paths, lifecycle.Wishes(), Quiet())
 
 

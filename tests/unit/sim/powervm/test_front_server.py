@@ -149,7 +149,7 @@ def test_a_start_that_fails_ends_everything(tmp_path: Path) -> None:
 
 
 def test_the_command_ends_when_it_cannot_start(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="/proc/nope.*--management"):
+    with pytest.raises(RuntimeError, match=r"/proc/nope.*--management"):
         SimulatorProcess(tmp_path / "sim", "--management", "/proc/nope")
 
 
@@ -210,7 +210,7 @@ def test_a_state_of_another_version_is_refused_with_the_fix(tmp_path: Path, part
     else:
         state["files"] = [{"colour": "blue"}]
     (tmp_path / "state.json").write_text(json.dumps(state))
-    with pytest.raises(StateError, match="another version.*colour.*--reset"):
+    with pytest.raises(StateError, match=r"another version.*colour.*--reset"):
         Simulator(document(), tmp_path)
     with in_process(tmp_path, settings=Settings(reset=True)) as (_, control):
         assert control.audit() == []
