@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 
 from bigiron.lab import configs, lifecycle, spec, status, tempest
-from bigiron.lab.errors import LabError
+from bigiron.lab.errors import LabError, explained
 from bigiron.lab.paths import LabPaths, default_root, typed
 from bigiron.lab.progress import Board, Quiet, Reporter
 
@@ -26,7 +26,8 @@ def _explained(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
-            return command(*args, **kwargs)
+            with explained():
+                return command(*args, **kwargs)
         except LabError as error:
             raise click.ClickException(str(error)) from error
 

@@ -78,6 +78,7 @@ def up(paths: LabPaths, wishes: Wishes, report: Reporter) -> LabSpec:
             _stop(paths, report)
             supervisor = None
         if supervisor is None:
+            supervise.end_survivors(paths, _STOP_SECONDS)
             wanted, supervisor = _launch(paths, wanted, report)
         elif wanted != current:
             raise LabError(f"the lab in {paths.root} runs with other options: stop it first with `bigiron lab down`")
@@ -218,7 +219,7 @@ def down(paths: LabPaths, report: Reporter) -> bool:
 def _stop(paths: LabPaths, report: Reporter, *, gently: bool = True) -> bool:
     supervisor = supervise.connect(paths)
     if supervisor is None:
-        return False
+        return supervise.end_survivors(paths, _STOP_SECONDS)
     report.begin("stopping")
     pid = supervisor.pid()
     if gently:
