@@ -162,8 +162,9 @@ class PowerVMCloud(base.NovaCloud):
     def check_nothing_left(self) -> None:
         """The audit is empty and the system is, object by object, what it was when the test began."""
         with self.simulator.services.locked() as simulated:
-            found = audit(simulated)
+            found = audit(simulated, self.simulator.files.records())
         assert found == [], found
+        assert self.simulator.files.records() == [], "Files were declared and not deleted"
         lines = self.leftovers()
         assert lines == [], "\n".join(lines)
 

@@ -122,7 +122,11 @@ def _private_apt_options(cache: Path) -> list[str]:
 
 
 def _run(argv: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=_APT_SECONDS, check=False)
+    """Run a tool of the packages; one that does not end counts as failed."""
+    try:
+        return subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=_APT_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(argv, 1, "", f"it did not end within {_APT_SECONDS} s")
 
 
 def _last_line(text: str) -> str:

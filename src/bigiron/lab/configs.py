@@ -18,6 +18,7 @@ from bigiron.lab.database import file_url
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import LabPaths, write_private
 from bigiron.lab.spec import LabSpec
+from bigiron.lab.supervise import LOG_MEGABYTES
 
 # Template -> file under etc/ (clouds.yaml, which users read, lies at the top).
 _FILES = {
@@ -33,7 +34,7 @@ _FILES = {
 }
 _PROGRAMS = {name.partition("/")[0]: name for name in _FILES.values() if name.endswith(".conf")}
 _SETTING = re.compile(r"(?P<key>(?P<program>[\w-]+):(?P<group>\w+)\.(?P<option>\w+))=(?P<value>[^\r\n]*)")
-_MACROS = ("database", "auth", "token", "rabbit")
+_MACROS = ("logging", "database", "auth", "token", "rabbit")
 _STATE_FOLDERS = (
     "glance/images",
     "glance/tasks",
@@ -73,6 +74,7 @@ class Renderer:
             "spec": self.spec,
             "paths": self.paths,
             "shared": shared_folder(),
+            "log_megabytes": LOG_MEGABYTES,
             "region": lab_spec.REGION,
             "control_host": lab_spec.CONTROL_HOST,
             "compute_host": lab_spec.COMPUTE_HOST,

@@ -30,6 +30,8 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     deadline: float = 180.0
     stop_seconds: int = 10
+    own_log: bool = True
+    """Whether it writes its log file itself, and begins a new one in time; otherwise the supervisor does."""
 
 
 def programs(paths: LabPaths, spec: LabSpec, broker_binaries: broker.Binaries | None) -> tuple[Program, ...]:
@@ -74,7 +76,7 @@ def _broker(paths: LabPaths, spec: LabSpec, binaries: broker.Binaries) -> Progra
     root = folder / "erlang"
     return Program(
         "broker", broker.command(port, root), "broker", "broker",
-        environment=broker.environment(folder, port, binaries, root), stop_seconds=20,
+        environment=broker.environment(folder, port, binaries, root), stop_seconds=20, own_log=False,
     )  # fmt: skip
 
 
@@ -96,7 +98,7 @@ def _powervm(paths: LabPaths, spec: LabSpec) -> tuple[Program, ...]:
     options = paths.etc / "neutron-sea-agent" / "neutron.conf"
     agent = (program("bigiron-neutron-sea-agent"), "--config-file", str(options))
     return (
-        Program("sim", simulator, "sim", "sim"),
+        Program("sim", simulator, "sim", "sim", own_log=False),
         Program("neutron-sea-agent", agent, "sea_agent", after=("neutron", "sim", SEED)),
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bigiron.sim.powervm.errors import BadRequest, Conflict
-from bigiron.sim.powervm.model import capacity, mappings, networks
+from bigiron.sim.powervm.model import capacity, mappings, networks, slots
 from bigiron.sim.powervm.model.partition import Lpar, Memory, Partition, Processors
 from bigiron.sim.powervm.model.world import World
 
@@ -67,10 +67,12 @@ def update(world: World, partition: Partition, spec: PartitionSpec) -> None:
     trial.processors = spec.processors or partition.processors
     _set_fields(trial, spec)
     _check_resize(partition, trial)
+    _check_slots(world, partition, trial)
     capacity.check_partition(world, trial, partition)
     details = [] if trial.name == partition.name else ["PartitionName"]
     for field in dataclasses.fields(partition):
         setattr(partition, field.name, getattr(trial, field.name))
+    world.touch_clusters(partition)
     world.changed(partition, ",".join(details) or "Other")
     _touch_host(world)
 
@@ -141,6 +143,19 @@ def _check_resize(before: Partition, after: Partition) -> None:
     if resized and before.rmc != "active":
         raise BadRequest(
             f"HSCL294D Partition {before.name} is running and its RMC state is {before.rmc!r}: it cannot be resized."
+        )
+
+
+def _check_slots(world: World, before: Partition, after: Partition) -> None:
+    """How many virtual slots there are is settled at the start, and those in use stay."""
+    if before.max_slots == after.max_slots:
+        return
+    if before.is_on:
+        raise BadRequest(f"Partition {before.name} is running: its MaximumVirtualIOSlots cannot change.")
+    highest = max(slots.used(world, before))
+    if after.max_slots <= highest:
+        raise BadRequest(
+            f"Partition {before.name} has an adapter in virtual slot {highest}: MaximumVirtualIOSlots must be above it."
         )
 
 

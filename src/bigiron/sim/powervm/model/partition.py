@@ -86,6 +86,9 @@ class Partition(Entity):
     os_version: str = "Unknown"
     availability_priority: int = 127
     compatibility_mode: str = "default"
+    """What its next start takes up."""
+    current_mode: str = "default"
+    """What its last start took up."""
     keylock: str = "normal"
     boot_mode: str = "Normal"
     boot_string: str = ""

@@ -13,6 +13,7 @@ from bigiron.sim.powervm.model.partition import (
     STARTING,
     Lpar,
     Partition,
+    Vios,
 )
 from bigiron.sim.powervm.model.world import World
 
@@ -44,9 +45,12 @@ def finish_on(world: World, partition: Partition) -> None:
     if world.partition(partition.uuid) is not partition or partition.state != STARTING:
         return
     partition.started = world.clock.now()
+    partition.current_mode = partition.compatibility_mode
     firmware = _in_firmware(partition)
     partition.reference_code = "AA00E1A9" if firmware else "Linux ppc64le"
-    partition.rmc_due = None if firmware or not partition.adapters else world.clock.now() + world.rmc_seconds
+    # A client reaches the management side through an adapter of its own, a VIOS through the hypervisor as well.
+    reaches = isinstance(partition, Vios) or bool(partition.adapters)
+    partition.rmc_due = world.clock.now() + world.rmc_seconds if reaches and not firmware else None
     _set_state(world, partition, FIRMWARE if firmware else RUNNING)
     _tell(world, partition, on=True)
 
@@ -113,6 +117,7 @@ def _in_firmware(partition: Partition) -> bool:
 
 def _set_state(world: World, partition: Partition, state: str) -> None:
     partition.state = state
+    world.touch_clusters(partition)
     world.changed(partition, "PartitionState")
 
 
