@@ -22,6 +22,11 @@ import pytest
 
 nova.monkey_patch.patch(backend=CONCURRENCY)
 
+if CONCURRENCY == "eventlet":
+    from tests.support import green_loops
+
+    green_loops.install()
+
 if worker := re.fullmatch(r"gw(\d+)", os.environ.get("PYTEST_XDIST_WORKER", "")):
     # A test process has a hundred threads and more, of which Python runs one at a time: handing that turn from core to
     # core costs more than a second core gives.
