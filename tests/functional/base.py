@@ -9,6 +9,7 @@ import copy
 import io
 import itertools
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -167,6 +168,8 @@ class NovaCloud(integrated_helpers.ProviderUsageBaseTestCase):
             mock.patch.object(nova_fixtures, "GlanceFixture", ByteGlance),
         ):
             super().setUp()
+        # Nova's fixture formats every debug message, and pytest formats it once more, for nobody to see.
+        logging.getLogger().setLevel(logging.INFO)
         self.flags(host=HOST, state_path=str(self.state_path()))
         # With one host there is none to try next, and Nova then shows why the build failed, not that all hosts have.
         self.flags(max_attempts=1, group="scheduler")
