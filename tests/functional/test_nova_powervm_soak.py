@@ -46,6 +46,7 @@ LOG_FILE = Path("build/soak.log")
 LOOK_EVERY_S = 0.3
 STUCK_S = 300
 LEFTOVERS_S = 180
+MOST_RECORDED = 50
 MOST_MORE_HELD = 300
 """Objects, and entries of their containers: a leak of one for each operation would be more."""
 MOST_MORE_RSS = 0.1
@@ -149,11 +150,20 @@ class Looker:
                 assert left > 0, f"server {server['name']} is stuck: {state}, {task}"
                 self._changed.wait(left)
 
+    def statuses(self, servers: Iterable[dict[str, Any]]) -> dict[str, str]:
+        """The statuses of servers that are idle, by their ids, read after now."""
+        for server in servers:
+            self.wait(server, lambda _state, _task: True)
+            break
+        with self._changed:
+            return {server["id"]: STATUS.get(self._states[server["id"]][0], "?") for server in servers}
+
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_EVERY_S):
             with self._changed:
                 self._begun += 1
                 number = self._begun
+            states: dict[str, tuple[str, str | None]] = {}
             try:
                 states = self._read()
                 self._each_time()
@@ -167,7 +177,12 @@ class Looker:
 class Soak(PowerVMCloud):
     """On a shared storage pool; each server has a port, the management adapter and a config drive."""
 
-    options = {"disk_driver": "ssp", "rest_timeout": 120}
+    options = {
+        "disk_driver": "ssp",
+        "rest_timeout": 120,
+        # Each costs a process of the simulated management partition.
+        "console_recorder": SERVERS <= MOST_RECORDED,
+    }
 
     def edit_system(self, document: dict[str, Any]) -> dict[str, Any]:
         document["system"] |= {"memory_mb": 4 << 20, "processors": 400}
@@ -413,8 +428,8 @@ class Soak(PowerVMCloud):
             if lpar["description"].startswith("openstack:")
         }
         found = [f"a partition of {uuid}, which is no server" for uuid in lpars.keys() - servers.keys()]
-        for uuid, server in servers.items():
-            status, state = self.idle(server), lpars.get(uuid)
+        for uuid, status in self.looker.statuses(servers.values()).items():
+            server, state = servers[uuid], lpars.get(uuid)
             runs = {"running": True, "not activated": False}.get(str(state))
             if runs is None or (status != "VERIFY_RESIZE" and runs is not (status in RUNNING)):
                 found.append(f"{server['name']} is {status}, its partition {state}")
