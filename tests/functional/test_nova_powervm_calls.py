@@ -12,6 +12,7 @@ from tests.functional import base
 from tests.functional.powervm import PowerVMCloud
 
 from bigiron.powervm import mirror, platform
+from bigiron.sim.powervm.model.partition import RMC_ACTIVE
 
 UOM, WEB = "/rest/api/uom", "/rest/api/web"
 SPAWN = Counter(
@@ -104,6 +105,7 @@ class PerHost(PowerVMCloud):
 
     def test_a_start_makes_an_adapter_that_is_gone(self) -> None:
         server = self.boot()
+        self.wait_until(lambda: self.lpar_of(server)["rmc"] == RMC_ACTIVE, "the guest can take an adapter")
         (port,) = self.neutron._ports.values()
         mac = port["mac_address"].replace(":", "").upper()
         lpar = self.lpar_of(server)
