@@ -85,8 +85,14 @@ def _compute(paths: LabPaths, spec: LabSpec) -> Program:
     options = paths.etc / "nova-compute" / "nova.conf"
     return Program(
         "nova-compute", (program("nova-compute"), "--config-file", str(options)), "compute", after=after,
-        stop_seconds=20,
+        environment=_concurrency(), stop_seconds=20,
     )  # fmt: skip
+
+
+def _concurrency() -> dict[str, str]:
+    """How nova-compute works side by side: as $BIGIRON_LAB_CONCURRENCY says; Nova 33 has no option for it."""
+    wanted = os.environ.get("BIGIRON_LAB_CONCURRENCY")
+    return {"OS_NOVA_DISABLE_EVENTLET_PATCHING": str(wanted == "threading").lower()} if wanted else {}
 
 
 def _powervm(paths: LabPaths, spec: LabSpec) -> tuple[Program, ...]:

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.support import steps
@@ -422,6 +423,22 @@ def test_nics_are_plugged_and_unplugged(host: Host, platform: PowerVM, image: By
     platform.unplug(spec.uuid, port)
     platform.unplug(spec.uuid, port)
     assert 200 not in [adapter.pvid for adapter in lpar.adapters]
+
+
+def test_a_start_knows_which_guests_have_their_adapters(host: Host, image: BytesImage, tmp_path: Path) -> None:
+    spec = guest_spec(image, nics=(nic(), nic()), power_on=False)
+    with host.platform() as platform:
+        spawn(platform, spec, tmp_path)
+    with host.platform() as platform:
+        calls = host.calls(lambda: platform.was_plugged(spec.uuid, 2))
+        assert not calls
+        assert platform.was_plugged(spec.uuid, 2)
+        assert not platform.was_plugged(spec.uuid, 3)
+        platform.unplug(spec.uuid, spec.nics[0])
+    with host.platform() as platform:
+        assert not platform.was_plugged(spec.uuid, 2)
+        with pytest.raises(NotFound):
+            platform.was_plugged(str(uuid4()), 1)
 
 
 @pytest.mark.parametrize(
