@@ -16,6 +16,7 @@ from bigiron.model import (
     CpuStats,
     DiskBytes,
     GuestEvent,
+    GuestOs,
     GuestSpec,
     GuestState,
     HostFacts,
@@ -36,6 +37,7 @@ from bigiron.powervm.disk.steps import storage_steps
 from bigiron.powervm.disk.volume_group import LocalVolumeGroup
 from bigiron.powervm.events import RestEvent
 from bigiron.powervm.guest import Guests
+from bigiron.powervm.ibmi import TagLoadSource
 from bigiron.powervm.management.access import Access, DirectAccess
 from bigiron.powervm.media import MediaRepositories
 from bigiron.powervm.metrics import HostProcessors
@@ -212,12 +214,13 @@ class PowerVM(Hypervisor):
             CreateLpar(parts.guests, spec),
             *network.network_steps(parts.adapters, spec),
             *storage_steps(parts.connection, parts.disks, parts.media, spec, parts.images),
+            *((TagLoadSource(parts.connection, spec),) if spec.os is GuestOs.IBMI else ()),
             StartGuest(parts.guests, parts.power, spec),
         ]
 
     def resize_steps(self, spec: GuestSpec, timeout_s: int = 0) -> Sequence[Step]:
         parts = self._started
-        return resize.steps(parts.connection, parts.guests, parts.power, parts.disks, spec, timeout_s)
+        return resize.steps(parts.connection, parts.guests, parts.power, parts.disks, parts.images, spec, timeout_s)
 
     def destroy(self, uuid: str, keep_disks: bool = False) -> None:
         parts = self._started

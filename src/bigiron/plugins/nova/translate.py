@@ -13,6 +13,7 @@ from nova.virt import driver as nova_driver
 from bigiron import errors
 from bigiron.model import DiskRole, DiskSpec, GuestOs, GuestSpec, ImageSource, NicSpec, PowerState
 from bigiron.plugins.nova.image import GlanceImage
+from bigiron.plugins.nova.localdisks import empty_disks
 
 _POWER_STATES: dict[PowerState, int] = {
     PowerState.RUNNING: power_state.RUNNING,
@@ -84,34 +85,36 @@ def guest_os(image_meta: Any) -> GuestOs:
 def disk_specs(
     flavor: Any, block_device_info: Mapping[str, Any] | None, image: ImageSource | None
 ) -> tuple[DiskSpec, ...]:
-    """The local disks of an instance, the root disk first."""
-    check_disks(flavor, block_device_info)
+    """The local disks of an instance, the root disk first and swap last."""
+    check_disks(block_device_info)
     if image is None:
         raise errors.InvalidSpec("the server names no image and has no boot volume; name an image")
-    return (DiskSpec(DiskRole.ROOT, flavor.root_gb, image),)
+    return (DiskSpec(DiskRole.ROOT, flavor.root_gb, image), *empty_disks(flavor, block_device_info))
 
 
-def check_disks(flavor: Any, block_device_info: Mapping[str, Any] | None) -> None:
-    """Raise InvalidSpec for volumes and for disks other than the root disk."""
+def check_disks(block_device_info: Mapping[str, Any] | None) -> None:
+    """Raise InvalidSpec for volumes."""
     if nova_driver.block_device_info_get_mapping(block_device_info):
         raise errors.InvalidSpec("volumes cannot be attached on this host; boot from an image without volumes")
-    ephemerals = [int(disk["size"]) for disk in nova_driver.block_device_info_get_ephemerals(block_device_info)]
-    if ephemerals or flavor.swap:
-        raise errors.InvalidSpec(
-            f"flavor {flavor.name!r} asks for an ephemeral or swap disk, which this host cannot make; "
-            "use a flavor with neither"
-        )
 
 
-def resize_spec(instance: Any, flavor: Any, *, namespace: str, power_on: bool, root_gb: int | None = None) -> GuestSpec:
-    """What an existing instance is to become; `root_gb` only where its root disk is to grow."""
+def resize_spec(
+    instance: Any,
+    flavor: Any,
+    *,
+    namespace: str,
+    power_on: bool,
+    empty: tuple[DiskSpec, ...],
+    root_gb: int | None = None,
+) -> GuestSpec:
+    """What an existing instance is to become; `root_gb` where its root disk is to grow, `empty` its other disks."""
     return GuestSpec(
         uuid=instance.uuid,
         name=instance.name,
         memory_mb=flavor.memory_mb,
         vcpus=flavor.vcpus,
         os=guest_os(instance.image_meta),
-        disks=() if root_gb is None else (DiskSpec(DiskRole.ROOT, root_gb),),
+        disks=(*(() if root_gb is None else (DiskSpec(DiskRole.ROOT, root_gb),)), *empty),
         power_on=power_on,
         options=platform_options(flavor, namespace),
     )

@@ -8,7 +8,7 @@ from nova import exception
 from nova.compute import vm_states
 
 from bigiron.model import PowerState
-from bigiron.plugins.nova import translate
+from bigiron.plugins.nova import localdisks, translate
 from bigiron.plugins.nova.compute import rescue, resize
 from bigiron.plugins.nova.compute.service import Service
 
@@ -47,7 +47,10 @@ class Power(Service):
         with self.operating(instance, exception.InstanceRebootFailure, PowerState.RUNNING) as started:
             if hard and instance.vm_state == vm_states.ERROR:
                 # The revert of a resize may not have come to its end.
-                shape = translate.resize_spec(instance, instance.flavor, namespace=self.flavor_namespace, power_on=True)
+                empty = localdisks.empty_disks(instance.flavor, block_device_info)
+                shape = translate.resize_spec(
+                    instance, instance.flavor, namespace=self.flavor_namespace, power_on=True, empty=empty
+                )
                 resize.reshape(started, shape)
             if hard and started.hypervisor.is_rescued(instance.uuid):
                 # Nova reboots no rescued instance: it set this one to ERROR when its unrescue failed.
