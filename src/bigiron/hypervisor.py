@@ -132,8 +132,11 @@ class Hypervisor(abc.ABC):
         """One guest of ours by instance uuid; `fresh` asks the platform. Raises NotFound."""
 
     @abc.abstractmethod
-    def check(self, spec: GuestSpec) -> None:
-        """Raise InvalidSpec, NoCapacity or Unsupported if the guest cannot be made here; changes nothing."""
+    def check(self, spec: GuestSpec, replacing: bool = False) -> None:
+        """Raise InvalidSpec, NoCapacity or Unsupported if the guest cannot be made here; changes nothing.
+
+        With `replacing`, a guest of ours that has the spec's uuid goes before, and leaves what it holds.
+        """
 
     @abc.abstractmethod
     def spawn_steps(self, spec: GuestSpec) -> Sequence[Step]:

@@ -198,13 +198,15 @@ class PowerVM(Hypervisor):
             parts.guests.claim(lpar, uuid)
         return _state(lpar)
 
-    def check(self, spec: GuestSpec) -> None:
+    def check(self, spec: GuestSpec, replacing: bool = False) -> None:
         parts = self._started
-        parts.guests.build(spec)
-        parts.guests.check_free(spec)
+        held = self._remaining(parts, spec.uuid) if replacing else None
+        parts.guests.build(spec, held=held)
+        if held is None:
+            parts.guests.check_free(spec)
         if spec.disks or spec.config_drive:
             parts.connection.vioses.active()
-        parts.disks.check(spec)
+        parts.disks.check(spec, sum(disk.size_gb for disk in parts.disks.find(held.uuid)) if held else 0.0)
         for nic in spec.nics:
             parts.adapters.check(nic)
 

@@ -121,8 +121,11 @@ class DiskDriver(abc.ABC):
         """Remove what an earlier process of this host began in the pool and did not complete, guests' disks apart."""
         return
 
-    def check(self, guest: GuestSpec) -> None:
-        """Raise InvalidSpec or NoCapacity for disks that cannot be made, without a remote call."""
+    def check(self, guest: GuestSpec, freed_gb: float = 0.0) -> None:
+        """Raise InvalidSpec or NoCapacity for disks that cannot be made, without a remote call.
+
+        `freed_gb` is what other disks take now that go before.
+        """
         pool = self.known_capacity()
         for index, disk in enumerate(guest.disks):
             self.name(guest, index)

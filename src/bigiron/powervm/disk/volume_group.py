@@ -71,11 +71,11 @@ class LocalVolumeGroup(DiskDriver):
     def known_capacity(self) -> Capacity:
         return self._known
 
-    def check(self, guest: GuestSpec) -> None:
+    def check(self, guest: GuestSpec, freed_gb: float = 0.0) -> None:
         """Also refuses what does not fit into the free room: virtual disks are not thin."""
-        super().check(guest)
+        super().check(guest, freed_gb)
         needed = sum(size_gb(disk) for disk in guest.disks)
-        if needed > self._known.free_gb:
+        if needed > self._known.free_gb + freed_gb:
             raise NoCapacity(
                 f"Guest {guest.name} asks for {needed:g} GB of disks, and {self.label} has "
                 f"{self._known.free_gb:.1f} of {self._known.total_gb:.1f} GB free. Delete what is not needed or "
