@@ -70,7 +70,9 @@ def test_what_refers_to_other_files_or_is_no_qcow2_is_refused_at_once(folder: Pa
 
 
 def test_a_header_that_changes_after_it_was_looked_at_is_refused(folder: Path) -> None:
-    image = ConvertedImage("some-id", "linux", source(qcow2.write(CONTENT, DISK_BYTES, "/etc/shadow")), folder, size_bytes=1)
+    image = ConvertedImage(
+        "some-id", "linux", source(qcow2.write(CONTENT, DISK_BYTES, "/etc/shadow")), folder, size_bytes=1
+    )
     with pytest.raises(errors.InvalidSpec, match="safety check"):
         image.open()
     assert list(folder.iterdir()) == []
