@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from nova.objects.image_meta import ImageMeta, ImageMetaProps
 
 from bigiron import errors
 from bigiron.plugins.nova import image_properties
-from bigiron.plugins.nova.image_properties import PROPERTIES
+from bigiron.plugins.nova.image_properties import PROPERTIES, Use
 
 
 def test_every_property_that_nova_knows_is_in_the_table_once() -> None:
     names = [name for one in PROPERTIES for name in one.names]
     assert len(names) == len(set(names))
     assert set(ImageMetaProps.fields) <= set(names)
+
+
+def test_the_operators_guide_shows_the_table() -> None:
+    guide = Path(__file__, "../../../../../docs/powervm.rst").resolve().read_text()
+    for one in PROPERTIES:
+        if one.use is not Use.IGNORED:
+            names = ", ".join(f"``{name}``" for name in one.names)
+            values = ", ".join(one.allowed) or ("any" if one.use is Use.HONOURED else "none")
+            assert f"   * - {names}\n     - {values}\n     - {one.note}\n" in guide, names
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ class Started:
 class Service(driver.ComputeDriver):
     """A ComputeDriver over one Hypervisor, from init_host to cleanup_host."""
 
+    capabilities: dict[str, bool]
     hypervisor_type: str
     machines: Sequence[str]
     """Architectures that a guest can have, in Nova's words."""
