@@ -26,6 +26,7 @@ _TRAIT_OF_CAPABILITY = {
     "simplified_remote_restart_capable": "CUSTOM_POWERVM_REMOTE_RESTART",
     "physical_page_table_ratio_capable": "CUSTOM_POWERVM_PAGE_TABLE_RATIO",
     "affinity_check_capable": "CUSTOM_POWERVM_AFFINITY_CHECK",
+    "ibmi_capable": "CUSTOM_POWERVM_IBMI",
 }
 
 
