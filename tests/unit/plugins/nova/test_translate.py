@@ -174,8 +174,8 @@ def test_a_resize_takes_the_new_flavors_figures_and_grows_the_disk_where_asked()
         name="big", memory_mb=8192, vcpus=4, root_gb=40, ephemeral_gb=0, swap=0,
         extra_specs={"powervm:uncapped": "false", "hw:cpu_policy": "shared"},
     )  # fmt: skip
-    spec = translate.resize_spec(made, bigger, namespace="powervm:", power_on=False, root_gb=40)
+    spec = translate.resize_spec(made, bigger, namespace="powervm:", power_on=False, empty=(), root_gb=40)
     assert (spec.uuid, spec.name, spec.memory_mb, spec.vcpus, spec.os) == (UUID, "web-1", 8192, 4, GuestOs.AIX)
     assert [(disk.role, disk.size_gb, disk.image) for disk in spec.disks] == [(DiskRole.ROOT, 40, None)]
     assert (spec.options, spec.power_on) == ({"powervm:uncapped": "false"}, False)
-    assert translate.resize_spec(made, bigger, namespace="powervm:", power_on=True).disks == ()
+    assert translate.resize_spec(made, bigger, namespace="powervm:", power_on=True, empty=()).disks == ()
