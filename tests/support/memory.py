@@ -85,7 +85,7 @@ class MemoryHypervisor(Hypervisor):
             raise errors.NotFound(f"no guest {uuid}")
         return self.guests_by_uuid[uuid]
 
-    def check(self, spec: GuestSpec) -> None:
+    def check(self, spec: GuestSpec, replacing: bool = False) -> None:
         if self.refusal:
             raise self.refusal
 
