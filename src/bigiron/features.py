@@ -52,7 +52,13 @@ FEATURES: tuple[Feature, ...] = (
         "with ssp_sharing_provider; requests for an availability zone need the pool in it, those for a named host fail",
     ),
     Feature("operation.reboot", "Reboot instance", _Y),
-    Feature("storage.image", "Image storage support", _Y, "raw images", "supports_image_type_raw"),
+    Feature(
+        "storage.image",
+        "Image storage support",
+        _Y,
+        "raw, and qcow2 where qemu-img is installed",
+        "supports_image_type_raw",
+    ),
     Feature("guest.setup.configdrive", "Config drive support", _Y, "ISO 9660", tempest="config_drive"),
     Feature(
         "operation.pause",
@@ -63,19 +69,19 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature("operation.suspend", "Suspend instance", _N, "gone from current Power firmware", tempest="suspend"),
     Feature("operation.trigger-crash-dump", "Trigger crash dump", _Y, "the guest restarts when it is written"),
-    Feature("operation.rebuild", "Rebuild instance", _P, "through destroy and spawn, as Nova's default does"),
+    Feature("operation.rebuild", "Rebuild instance", _Y, "what cannot be made is refused before the old guest goes"),
     Feature(
         "operation.resize",
         "Resize instance",
         _P,
-        "on the same host; a disk only grows, and stays larger after a revert",
+        "on the same host; a disk only grows, and stays larger after a revert; ephemeral disks and swap come and go",
         tempest="resize",
     ),
     Feature(
         "operation.rescue",
         "Rescue instance",
         _Y,
-        "from a raw image, the server's own disks beside it, without a menu; not of servers that boot from a volume",
+        "beside the server's own disks, without a menu; not of servers that boot from a volume, and not of IBM i",
         tempest="rescue",
     ),
     Feature(

@@ -73,7 +73,7 @@ class DiskSpec:
     """A disk to create: from an image where there is one, else empty."""
 
     role: DiskRole
-    size_gb: int
+    size_gb: float
     image: ImageSource | None = None
 
 

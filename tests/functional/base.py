@@ -230,11 +230,18 @@ class NovaCloud(integrated_helpers.ProviderUsageBaseTestCase):
         return str(self.glance.create(None, metadata, data=io.BytesIO(content))["id"])
 
     def make_flavor(
-        self, memory_mb: int = 1024, vcpus: int = 1, disk_gb: int = 2, extra_specs: dict[str, str] | None = None
+        self,
+        memory_mb: int = 1024,
+        vcpus: int = 1,
+        disk_gb: int = 2,
+        extra_specs: dict[str, str] | None = None,
+        ephemeral_gb: int = 0,
+        swap_mb: int = 0,
     ) -> str:
         """A flavor; returns its id."""
         flavor_id = str(uuid.uuid4())
         body = {"name": flavor_id, "id": flavor_id, "ram": memory_mb, "vcpus": vcpus, "disk": disk_gb}
+        body |= {"OS-FLV-EXT-DATA:ephemeral": ephemeral_gb, "swap": swap_mb}
         self.admin_api.post_flavor({"flavor": body})
         if extra_specs:
             self.admin_api.post_extra_spec(flavor_id, {"extra_specs": extra_specs})

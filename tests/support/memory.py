@@ -92,7 +92,7 @@ class MemoryHypervisor(Hypervisor):
     def is_half_made(self, uuid: str) -> bool:
         return uuid in self.half_made
 
-    def check(self, spec: GuestSpec) -> None:
+    def check(self, spec: GuestSpec, replacing: bool = False) -> None:
         if self.refusal:
             raise self.refusal
 

@@ -33,6 +33,7 @@ _TRAIT_OF_CAPABILITY = {
     "shared_processor_pool_capable": "CUSTOM_POWERVM_PROCESSOR_POOLS",
     "active_memory_expansion_capable": "CUSTOM_POWERVM_MEMORY_EXPANSION",
     "vnic_capable": "CUSTOM_POWERVM_VNIC",
+    "ibmi_capable": "CUSTOM_POWERVM_IBMI",
 }
 SRIOV_TRAIT = "CUSTOM_POWERVM_SRIOV"
 """An adapter in SR-IOV mode is there, which the management of the system can share out."""

@@ -17,6 +17,9 @@ IMAGE: Key[Backing] = Key("image")
 OPTICAL: Key[Medium] = Key("optical")
 """The config drive is an optical medium of a VIOS."""
 
+TAGGED: Key[None] = Key("tagged")
+"""An IBM i partition knows what it loads from."""
+
 MAPPED: Key[None] = Key("mapped")
 """All storage is presented to the partition."""
 
@@ -30,7 +33,16 @@ RESHAPED: Key[None] = Key("reshaped")
 """The partition has the flavor's shape."""
 
 GROWN: Key[None] = Key("grown")
-"""The root disk has the flavor's size."""
+"""The disks that were too small have the flavor's size."""
+
+ADDED: Key[None] = Key("added")
+"""The disks that the flavor has more are presented to the partition."""
+
+DROPPED: Key[None] = Key("dropped")
+"""The disks that the flavor has no more are not presented to the partition."""
+
+RESTARTED: Key[None] = Key("restarted")
+"""The guest runs in its new shape."""
 
 
 def disk_key(index: int) -> Key[Disk]:

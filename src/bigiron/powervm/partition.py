@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pypowervm.wrappers.base_partition import LPARState
+from pypowervm.wrappers.base_partition import LPARState, LPARType
 from pypowervm.wrappers.logical_partition import LPAR
 
 from bigiron import naming
@@ -55,6 +55,8 @@ class Lpar:
     instance: str | None
     read_at: float
     adapters: int = 0
+    os400: bool = False
+    """Whether it is of the type that IBM i needs."""
 
     @property
     def power(self) -> PowerState:
@@ -81,6 +83,7 @@ def record(wrapper: LPAR, mark_of: Callable[[str], str | None]) -> Lpar:
         instance=naming.marked_instance(description) or mark_of(uuid),
         read_at=time.monotonic(),
         adapters=len(wrapper.element.findall("ClientNetworkAdapters/link")),
+        os400=wrapper.env == LPARType.OS400,
     )
 
 

@@ -16,6 +16,7 @@ from bigiron.model import (
     CpuStats,
     DiskBytes,
     GuestEvent,
+    GuestOs,
     GuestReport,
     GuestSpec,
     GuestState,
@@ -37,6 +38,7 @@ from bigiron.powervm.disk.steps import storage_steps
 from bigiron.powervm.disk.volume_group import LocalVolumeGroup
 from bigiron.powervm.events import RestEvent
 from bigiron.powervm.guest import Guests
+from bigiron.powervm.ibmi import TagLoadSource
 from bigiron.powervm.management.access import Access, DirectAccess
 from bigiron.powervm.media import MediaRepositories
 from bigiron.powervm.metrics import HostProcessors
@@ -226,13 +228,15 @@ class PowerVM(Hypervisor):
         parts = self._started
         return diagnostics.report(parts.connection, parts.adapters, parts.disks, parts.guests.find(uuid))
 
-    def check(self, spec: GuestSpec) -> None:
+    def check(self, spec: GuestSpec, replacing: bool = False) -> None:
         parts = self._started
-        parts.guests.build(spec)
-        parts.guests.check_free(spec)
+        held = self._remaining(parts, spec.uuid) if replacing else None
+        parts.guests.build(spec, held=held)
+        if held is None:
+            parts.guests.check_free(spec)
         if spec.disks or spec.config_drive:
             parts.connection.vioses.active()
-        parts.disks.check(spec)
+        parts.disks.check(spec, sum(disk.size_gb for disk in parts.disks.find(held.uuid)) if held else 0.0)
         for nic in spec.nics:
             parts.adapters.check(nic)
 
@@ -242,12 +246,13 @@ class PowerVM(Hypervisor):
             CreateLpar(parts.guests, spec),
             *network.network_steps(parts.adapters, spec),
             *storage_steps(parts.connection, parts.disks, parts.media, spec, parts.images),
+            *((TagLoadSource(parts.connection, spec),) if spec.os is GuestOs.IBMI else ()),
             StartGuest(parts.guests, parts.power, spec),
         ]
 
     def resize_steps(self, spec: GuestSpec, timeout_s: int = 0) -> Sequence[Step]:
         parts = self._started
-        return resize.steps(parts.connection, parts.guests, parts.power, parts.disks, spec, timeout_s)
+        return resize.steps(parts.connection, parts.guests, parts.power, parts.disks, parts.images, spec, timeout_s)
 
     def destroy(self, uuid: str, keep_disks: bool = False) -> None:
         parts = self._started

@@ -12,7 +12,7 @@ from pypowervm.wrappers.logical_partition import LPAR
 
 from bigiron.errors import Busy, Conflict, NotFound, PlatformError, Timeout, Unavailable
 from bigiron.model import PowerState
-from bigiron.powervm import jobs
+from bigiron.powervm import ibmi, jobs
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.console.consoles import Consoles
 from bigiron.powervm.errors import translated
@@ -33,7 +33,8 @@ class _Way:
     parameters: tuple[tuple[str, str], ...]
 
 
-_OS = _Way("an operating-system shutdown", (("operation", "osshutdown"), ("immediate", "true")))
+_OS_NORMAL = _Way("an operating-system shutdown", (("operation", "osshutdown"),))
+_OS = _Way("an immediate operating-system shutdown", (("operation", "osshutdown"), ("immediate", "true")))
 _NORMAL = _Way("a normal power-off", (("operation", "shutdown"),))
 _HARD = _Way("an immediate power-off", (("operation", "shutdown"), ("immediate", "true")))
 
@@ -54,7 +55,7 @@ class Power:
 
         `boot` has the device paths to boot from at this start, divided by blanks; empty leaves that to the firmware.
         """
-        parameters = {"bootstring": boot} if boot else {}
+        parameters = dict(ibmi.START_PARAMETERS) if lpar.os400 else {"bootstring": boot} if boot else {}
         with self._locked(lpar):
             if not known_off and self._mirror.fresh(lpar.uuid).power is PowerState.RUNNING:
                 return
@@ -125,7 +126,10 @@ class Power:
         return self._try(lpar, _HARD, self._connection.options.job_timeout_s, restart)
 
     def _gentle(self, lpar: Lpar, rmc_state: str | None) -> tuple[_Way, ...]:
-        """The operating system can only be asked through a working RMC connection, which no event reports."""
+        """The operating system can only be asked through a working RMC connection, which no event reports; IBM i is
+        asked by the hypervisor itself, and takes an immediate shutdown for an abnormal end."""
+        if lpar.os400:
+            return (_OS_NORMAL, _OS, _NORMAL)
         if rmc_state is None:
             with translated(f"Reading LPAR {lpar.name}"):
                 rmc_state = str(LPAR.get(self._adapter, uuid=lpar.uuid).rmc_state or "")

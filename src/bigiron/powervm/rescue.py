@@ -12,6 +12,7 @@ from bigiron import naming
 from bigiron.errors import InvalidSpec, Unavailable
 from bigiron.hypervisor import Step
 from bigiron.model import GuestSpec
+from bigiron.powervm import ibmi
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.cache import ImageCache
 from bigiron.powervm.disk.driver import DiskDriver, is_rescue_disk
@@ -60,6 +61,7 @@ class Rescue:
         for a guest that is rescued already.
         """
         lpar = self._guests.find(spec.uuid)
+        ibmi.check_rescue(lpar)
         (disk,) = spec.disks
         if disk.image is None:
             raise InvalidSpec(f"Guest {spec.name} is to be rescued without an image: name one.")

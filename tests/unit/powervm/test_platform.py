@@ -387,7 +387,7 @@ def test_the_host_is_described(host: Host, platform: PowerVM, image: BytesImage,
     assert empty.memory_reserved_mb >= 2 * 8192
     assert empty.processors_reserved == 2.0
     assert (empty.disk_gb, empty.guests) == (100, 0)
-    assert "CUSTOM_POWERVM_DISK_SSP" in empty.traits
+    assert {"CUSTOM_POWERVM_DISK_SSP", "CUSTOM_POWERVM_IBMI"} <= empty.traits
     spawn(platform, guest_spec(image), tmp_path)
     used = platform.facts()
     assert (used.memory_used_mb, used.guests) == (2048, 1)

@@ -125,7 +125,7 @@ def test_the_root_disk_grows_and_only_grows(host: Host, platform: PowerVM, spec:
         ({"memory_mb": 1000}, InvalidSpec, "multiple of 256 MB"),
         ({"vcpus": 17, "options": {"powervm:dedicated_proc": "true"}}, NoCapacity, "asks for 17.00 processors"),
         ({"options": {"powervm:no_such": "1"}}, InvalidSpec, "powervm:no_such is not known"),
-        ({"disks": (DiskSpec(DiskRole.ROOT, 9000),)}, NoCapacity, "root disk of 9000 GB"),
+        ({"disks": (DiskSpec(DiskRole.ROOT, 9000),)}, NoCapacity, "disk of 9000 GB"),
     ],
 )
 def test_refused_before_anything_is_read_or_changed(

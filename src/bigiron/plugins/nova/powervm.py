@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import nova.conf
 from nova.objects import fields
@@ -45,7 +45,6 @@ NEVER = (
     "supports_image_type_ami",
     "supports_image_type_ari",
     "supports_image_type_iso",
-    "supports_image_type_qcow2",
     "supports_image_type_vdi",
     "supports_image_type_vhd",
     "supports_image_type_vhdx",
@@ -53,12 +52,14 @@ NEVER = (
     "supports_image_type_ploop",
 )
 """Nova's capability flags that the feature table does not decide, every one said, so that none is inherited."""
+FOUND = ("supports_image_type_qcow2",)
+"""Those that each start decides, by what is installed; until then they are not set."""
 
 
 class PowerVMDriver(BigironDriver):
     """Runs instances as logical partitions of a PowerVM host."""
 
-    capabilities: ClassVar[dict[str, bool]] = {**dict.fromkeys(NEVER, False), **features.capabilities()}
+    capabilities = {**dict.fromkeys((*NEVER, *FOUND), False), **features.capabilities()}
     platform = "powervm"
     hypervisor_type = fields.HVType.PHYP
     machines = (fields.Architecture.PPC64, fields.Architecture.PPC64LE)

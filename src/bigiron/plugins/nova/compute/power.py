@@ -10,7 +10,7 @@ from oslo_log import log as logging
 
 from bigiron import errors
 from bigiron.model import PowerState
-from bigiron.plugins.nova import translate
+from bigiron.plugins.nova import localdisks, translate
 from bigiron.plugins.nova.compute import rescue, resize
 from bigiron.plugins.nova.compute.service import Service, Started
 
@@ -54,12 +54,15 @@ class Power(Service):
                 rescue.undo(started, instance)
                 return
             if hard and instance.vm_state == vm_states.ERROR:
-                self._restore_shape(started, instance)
+                self._restore_shape(started, instance, block_device_info)
             started.hypervisor.reboot(instance.uuid, hard=hard)
 
-    def _restore_shape(self, started: Started, instance: Any) -> None:
+    def _restore_shape(self, started: Started, instance: Any, block_device_info: Any) -> None:
         """Stop the guest and give it its flavor's shape: the revert of a resize may not have come to its end."""
-        shape = translate.resize_spec(instance, instance.flavor, namespace=self.flavor_namespace, power_on=False)
+        empty = localdisks.empty_disks(instance.flavor, block_device_info)
+        shape = translate.resize_spec(
+            instance, instance.flavor, namespace=self.flavor_namespace, power_on=False, empty=empty
+        )
         try:
             resize.reshape(started, shape)
         except errors.PlatformError as error:

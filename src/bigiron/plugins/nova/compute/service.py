@@ -7,6 +7,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import nova.conf
@@ -18,8 +19,8 @@ from oslo_log import log as logging
 
 from bigiron import errors
 from bigiron.hypervisor import Hypervisor
-from bigiron.model import GuestSpec, PowerState
-from bigiron.plugins.nova import conf, startup, translate, vifwait
+from bigiron.model import GuestSpec, ImageSource, PowerState
+from bigiron.plugins.nova import conf, inspection, startup, translate, vifwait
 from bigiron.plugins.nova import configdrive as drive
 from bigiron.plugins.nova.leftovers import Leftovers
 from bigiron.plugins.nova.lifecycle import LifecycleReporter
@@ -51,6 +52,7 @@ class Service(driver.ComputeDriver):
 
     platform: str
     """The platform's name, in lower case."""
+    capabilities: dict[str, bool]
     hypervisor_type: str
     machines: Sequence[str]
     """Architectures that a guest can have, in Nova's words."""
@@ -60,6 +62,7 @@ class Service(driver.ComputeDriver):
     def __init__(self, virtapi: Any) -> None:
         super().__init__(virtapi)
         self._image_api = glance.API()
+        self._disk_bytes: dict[str, int] = {}
         self._started: Started | None = None
         self._stopping = threading.Event()
         self.looking_after = False
@@ -76,8 +79,14 @@ class Service(driver.ComputeDriver):
         """The network as the guest's config drive shows it."""
         return network_info
 
+    def image_source(self, context: Any, image_meta: Any, trusted_certs: Any = None) -> ImageSource | None:
+        """The image as the platform reads it; raises PlatformError for one that it cannot use."""
+        folder = Path(CONF.powervm.image_conversion_path)
+        return translate.image_source(context, image_meta, self._image_api, folder, trusted_certs, self._disk_bytes)
+
     def init_host(self, host: str) -> None:
         self._stopping.clear()
+        inspection.clear(Path(CONF.powervm.image_conversion_path))
         try:
             hypervisor = self.make_hypervisor()
             drive.check_format(CONF.config_drive_format)

@@ -17,6 +17,9 @@ FIRMWARE = "open firmware"
 SHUTTING_DOWN = "shutting down"
 ERROR = "error"
 
+IBM_I = "OS400"
+"""The type of a partition that runs IBM i."""
+
 RMC_ACTIVE = "active"
 RMC_INACTIVE = "inactive"
 RMC_BUSY = "busy"
