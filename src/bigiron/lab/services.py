@@ -39,6 +39,7 @@ def programs(paths: LabPaths, spec: LabSpec, broker_binaries: broker.Binaries | 
         table.insert(0, _broker(paths, spec, broker_binaries))
     if spec.driver == "powervm":
         table += _powervm(paths, spec)
+        table += (_console_proxy(paths, name) for name in ("nova-novncproxy", "nova-serialproxy"))
     table.append(_compute(paths, spec))
     return tuple(table)
 
@@ -84,6 +85,15 @@ def _compute(paths: LabPaths, spec: LabSpec) -> Program:
     return Program(
         "nova-compute", (program("nova-compute"), "--config-file", str(options)), "compute", after=after,
         stop_seconds=20,
+    )  # fmt: skip
+
+
+def _console_proxy(paths: LabPaths, name: str) -> Program:
+    options = paths.etc / name / "nova.conf"
+    return Program(
+        name, (program(name), "--config-file", str(options)), name, name, ("nova",),
+        # These two are Nova's last programs whose default is eventlet.
+        environment={"OS_NOVA_DISABLE_EVENTLET_PATCHING": "true"},
     )  # fmt: skip
 
 

@@ -143,6 +143,9 @@ class PowerVM(Hypervisor):
 
         self.connection.events.subscribe(listen)
 
+    def subscribe_reachable(self, callback: Callable[[bool], None]) -> None:
+        self.connection.events.watch(callback)
+
     @property
     def _started(self) -> _Started:
         if self._parts is None:
@@ -241,11 +244,12 @@ class PowerVM(Hypervisor):
             ),
             ("deleting the LPAR", lambda: self._delete_lpar(parts, uuid, lpar)),
         )
-        for what, work in stages:
-            try:
-                work()
-            except NotFound as error:
-                LOG.debug("Instance %s: %s: gone already: %s", uuid, what, error)
+        with parts.power.ending(lpar):
+            for what, work in stages:
+                try:
+                    work()
+                except NotFound as error:
+                    LOG.debug("Instance %s: %s: gone already: %s", uuid, what, error)
         parts.rescue.forget(uuid)
 
     def adopt(self, instances: Iterable[tuple[str, str]]) -> Sequence[str]:

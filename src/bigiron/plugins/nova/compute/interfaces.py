@@ -38,11 +38,15 @@ class Interfaces(Service):
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
         """Plug what is not plugged; adapters belong to their partition, so that a start of the host loses none."""
         vifs = list(network_info or ())
-        if vifs and self.looking_after and self._was_plugged(instance, len(vifs)):
-            return
-        for vif in vifs:
-            with translate.nova_errors(instance, exception.VirtualInterfacePlugException):
-                self._plug(instance.uuid, translate.nic_spec(vif))
+        try:
+            if vifs and self.looking_after and self._was_plugged(instance, len(vifs)):
+                return
+            for vif in vifs:
+                with translate.nova_errors(instance, exception.VirtualInterfacePlugException):
+                    self._plug(instance.uuid, translate.nic_spec(vif))
+        except exception.InstanceNotFound as error:
+            # Nova would end the service over it, and with it every other server of the host.
+            raise exception.VirtualInterfacePlugException(f"instance {instance.uuid} has no guest") from error
 
     def _was_plugged(self, instance: Any, ports: int) -> bool:
         with translate.nova_errors(instance, exception.VirtualInterfacePlugException):

@@ -21,6 +21,7 @@ from bigiron.hypervisor import Hypervisor
 from bigiron.model import GuestSpec, PowerState
 from bigiron.plugins.nova import conf, startup, translate, vifwait
 from bigiron.plugins.nova import configdrive as drive
+from bigiron.plugins.nova.availability import Availability
 from bigiron.plugins.nova.leftovers import Leftovers
 from bigiron.plugins.nova.lifecycle import LifecycleReporter
 
@@ -44,6 +45,7 @@ class Started:
     lifecycle: LifecycleReporter
     wires: vifwait.Wires
     leftovers: Leftovers
+    availability: Availability
 
 
 class Service(driver.ComputeDriver):
@@ -89,10 +91,14 @@ class Service(driver.ComputeDriver):
             LifecycleReporter(hypervisor, self.emit_event),
             vifwait.Wires(),
             Leftovers(hypervisor.destroy),
+            Availability(self.virtapi, host),
         )
         self._started.lifecycle.start()
         hypervisor.subscribe_wired(self._started.wires.ready)
         self._started.leftovers.start()
+        hypervisor.subscribe_reachable(self._started.availability.changed)
+        # What an earlier process took out of service may serve again.
+        self._started.availability.changed(True)
         LOG.info("%s", startup.report(hypervisor.facts()))
 
     def cleanup_host(self, host: str) -> None:
@@ -101,6 +107,7 @@ class Service(driver.ComputeDriver):
         if started:
             started.lifecycle.stop()
             started.leftovers.stop()
+            started.availability.stop()
             started.executor.shutdown(wait=False, cancel_futures=True)
             started.hypervisor.stop()
 
