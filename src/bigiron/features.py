@@ -171,7 +171,7 @@ FEATURES: tuple[Feature, ...] = (
         "operation.maintenance-mode",
         "Set the host in a maintenance mode",
         _N,
-        "answered with 501; `openstack compute service set --disable` keeps new servers away",
+        "answered with 501; ``openstack compute service set --disable`` keeps new servers away",
     ),
     Feature(
         "operation.set-admin-password",

@@ -35,7 +35,7 @@ SLICES: Mapping[str, tuple[str, ...]] = {
         r"tempest\.api\.network\.test_ports\.PortsTestJSON\.test_(create_(update_delete_port|port_in)|show_port|list_ports\b)",
     ),
     "wide": (
-        r"tempest\.api\.compute\.",
+        r"tempest\.(serial_tests\.)?api\.compute\.",
         r"tempest\.api\.network\.test_(networks|ports|security_groups|subnetpools|tags|versions)",
         r"tempest\.api\.image\.v2\.test_images\.(Basic|List)",
         r"tempest\.api\.identity\.v3\.test_(tokens|projects|users)",
@@ -45,6 +45,7 @@ SLICES: Mapping[str, tuple[str, ...]] = {
 _FLAVORS = {"tempest-small": 512, "tempest-large": 768}
 # Nova's fake driver uploads nothing.
 _FAKE_FLAGS = {"snapshot": False}
+PUBLIC_NETWORK = "tempest-public"
 _IMAGES = ("tempest-one", "tempest-two")
 _IMAGE_BYTES = 1024 * 1024
 _SUMMARY = re.compile(r"^ - (Passed|Skipped|Failed|Unexpected Success): (\d+)", re.MULTILINE)
@@ -60,6 +61,7 @@ class Facts:
     other_flavor: str
     max_microversion: str
     network_extensions: tuple[str, ...]
+    public_network: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,12 @@ def prepare(paths: LabPaths, spec: LabSpec) -> Path:
     flags = _flags() if spec.driver == "powervm" else _FAKE_FLAGS
     options = workspace / "tempest.conf"
     renderer = Renderer(paths, spec)
-    write_private(options, renderer.text("tempest.conf.j2", workspace=workspace, facts=facts, features=flags))
+    write_private(
+        options,
+        renderer.text(
+            "tempest.conf.j2", workspace=workspace, facts=facts, features=flags, public_network=PUBLIC_NETWORK
+        ),
+    )
     return options
 
 
@@ -134,7 +141,18 @@ def _facts(cloud: Connection, spec: LabSpec) -> Facts:
     versions = cloud.compute.get(spec.url("nova") + "/").json()["versions"]
     newest = next(each["version"] for each in versions if each["id"] == "v2.1")
     extensions = tuple(sorted(each.alias for each in cloud.network.extensions()))
-    return Facts(images[0], images[1], flavors[0], flavors[1], newest, extensions)
+    return Facts(images[0], images[1], flavors[0], flavors[1], newest, extensions, _public_network(cloud))
+
+
+def _public_network(cloud: Connection) -> str:
+    """A network for floating addresses, which Neutron gives out although no agent of the lab routes to them."""
+    existing = cloud.network.find_network(PUBLIC_NETWORK)
+    if existing is None:
+        existing = cloud.network.create_network(name=PUBLIC_NETWORK, is_router_external=True)
+        cloud.network.create_subnet(
+            network_id=existing.id, name=PUBLIC_NETWORK, ip_version=4, cidr="172.24.4.0/24", enable_dhcp=False
+        )
+    return str(existing.id)
 
 
 def _image(cloud: Connection, name: str) -> str:
