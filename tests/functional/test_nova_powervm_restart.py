@@ -33,7 +33,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        return f"{self.vm_state}-{self.task_state}-{self.left}".replace(" ", "-").replace("_", "-")
+        return f"{self.vm_state}-{self.task_state}-{self.left}".replace(" ", "-").replace("_", "-").lower()
 
 
 POWER = (
@@ -97,10 +97,12 @@ class Restart(PowerVMCloud):
         booted = [self.boot(case.name, flavor_id=self.flavor_id, expected=None) for case in cases]
         servers = [self.settle(server, "ACTIVE") for server in booted]
         for case, server in zip(cases, servers, strict=True):
-            if case.left == STOPPED:
-                self.driver.hypervisor.power_off(server["id"])
-            elif case.left == GONE:
-                self.driver.hypervisor.destroy(server["id"])
+            # Done by an operation, so that nobody reports it as the guest's own doing.
+            with self.driver.started.lifecycle.operation(server["id"]):
+                if case.left == STOPPED:
+                    self.driver.hypervisor.power_off(server["id"])
+                elif case.left == GONE:
+                    self.driver.hypervisor.destroy(server["id"])
         self.compute.stop()
         for case, server in zip(cases, servers, strict=True):
             instance = objects.Instance.get_by_uuid(context.get_admin_context(), server["id"])
