@@ -228,7 +228,10 @@ FEATURES: tuple[Feature, ...] = (
         "operation.trusted-certs", "Validate image with trusted certificates", _N, _LATER, "supports_trusted_certs"
     ),
     Feature(
-        "operation.report-cpu-traits", "Report CPU traits", _P, "the compatibility modes, as CUSTOM_POWERVM_ traits"
+        "operation.report-cpu-traits",
+        "Report CPU traits",
+        _P,
+        "the compatibility modes, as ``CUSTOM_POWERVM_...`` traits",
     ),
     Feature(
         "operation.port-with-resource-request",
