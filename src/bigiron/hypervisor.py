@@ -108,6 +108,14 @@ class Hypervisor(abc.ABC):
         """
         return
 
+    def subscribe_reachable(self, callback: Callable[[bool], None]) -> None:
+        """Call back, from a thread of the platform's, with False once it has not answered for a while, True when it
+        does again; the callback must be quick.
+
+        A platform that cannot tell never calls.
+        """
+        return
+
     # The host
 
     @abc.abstractmethod

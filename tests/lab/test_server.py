@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
 import time
-from collections.abc import Iterator
 
 import pytest
 from openstack.compute.v2.server import Server
@@ -16,27 +14,6 @@ from bigiron.lab.demo_platform import Platform
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 _WAIT = 120
-
-
-@pytest.fixture
-def cloud(lab: Lab) -> Connection:
-    return lab.cloud()
-
-
-@pytest.fixture
-def parts(cloud: Connection) -> Iterator[dict[str, str]]:
-    """An image, a flavor and a VLAN network, removed afterwards."""
-    name = f"lab-test-{secrets.token_hex(4)}"
-    image = cloud.image.create_image(
-        name, data=secrets.token_bytes(1 << 20), disk_format="raw", container_format="bare", wait=True
-    )
-    flavor = cloud.compute.create_flavor(name=name, ram=512, vcpus=1, disk=1)
-    network = cloud.network.create_network(name=name)
-    cloud.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.77.0.0/24", enable_dhcp=False)
-    yield {"name": name, "image_id": image.id, "flavor_id": flavor.id, "network_id": network.id}
-    cloud.network.delete_network(network.id)
-    cloud.compute.delete_flavor(flavor.id)
-    cloud.image.delete_image(image.id)
 
 
 def started(platform: Platform | None, server_id: str) -> float:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bigiron.lab import broker, configs, database, health, seed, spec, supervise
+from bigiron.lab import broker, configs, database, health, novnc, seed, spec, supervise
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import LabPaths, cache_root
 from bigiron.lab.progress import Reporter
@@ -54,10 +55,11 @@ def _locked(paths: LabPaths) -> Iterator[None]:
 
 
 def prepare(report: Reporter, *, with_broker: bool = True) -> None:
-    """Fill the cache: migrated databases, and a broker when none is installed."""
+    """Fill the cache: migrated databases, and a broker and noVNC's web pages when they are not installed."""
     cache = cache_root()
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(3) as pool:
         waiting: dict[str, Future[Any]] = {"databases": pool.submit(database.template, cache)}
+        pages = pool.submit(_pages, cache)
         if with_broker:
             waiting["rabbitmq"] = pool.submit(broker.obtain, cache)
         for name in waiting:
@@ -65,6 +67,17 @@ def prepare(report: Reporter, *, with_broker: bool = True) -> None:
         for name, future in waiting.items():
             future.result()
             report.done(name)
+        if note := pages.result():
+            report.fail("novnc", note)
+
+
+def _pages(cache: Path) -> str:
+    """Have noVNC's pages; what is missing without them where there are none."""
+    try:
+        novnc.obtain(cache)
+    except LabError as error:
+        return f"consoles have no web page: {error}"
+    return ""
 
 
 def up(paths: LabPaths, wishes: Wishes, report: Reporter) -> LabSpec:

@@ -41,6 +41,7 @@ def programs(paths: LabPaths, spec: LabSpec, broker_binaries: broker.Binaries | 
         table.insert(0, _broker(paths, spec, broker_binaries))
     if spec.driver == "powervm":
         table += _powervm(paths, spec)
+        table += (_console_proxy(paths, name) for name in ("nova-novncproxy", "nova-serialproxy"))
     table.append(_compute(paths, spec))
     return tuple(table)
 
@@ -93,6 +94,15 @@ def _concurrency() -> dict[str, str]:
     """How nova-compute works side by side: as $BIGIRON_LAB_CONCURRENCY says; Nova 33 has no option for it."""
     wanted = os.environ.get("BIGIRON_LAB_CONCURRENCY")
     return {"OS_NOVA_DISABLE_EVENTLET_PATCHING": str(wanted == "threading").lower()} if wanted else {}
+
+
+def _console_proxy(paths: LabPaths, name: str) -> Program:
+    options = paths.etc / name / "nova.conf"
+    return Program(
+        name, (program(name), "--config-file", str(options)), name, name, ("nova",),
+        # These two are Nova's last programs whose default is eventlet.
+        environment={"OS_NOVA_DISABLE_EVENTLET_PATCHING": "true"},
+    )  # fmt: skip
 
 
 def _powervm(paths: LabPaths, spec: LabSpec) -> tuple[Program, ...]:

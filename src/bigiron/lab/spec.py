@@ -16,7 +16,20 @@ from bigiron.lab.errors import LabError
 from bigiron.lab.paths import LabPaths, write_private
 
 DRIVERS = ("powervm", "fake")
-PORT_NAMES = ("broker", "keystone", "glance", "placement", "nova", "neutron", "cinder", "sim", "sim_control")
+PORT_NAMES = (
+    "broker",
+    "keystone",
+    "glance",
+    "placement",
+    "nova",
+    "neutron",
+    "cinder",
+    "nova-novncproxy",
+    "nova-serialproxy",
+    "consoles",
+    "sim",
+    "sim_control",
+)
 SECRET_NAMES = (
     "admin",
     "demo",

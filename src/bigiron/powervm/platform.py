@@ -158,6 +158,9 @@ class PowerVM(Hypervisor):
 
         self.connection.events.subscribe(listen)
 
+    def subscribe_reachable(self, callback: Callable[[bool], None]) -> None:
+        self.connection.events.watch(callback)
+
     @property
     def _started(self) -> _Started:
         if self._parts is None:
@@ -260,12 +263,13 @@ class PowerVM(Hypervisor):
         lpar_id = lpar.id if lpar is not None else None
         # In this order, and no further than the first failure: nothing is taken from a guest that may still run, and
         # the partition's mark and id are what finds the rest on the next try.
-        if lpar is not None:
-            with contextlib.suppress(NotFound):
-                parts.power.stop(lpar)
-        rescued = parts.rescue.is_marked(uuid)
-        remove_storage(parts.connection, parts.disks, parts.media, uuid, lpar_id, keep_disks, rescued=rescued)
-        self._delete_lpar(parts, uuid, lpar)
+        with parts.power.ending(lpar):
+            if lpar is not None:
+                with contextlib.suppress(NotFound):
+                    parts.power.stop(lpar)
+            rescued = parts.rescue.is_marked(uuid)
+            remove_storage(parts.connection, parts.disks, parts.media, uuid, lpar_id, keep_disks, rescued=rescued)
+            self._delete_lpar(parts, uuid, lpar)
         parts.rescue.forget(uuid)
 
     def adopt(self, instances: Iterable[tuple[str, str]]) -> Sequence[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pypowervm.wrappers.base_partition import LPARState, RMCState
@@ -49,6 +52,19 @@ class Power:
         self._mirror = connection.mirror
         self._guard = threading.Lock()
         self._locks: dict[str, threading.RLock] = {}
+        self._ending: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def ending(self, lpar: Lpar | None) -> Iterator[None]:
+        """Nothing starts the partition while it is taken apart: a reboot may have waited for its turn until now."""
+        names = [lpar.uuid] if lpar is not None else []
+        with self._guard:
+            self._ending.update(names)
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._ending -= Counter(names)
 
     def start(self, lpar: Lpar, known_off: bool = False, boot: str = "") -> None:
         """Start the partition; `known_off` saves the question whether it runs already.
@@ -57,6 +73,8 @@ class Power:
         """
         parameters = dict(ibmi.START_PARAMETERS) if lpar.os400 else {"bootstring": boot} if boot else {}
         with self._locked(lpar):
+            if self._ending[lpar.uuid]:
+                raise Conflict(f"LPAR {lpar.name} is being deleted and is not started any more.")
             if not known_off and self._mirror.fresh(lpar.uuid).power is PowerState.RUNNING:
                 return
             if self._consoles is not None:

@@ -87,9 +87,11 @@ from oslo_concurrency import lockutils
 from oslo_log import log
 import oslo_db.options
 import nova.servicegroup, nova.service, nova.rpc
+from nova.conf import novnc
 from oslo_messaging import transport
 conf = nova.conf.CONF
 log.register_options(conf)
+novnc.register_cli_opts(conf)
 for options in (transport._transport_opts, lockutils._opts[:0]):
     conf.register_opts(options)
 conf.register_opts(lockutils._opts, group="oslo_concurrency")
@@ -107,7 +109,7 @@ for section in {"DEFAULT", *given.sections()} - elsewhere:
 """
 
 
-@pytest.mark.parametrize("folder", ["nova", "nova-compute"])
+@pytest.mark.parametrize("folder", ["nova", "nova-compute", "nova-novncproxy", "nova-serialproxy"])
 def test_nova_knows_every_option_it_is_given(lab: tuple[LabPaths, spec.LabSpec], folder: str) -> None:
     """An option that Nova does not know would be ignored in silence."""
     paths, _ = lab

@@ -39,7 +39,7 @@ def test_every_program_can_be_started_after_those_it_needs(
 def test_the_platform_runs_with_its_driver_only(tmp_path: Path, binaries: broker.Binaries) -> None:
     real = _table(tmp_path, spec.LabSpec(driver="powervm").equipped(), binaries)
     fake = _table(tmp_path, spec.LabSpec(driver="fake").equipped(), binaries)
-    assert real.keys() - fake.keys() == {"sim", "neutron-sea-agent"}
+    assert real.keys() - fake.keys() == {"sim", "neutron-sea-agent", "nova-novncproxy", "nova-serialproxy"}
 
 
 def test_each_log_has_one_program_that_ends_it(tmp_path: Path, binaries: broker.Binaries) -> None:

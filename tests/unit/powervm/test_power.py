@@ -255,3 +255,13 @@ def test_actions_on_one_guest_take_turns(host: Host, power: Power, lpar: Lpar) -
             list(pool.map(lambda _: power.start(lpar), range(3)))
             list(pool.map(lambda _: power.stop(lpar), range(3)))
     assert submitted(host) == ["PowerOn", "PowerOff"] * 3
+
+
+def test_nothing_starts_a_partition_that_is_taken_apart(
+    host: Host, connection: Connection, power: Power, lpar: Lpar
+) -> None:
+    with power.ending(lpar), pytest.raises(Conflict, match="being deleted"):
+        power.restart(lpar, hard=True, timeout_s=0)
+    assert submitted(host) == []
+    power.start(lpar)
+    assert state(connection, lpar) is PowerState.RUNNING

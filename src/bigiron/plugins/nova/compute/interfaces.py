@@ -6,6 +6,7 @@ import contextlib
 from typing import Any
 
 from nova import exception
+from nova.compute import vm_states
 from oslo_log import log as logging
 
 from bigiron import errors
@@ -36,15 +37,15 @@ class Interfaces(Service):
             self.hypervisor.detach(instance.uuid, translate.nic_spec(vif))
 
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
-        """Plug what is not plugged; adapters belong to their partition, so that a start of the host loses none.
-
-        A guest that is gone has none: as the service starts, Nova would end it over one that somebody deleted.
-        """
+        """Plug what is not plugged; adapters belong to their partition, so that a start of the host loses none."""
         try:
             with translate.nova_errors(instance, exception.VirtualInterfacePlugException):
                 self._plug_all(instance.uuid, list(network_info or ()))
-        except exception.InstanceNotFound:
-            LOG.warning("has no guest on this host any more, so nothing is plugged", instance=instance)
+        except exception.InstanceNotFound as error:
+            # Nova would end the service over it, and with it every other server of the host.
+            LOG.warning("has no guest on this host", instance=instance)
+            if instance.vm_state != vm_states.SHELVED:
+                raise exception.VirtualInterfacePlugException(f"instance {instance.uuid} has no guest") from error
 
     def _plug_all(self, uuid: str, vifs: list[Any]) -> None:
         if vifs and self.looking_after and self.hypervisor.was_plugged(uuid, len(vifs)):

@@ -22,6 +22,7 @@ from bigiron.hypervisor import Hypervisor
 from bigiron.model import GuestSpec, ImageSource, PowerState
 from bigiron.plugins.nova import conf, inspection, startup, translate, vifwait
 from bigiron.plugins.nova import configdrive as drive
+from bigiron.plugins.nova.availability import Availability
 from bigiron.plugins.nova.leftovers import Leftovers
 from bigiron.plugins.nova.lifecycle import LifecycleReporter
 
@@ -45,6 +46,7 @@ class Started:
     lifecycle: LifecycleReporter
     wires: vifwait.Wires
     leftovers: Leftovers
+    availability: Availability
 
 
 class Service(driver.ComputeDriver):
@@ -100,10 +102,14 @@ class Service(driver.ComputeDriver):
             LifecycleReporter(hypervisor, self.emit_event),
             vifwait.Wires(),
             Leftovers(hypervisor),
+            Availability(self.virtapi, host),
         )
         self._started.lifecycle.start()
         hypervisor.subscribe_wired(self._started.wires.ready)
         self._started.leftovers.start()
+        hypervisor.subscribe_reachable(self._started.availability.changed)
+        # What an earlier process took out of service may serve again.
+        self._started.availability.changed(True)
         LOG.info("%s", startup.report(hypervisor.facts()))
 
     def cleanup_host(self, host: str) -> None:
@@ -112,6 +118,7 @@ class Service(driver.ComputeDriver):
         if started:
             started.lifecycle.stop()
             started.leftovers.stop()
+            started.availability.stop()
             started.executor.shutdown(wait=False, cancel_futures=True)
             started.hypervisor.stop()
 
