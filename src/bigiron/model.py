@@ -119,7 +119,6 @@ class GuestState:
     power: PowerState
     memory_mb: int = 0
     vcpus: int = 0
-    cpu_time_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

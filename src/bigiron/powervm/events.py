@@ -24,9 +24,6 @@ MISSING_EVENTS = "MISSING_EVENTS"
 ADD_URI = "ADD_URI"
 MODIFY_URI = "MODIFY_URI"
 DELETE_URI = "DELETE_URI"
-INVALID_URI = "INVALID_URI"
-HIDDEN_URI = "HIDDEN_URI"
-VISIBLE_URI = "VISIBLE_URI"
 CUSTOM_CLIENT_EVENT = "CUSTOM_CLIENT_EVENT"
 LOST = frozenset({NEW_CLIENT, CACHE_CLEARED, MISSING_EVENTS})
 """After one of these, events may have been missed: read again whatever is kept."""
@@ -72,9 +69,6 @@ class EventLoop:
     def subscribe(self, listener: Listener) -> None:
         """Call back for every event from now on; a listener must be quick and must not raise."""
         self._listeners = [*self._listeners, listener]
-
-    def unsubscribe(self, listener: Listener) -> None:
-        self._listeners = [known for known in self._listeners if known != listener]
 
     def watch(self, watcher: Callable[[bool], None]) -> None:
         """Call back with False once the stream has been interrupted for a while, and with True when it is back."""

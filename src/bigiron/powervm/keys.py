@@ -27,7 +27,13 @@ RMC_NIC: Key[None] = Key("rmc_nic")
 """The management adapter exists, where one is wanted."""
 
 STOPPED: Key[None] = Key("stopped")
-"""The guest is stopped for its resize, where it must be."""
+"""The guest does not run."""
+
+BOOT: Key[str] = Key("boot")
+"""The storage is as the next start needs it, and this is what that start boots from."""
+
+STARTED: Key[None] = Key("started")
+"""The guest runs again."""
 
 RESHAPED: Key[None] = Key("reshaped")
 """The partition has the flavor's shape."""
@@ -40,9 +46,6 @@ ADDED: Key[None] = Key("added")
 
 DROPPED: Key[None] = Key("dropped")
 """The disks that the flavor has no more are not presented to the partition."""
-
-RESTARTED: Key[None] = Key("restarted")
-"""The guest runs in its new shape."""
 
 
 def disk_key(index: int) -> Key[Disk]:

@@ -45,7 +45,6 @@ class Lpar:
     id: int
     name: str
     state: str
-    rmc_state: str
     memory_mb: int
     memory_held_mb: int
     vcpus: int
@@ -73,7 +72,6 @@ def record(wrapper: LPAR, mark_of: Callable[[str], str | None]) -> Lpar:
         id=int(wrapper.id or 0),
         name=str(wrapper.name),
         state=str(wrapper.state or LPARState.UNKNOWN),
-        rmc_state=str(wrapper.rmc_state or ""),
         memory_mb=int(wrapper.mem_config.desired or 0),
         memory_held_mb=int(wrapper.mem_config.current or 0),
         vcpus=vcpus,

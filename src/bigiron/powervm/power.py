@@ -109,6 +109,10 @@ class Power:
             if self._consoles is not None:
                 self._consoles.stopped(lpar)
 
+    def is_on(self, lpar: Lpar) -> bool:
+        """Whether the partition runs, or is on its way up or down."""
+        return self._mirror.fresh(lpar.uuid).power is not PowerState.STOPPED
+
     def restart(self, lpar: Lpar, hard: bool, timeout_s: float) -> None:
         """Restart the partition, asking its operating system first unless `hard`; a stopped one is started."""
         with self._locked(lpar):

@@ -19,16 +19,16 @@ from bigiron.powervm.disk.driver import DiskDriver, is_rescue_disk
 from bigiron.powervm.disk.marks import RESCUES, Marks
 from bigiron.powervm.disk.steps import CacheImage, CreateDisk, UploadConfigDrive
 from bigiron.powervm.guest import Guests
+from bigiron.powervm.keys import BOOT
 from bigiron.powervm.mapping import Backing, BackingKind, mapped
 from bigiron.powervm.media import MediaRepositories
 from bigiron.powervm.partition import Lpar
 from bigiron.powervm.power import Power
+from bigiron.powervm.power_steps import Start, Stop
+from bigiron.powervm.presented import Presented
 from bigiron.powervm.rescue_steps import (
     DeleteRescue,
     MapRescue,
-    Presented,
-    StartFrom,
-    StopGuest,
     UnmapRescue,
     boot_string,
 )
@@ -72,13 +72,13 @@ class Rescue:
         self._marks.set(spec.uuid)
         own = self._presented(lpar, _named(naming.config_drive(spec.uuid))) if spec.config_drive else ()
         steps: list[Step] = [
-            StopGuest(self._connection, self._power, lpar),
+            Stop(self._power, lpar),
             CacheImage(self._disks, disk.image, self._images, spec.uuid),
             CreateDisk(self._disks, spec, 0, self._images),
         ]
         if spec.config_drive:
             steps.append(UploadConfigDrive(self._media, naming.rescue_drive(spec.uuid)))
-        steps += [MapRescue(self._connection, spec, lpar, own), StartFrom(self._power, lpar)]
+        steps += [MapRescue(self._connection, spec, lpar, own), Start(self._power, lpar, BOOT)]
         return steps
 
     def undo_steps(self, uuid: str) -> Sequence[Step]:
@@ -95,9 +95,9 @@ class Rescue:
         ):
             own = (Presented(medium.vios_uuid, medium.backing),)
         return (
-            StopGuest(self._connection, self._power, lpar, self._boot_string(lpar)),
+            Stop(self._power, lpar, boot=self._boot_string(lpar)),
             UnmapRescue(self._connection, lpar, uuid, made, own),
-            StartFrom(self._power, lpar),
+            Start(self._power, lpar, BOOT),
             DeleteRescue(self._disks, self._media, self._marks, uuid, made),
         )
 

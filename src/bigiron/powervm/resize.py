@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pypowervm.wrappers.logical_partition import LPAR
 
 from bigiron.hypervisor import Step, Values
-from bigiron.model import GuestSpec, PowerState
+from bigiron.model import GuestSpec
 from bigiron.powervm import resize_disks
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.cache import ImageCache
@@ -21,33 +21,14 @@ from bigiron.powervm.disk.driver import DiskDriver
 from bigiron.powervm.documents import Partitions
 from bigiron.powervm.errors import Stale
 from bigiron.powervm.guest import Guests
-from bigiron.powervm.keys import RESHAPED, RESTARTED, STOPPED
+from bigiron.powervm.keys import RESHAPED
 from bigiron.powervm.partition import Lpar
 from bigiron.powervm.power import Power
+from bigiron.powervm.power_steps import Start, Stop
 
 LOG = logging.getLogger(__name__)
 
 _STALE_TRIES = 4
-
-
-class StopGuest(Step):
-    """Stops the guest for the change."""
-
-    name = "stop guest"
-    provides = STOPPED
-
-    def __init__(self, power: Power, lpar: Lpar, timeout_s: int, rmc_state: str) -> None:
-        self._power = power
-        self._lpar = lpar
-        self._timeout_s = timeout_s
-        self._rmc_state = rmc_state
-
-    def execute(self, values: Values) -> None:
-        self._power.stop(self._lpar, self._timeout_s, known_on=True, rmc_state=self._rmc_state)
-
-    def revert(self, values: Values) -> None:
-        # A stop may have taken effect and nobody told: what runs already is no error.
-        self._power.start(self._lpar, known_off=True)
 
 
 class ChangeLpar(Step):
@@ -87,23 +68,6 @@ class ChangeLpar(Step):
             self._partitions.write(self._lpar, self._before, now)
 
 
-class StartGuest(Step):
-    """Starts the guest in its new shape."""
-
-    name = "start guest"
-    provides = RESTARTED
-
-    def __init__(self, power: Power, lpar: Lpar) -> None:
-        self._power = power
-        self._lpar = lpar
-
-    def execute(self, values: Values) -> None:
-        self._power.start(self._lpar, known_off=True)
-
-    def revert(self, values: Values) -> None:
-        self._power.stop(self._lpar, known_on=True)
-
-
 def steps(
     connection: Connection,
     guests: Guests,
@@ -125,7 +89,7 @@ def steps(
         guests.build(guest, held=lpar)
     plan = resize_disks.plan(disks, guest, lpar)
     partitions = Partitions(connection)
-    on = connection.mirror.fresh(lpar.uuid).power is not PowerState.STOPPED
+    on = power.is_on(lpar)
     current = partitions.read(lpar)
     wanted = guests.reshaped(current, guest)
     chain: list[Step] = []
@@ -134,13 +98,13 @@ def steps(
         guests.build(guest, held=lpar)
     stops = on and (not guest.power_on or plan.remaps or (changes and _must_stop(guests, guest, current, wanted)))
     if stops:
-        chain.append(StopGuest(power, lpar, timeout_s, str(current.rmc_state or "")))
+        chain.append(Stop(power, lpar, timeout_s, rmc_state=str(current.rmc_state or "")))
     if changes:
         # A stop changes the document, and its etag with it.
         chain.append(ChangeLpar(partitions, guests, lpar, guest, None if stops else current))
     chain += resize_disks.steps(connection, disks, images, guest, lpar, plan)
     if guest.power_on and (stops or not on):
-        chain.append(StartGuest(power, lpar))
+        chain.append(Start(power, lpar))
     if plan.drop:
         chain.append(resize_disks.DeleteDisks(disks, plan.drop))
     for first, second in itertools.pairwise(chain):

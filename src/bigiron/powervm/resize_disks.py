@@ -19,7 +19,7 @@ from bigiron.powervm.disk.driver import Disk, DiskDriver, is_rescue_disk, is_roo
 from bigiron.powervm.disk.steps import CreateDisk
 from bigiron.powervm.keys import ADDED, DROPPED, GROWN, disk_key
 from bigiron.powervm.partition import Lpar
-from bigiron.powervm.rescue_steps import Presented, exchange
+from bigiron.powervm.presented import Presented, exchange
 
 LOG = logging.getLogger(__name__)
 

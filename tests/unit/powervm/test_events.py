@@ -66,7 +66,6 @@ def test_one_listener_s_mistake_is_not_the_others(
     post_custom(connection.adapter, URI, "y")
     until(lambda: len(last) >= 2)
     assert "A listener failed" in caplog.text
-    connection.events.unsubscribe(broken)
 
 
 @pytest.mark.parametrize("action", [Action.DROP_AFTER, Action.ERROR])

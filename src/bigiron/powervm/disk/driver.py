@@ -102,12 +102,9 @@ class DiskDriver(abc.ABC):
     def root(self, lpar_uuid: str) -> Disk:
         """The disk that the guest boots from; raises Unsupported where this pool made none for it."""
         for disk in self.find(lpar_uuid):
-            if disk.backing.name.rsplit("/", 1)[-1].startswith(self.root_prefix):
+            if is_root_disk(disk.backing):
                 return disk
         raise Unsupported(f"LPAR {lpar_uuid} has no root disk in {self.label}.")
-
-    root_prefix: str
-    """How the names of root disks begin."""
 
     def check_growth(self, guest: GuestSpec, disk: Disk, size_gb: float) -> None:
         """Raise NoCapacity for a disk that cannot become so large, without a remote call."""

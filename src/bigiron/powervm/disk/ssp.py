@@ -29,8 +29,6 @@ _OURS = re.compile(r"(boot|rescue|swap\d*|eph\d+)_.+")
 class SharedStoragePool(DiskDriver):
     """The pool of the cluster that `cluster_name` names, or of the only one."""
 
-    root_prefix = "boot_"
-
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._adapter = connection.adapter

@@ -34,8 +34,6 @@ _IMAGE = re.compile(r"i_[0-9a-f]{13}")
 class LocalVolumeGroup(DiskDriver):
     """The volume group that `volume_group_name` names, which must be on exactly one VIOS that is up."""
 
-    root_prefix = "b_"
-
     def __init__(self, connection: Connection, groups: VolumeGroups) -> None:
         self._connection = connection
         self._groups = groups

@@ -38,7 +38,6 @@ def lpar(number: int, state: str = RUNNING, instance: str | None = "some") -> Lp
         id=number,
         name=f"web-{number}",
         state=state,
-        rmc_state="",
         memory_mb=1024,
         memory_held_mb=1024,
         vcpus=1,
