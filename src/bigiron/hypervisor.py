@@ -75,6 +75,10 @@ NICS_READY: Key[None] = Key("nics_ready")
 """Every network adapter exists and the network service has been told: provided by the plug-in's waiting step."""
 
 
+STOPPED: Key[None] = Key("stopped")
+"""The guest does not run: provided by the platform's step that stops it, which a live resize does without."""
+
+
 def nic_plugged(nic: NicSpec) -> Key[None]:
     """The key that the platform's step for this adapter provides."""
     return Key(f"nic:{nic.id}")

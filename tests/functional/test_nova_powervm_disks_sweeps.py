@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.functional import test_nova_powervm_faults as spawning
 from tests.functional import test_nova_powervm_resize_sweeps as resizing
-from tests.functional.sweep import explained, label_of
+from tests.functional.sweep import Call, explained, label_of
 from tests.functional.test_nova_powervm_disks import role_of
 from tests.functional.test_nova_powervm_rescue import Rescued
 
@@ -19,26 +19,53 @@ LARGE = (1024, 2)
 """The shape whose flavor has swap too."""
 
 
-class SpawnWithThreeDisks(spawning.SpawnSweep):
+class SpawnOfMore(spawning.Spawning):
+    """A spawn that is more than the plain one, whose every request another sweep strikes: only what it has more is
+    struck here, and its last request, for which all of it is undone."""
+
+    __test__ = False
+    more = True
+
+    def record(self) -> list[Call]:
+        everything = super().record()
+        flavor_id = self.flavor_id
+        self.more = False
+        self.flavor_id = self.make_flavor(memory_mb=512)
+        plain = super().record()
+        self.more, self.flavor_id = True, flavor_id
+        own = [call for call in everything if call not in plain]
+        assert own, "nothing is more than in a plain spawn"
+        return [*own, *([] if everything[-1] in own else everything[-1:])]
+
+    @pytest.mark.full
+    @pytest.mark.timeout(900)
+    def test_every_call_fails_in_every_way(self) -> None:
+        outcomes, _ = self.sweep(*Action)
+        assert outcomes["ERROR"], outcomes
+
+
+class SpawnWithThreeDisks(SpawnOfMore):
     """A root disk, an ephemeral disk and swap, on a shared storage pool."""
 
+    __test__ = True
+
     def make_flavor(self, *args: Any, **fields: Any) -> str:
-        return super().make_flavor(*args, **{"ephemeral_gb": 1, "swap_mb": 256, **fields})
+        return super().make_flavor(*args, **({"ephemeral_gb": 1, "swap_mb": 256} if self.more else {}), **fields)
 
 
-@pytest.mark.full
 class SpawnWithThreeDisksOnVolumeGroup(SpawnWithThreeDisks):
     """On a volume group of one VIOS."""
 
     options = {"disk_driver": "localdisk", "volume_group_name": "datavg"}
 
 
-@pytest.mark.full
-class SpawnOfIbmI(spawning.SpawnSweep):
+class SpawnOfIbmI(SpawnOfMore):
     """An IBM i partition, which is told what to load from."""
 
+    __test__ = True
+
     def upload_image(self, content: bytes, **fields: Any) -> str:
-        return super().upload_image(content, **{"properties": {"os_distro": "ibmi"}, **fields})
+        return super().upload_image(content, **({"properties": {"os_distro": "ibmi"}} if self.more else {}), **fields)
 
 
 class ResizeOfDisks(resizing.ResizeSweep, Rescued):

@@ -15,9 +15,8 @@ from bigiron.sim.kernel.faults import Action, Fault
 LPAR = "/rest/api/uom/LogicalPartition/"
 
 
-@pytest.mark.long
-class SpawnSweep(PowerVMCloud):
-    """On a shared storage pool, the image not cached yet, with a port, the management adapter and a config drive."""
+class Spawning(PowerVMCloud):
+    """A spawn of which any request can be struck; afterwards the platform is as before and the next spawn works."""
 
     def spawn(self, number: int, expected: str | None = None) -> dict[str, Any]:
         """Create a server from an image that the pool has not yet, and wait until Nova is done with it."""
@@ -50,6 +49,40 @@ class SpawnSweep(PowerVMCloud):
         self.check_nothing_left()
         return calls
 
+    def sweep(self, *actions: Action) -> tuple[Counter[str], int]:
+        """Every call of a spawn struck in these ways; returns how the spawns ended, and how many there were."""
+        self.flavor_id = self.make_flavor(memory_mb=512)
+        faults = [fault for call in self.record() for fault in call.faults() if fault.action in actions]
+        assert faults, f"no call of a spawn can be struck by {actions}"
+        outcomes = Counter(self.strike(number, fault) for number, fault in enumerate(faults, start=2))
+        return outcomes, len(faults)
+
+    def strike(self, number: int, fault: Fault) -> str:
+        """One spawn under a fault and, where it failed, one without; returns how the first ended."""
+        label = label_of(fault)
+        self.simulator.faults.clear()
+        self.simulator.faults.add(fault)
+        server = self.spawn(number)
+        (planned,) = self.simulator.faults.faults()
+        self.simulator.faults.clear()
+        assert planned.fired == 1, f"{label}: did not fire"
+        with explained(label, self.simulator.journal):
+            if server["status"] == "ERROR":
+                # Before the server is deleted: the undoing itself must have been complete.
+                self.check_nothing_left()
+                assert server["fault"]["message"], "no message"
+            self.delete(server)
+            self.check_nothing_left()
+            if server["status"] == "ERROR":
+                self.delete(self.spawn(number + 10_000, "ACTIVE"))
+                self.check_nothing_left()
+        return str(server["status"])
+
+
+@pytest.mark.long
+class SpawnSweep(Spawning):
+    """On a shared storage pool, the image not cached yet, with a port, the management adapter and a config drive."""
+
     @pytest.mark.timeout(600)
     def test_every_call_is_refused_in_turn(self) -> None:
         outcomes, faults = self.sweep(Action.ERROR)
@@ -68,34 +101,6 @@ class SpawnSweep(PowerVMCloud):
     def test_every_conditional_write_is_out_of_date_in_turn(self) -> None:
         outcomes, faults = self.sweep(Action.STALE)
         assert outcomes["ACTIVE"] == faults, outcomes
-
-    def sweep(self, action: Action) -> tuple[Counter[str], int]:
-        """Every call of a spawn struck in this way; returns how the spawns ended, and how many there were."""
-        self.flavor_id = self.make_flavor(memory_mb=512)
-        faults = [fault for call in self.record() for fault in call.faults() if fault.action is action]
-        assert faults, f"no call of a spawn can be struck by {action}"
-        outcomes = Counter(self.strike(number, fault) for number, fault in enumerate(faults, start=2))
-        return outcomes, len(faults)
-
-    def strike(self, number: int, fault: Fault) -> str:
-        """One spawn under a fault, and one without; returns how the first ended."""
-        label = label_of(fault)
-        self.simulator.faults.clear()
-        self.simulator.faults.add(fault)
-        server = self.spawn(number)
-        (planned,) = self.simulator.faults.faults()
-        self.simulator.faults.clear()
-        assert planned.fired == 1, f"{label}: did not fire"
-        with explained(label, self.simulator.journal):
-            if server["status"] == "ERROR":
-                # Before the server is deleted: the undoing itself must have been complete.
-                self.check_nothing_left()
-                assert server["fault"]["message"], "no message"
-            self.delete(server)
-            self.check_nothing_left()
-            self.delete(self.spawn(number + 10_000, "ACTIVE"))
-            self.check_nothing_left()
-        return str(server["status"])
 
 
 @pytest.mark.full

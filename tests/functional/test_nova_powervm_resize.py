@@ -56,6 +56,12 @@ class Resizing(PowerVMCloud):
         self.api.post_server_action(server["id"], {"revertResize": None})
         return self.settle(server, expected)
 
+    def events(self, server: dict[str, Any], action: str) -> dict[str, str]:
+        """The events of the server's last action of that name, with their results."""
+        latest = next(each for each in self.api.get_instance_actions(server["id"]) if each["action"] == action)
+        details = self.admin_api.get_instance_action_details(server["id"], latest["request_id"])
+        return {event["event"]: event["result"] for event in details["events"]}
+
     def allocated(self, server: dict[str, Any]) -> dict[str, int]:
         """What placement has the server use, of the only host."""
         (allocation,) = self._get_allocations_by_server_uuid(server["id"]).values()
@@ -95,6 +101,7 @@ class OnSharedPool(Resizing):
         self.resize(server, self.make_flavor(memory_mb=2048, vcpus=2, disk_gb=4))
         self.check_shape(server, 2048, 2, 4, 4)
         assert self.lpar_of(server)["state"] == "running"
+        assert self.events(server, "resize")["powervm_cold_resize"] == "Success"
         self.simulator.journal.clear()
         self.confirm(server)
         assert not [entry for entry in self.calls() if entry.method != "GET"], "a confirmation changes nothing"
@@ -177,7 +184,9 @@ class Keys(Resizing):
         self.resize(server, self.make_flavor(memory_mb=2048, vcpus=2, disk_gb=4, extra_specs=ROOMY))
         assert self.kinds()["POST", LPAR] == 1
         self.check_shape(server, 2048, 2, 4, 4)
+        assert self.events(server, "resize")["powervm_live_resize"] == "Success"
         self.revert(server)
+        assert "powervm_live_resize" in self.events(server, "revertResize")
         self.check_shape(server, 1024, 1, 4, 2)
         assert self.lpar_of(server)["started"] == started, "it was never stopped"
         assert not any("/do/Power" in path for _method, path in self.kinds())

@@ -26,9 +26,6 @@ MAPPED: Key[None] = Key("mapped")
 RMC_NIC: Key[None] = Key("rmc_nic")
 """The management adapter exists, where one is wanted."""
 
-STOPPED: Key[None] = Key("stopped")
-"""The guest does not run."""
-
 BOOT: Key[str] = Key("boot")
 """The storage is as the next start needs it, and this is what that start boots from."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bigiron.hypervisor import Key, Step, Values
-from bigiron.powervm.keys import STARTED, STOPPED
+from bigiron.hypervisor import STOPPED, Key, Step, Values
+from bigiron.powervm.keys import STARTED
 from bigiron.powervm.partition import Lpar
 from bigiron.powervm.power import Power
 

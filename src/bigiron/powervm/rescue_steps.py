@@ -9,12 +9,12 @@ from pypowervm.wrappers.virtual_io_server import VIOS
 
 from bigiron import naming
 from bigiron.errors import PlatformError
-from bigiron.hypervisor import Step, Values
+from bigiron.hypervisor import STOPPED, Step, Values
 from bigiron.model import GuestSpec
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.driver import DiskDriver, is_rescue_disk, is_root_disk
 from bigiron.powervm.disk.marks import Marks
-from bigiron.powervm.keys import BOOT, OPTICAL, STARTED, STOPPED, disk_key
+from bigiron.powervm.keys import BOOT, OPTICAL, STARTED, disk_key
 from bigiron.powervm.mapping import Backing, BackingKind, boot_paths
 from bigiron.powervm.media import MediaRepositories, Medium
 from bigiron.powervm.partition import Lpar

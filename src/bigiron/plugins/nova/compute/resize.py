@@ -7,15 +7,17 @@ has no way back either, so it tries again, and a server that is in ERROR gets it
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import nova.conf
 from nova import exception, objects
 from nova.compute import task_states, vm_states
+from nova.compute import utils as compute_utils
 from oslo_log import log as logging
 
 from bigiron import errors
+from bigiron.hypervisor import STOPPED
 from bigiron.model import DiskSpec, GuestSpec, PowerState
 from bigiron.plugins.nova import flows, localdisks, translate
 from bigiron.plugins.nova.compute.service import Service, Started
@@ -56,7 +58,7 @@ class Resize(Service):
             empty = localdisks.resized_disks(instance.flavor, flavor, block_device_info)
             power_on = instance.vm_state != vm_states.STOPPED
             grown_gb = flavor.root_gb if flavor.root_gb > instance.flavor.root_gb else None
-            self._reshape(instance, flavor, power_on, empty, timeout, grown_gb)
+            self._reshape(context, instance, flavor, power_on, empty, timeout, grown_gb)
         return ""
 
     def finish_migration(
@@ -103,17 +105,18 @@ class Resize(Service):
         empty = localdisks.empty_disks(instance.flavor, block_device_info)
         for pause in _REVERT_PAUSES_S:
             try:
-                self._reshape(instance, instance.flavor, power_on, empty, timeout_s)
+                self._reshape(context, instance, instance.flavor, power_on, empty, timeout_s)
             except errors.PlatformError as error:
                 LOG.warning("the old flavor is not restored yet, trying again: %s", error, instance=instance)
                 self._stopping.wait(pause)
             else:
                 return
         with _resize_errors():
-            self._reshape(instance, instance.flavor, power_on, empty, timeout_s)
+            self._reshape(context, instance, instance.flavor, power_on, empty, timeout_s)
 
     def _reshape(
         self,
+        context: Any,
         instance: Any,
         flavor: Any,
         power_on: bool,
@@ -124,15 +127,39 @@ class Resize(Service):
         spec = translate.resize_spec(
             instance, flavor, namespace=self.flavor_namespace, power_on=power_on, root_gb=root_gb, empty=empty
         )
-        reshape(self.started, spec, timeout_s)
+        with self._noted(context, instance) as note:
+            reshape(self.started, spec, timeout_s, note)
+
+    @contextlib.contextmanager
+    def _noted(self, context: Any, instance: Any) -> Iterator[Callable[[bool], None]]:
+        """Enter in the instance's action which way is taken, as an event of its own: live or cold.
+
+        A revert that Nova makes up for as it starts belongs to no action.
+        """
+        with contextlib.ExitStack() as stack:
+
+            def note(cold: bool) -> None:
+                name = f"{self.platform}_{'cold' if cold else 'live'}_resize"
+                with contextlib.suppress(exception.InstanceActionNotFound):
+                    stack.enter_context(
+                        compute_utils.EventReporter(context, name, CONF.host, instance.uuid, graceful_exit=True)
+                    )
+
+            yield note
 
 
-def reshape(started: Started, spec: GuestSpec, timeout_s: int = 0) -> None:
-    """Give the guest the shape and the power of the spec, where it does not have them yet."""
+def reshape(
+    started: Started, spec: GuestSpec, timeout_s: int = 0, note: Callable[[bool], None] = lambda cold: None
+) -> None:
+    """Give the guest the shape and the power of the spec, where it does not have them yet.
+
+    `note` is told beforehand whether the guest is stopped for it.
+    """
     leaves = PowerState.RUNNING if spec.power_on else PowerState.STOPPED
     with started.lifecycle.operation(spec.uuid, leaves):
         steps = started.hypervisor.resize_steps(spec, timeout_s)
         if steps:
+            note(any(step.provides is STOPPED for step in steps))
             flows.run(f"resize {spec.uuid}", steps, started.executor)
 
 
