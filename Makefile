@@ -8,7 +8,6 @@ SHELL := /bin/bash
 RELEASE ?= 2026.2
 VENV := .venv$(if $(filter-out 2026.2,$(RELEASE)),-$(RELEASE))
 BIN := $(VENV)/bin
-PLATFORM ?= powervm
 STAMP := $(VENV)/.installed-$(RELEASE)
 WORKERS ?= 2
 

@@ -22,6 +22,11 @@ import pytest
 
 nova.monkey_patch.patch(backend=CONCURRENCY)
 
+if CONCURRENCY == "eventlet":
+    from tests.support import green_loops
+
+    green_loops.install()
+
 if worker := re.fullmatch(r"gw(\d+)", os.environ.get("PYTEST_XDIST_WORKER", "")):
     # A test process has a hundred threads and more, of which Python runs one at a time: handing that turn from core to
     # core costs more than a second core gives.
@@ -31,4 +36,4 @@ if worker := re.fullmatch(r"gw(\d+)", os.environ.get("PYTEST_XDIST_WORKER", ""))
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the tests that take longest, so that no worker is left alone with one in the end."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    items.sort(key=lambda item: not (item.get_closest_marker("long") or item.get_closest_marker("full")))

@@ -51,6 +51,11 @@ case $release in
     stage eventlet env BIGIRON_CONCURRENCY=eventlet "${parallel[@]}" "${nova[@]}"
     stage threads env BIGIRON_CONCURRENCY=threading "${parallel[@]}" "${nova[@]}"
     stage network env BIGIRON_CONCURRENCY=threading "${parallel[@]}" tests/functional/test_neutron_*.py
+    # The real nova-compute, either way.
+    for way in eventlet threading; do
+        stage "lab-$way" env BIGIRON_CONCURRENCY=threading BIGIRON_LAB_CONCURRENCY=$way "${alone[@]}" \
+            tests/lab/test_server.py
+    done
     ;;
 *) echo "$usage" >&2 && exit 2 ;;
 esac

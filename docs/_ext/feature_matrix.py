@@ -1,27 +1,67 @@
-"""The `feature-matrix` directive: the support matrix, drawn from bigiron.features so that it cannot drift."""
+"""Directives that draw tables from bigiron.features, so that they cannot drift from what the code does."""
+
+from collections.abc import Iterable, Sequence
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 
-from bigiron.features import FEATURES
+from bigiron.features import EXCLUSIONS, FEATURES
+
+_GROUPS = {
+    "operation": "Operations",
+    "guest": "Guests",
+    "console": "Consoles",
+    "storage": "Storage",
+}
+"""First words of the keys, in the order in which they are shown."""
 
 
-class FeatureMatrix(Directive):
-    """Render the table of features as a list-table."""
+class Table(Directive):
+    """A list-table; a subclass gives its rows, the heading first."""
+
+    widths: Sequence[int]
+
+    def rows(self) -> Iterable[Sequence[str]]:
+        raise NotImplementedError
 
     def run(self) -> list[nodes.Node]:
-        lines = [".. list-table::", "   :header-rows: 1", "   :widths: 40 15 45", ""]
-        for title, powervm, note in [("Feature", "PowerVM", "Note")] + [
-            (f.title, f.powervm.value, f.note) for f in FEATURES
-        ]:
-            lines += [f"   * - {title}", f"     - {powervm}", f"     - {note}"]
+        lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {' '.join(map(str, self.widths))}", ""]
+        for first, *others in self.rows():
+            lines += [f"   * - {first}", *(f"     - {other}" for other in others)]
         holder = nodes.section()
         holder.document = self.state.document
         self.state.nested_parse(StringList(lines, source="features.py"), 0, holder)
         return list(holder.children)
 
 
+class FeatureMatrix(Table):
+    """The support matrix."""
+
+    widths = (35, 10, 40, 15)
+
+    def rows(self) -> Iterable[Sequence[str]]:
+        yield "Feature", "PowerVM", "Note", "Tempest flag"
+        for group, title in _GROUPS.items():
+            yield f"**{title}**", "", "", ""
+            for each in FEATURES:
+                if each.key.split(".")[0] == group:
+                    flag = f"``{each.tempest}``" if each.tempest else ""
+                    yield each.title, each.powervm.value, each.note, flag
+
+
+class TempestExclusions(Table):
+    """The tests that are not run, and why."""
+
+    widths = (50, 50)
+
+    def rows(self) -> Iterable[Sequence[str]]:
+        yield "Tests", "Why"
+        for each in EXCLUSIONS:
+            yield f"``{each.pattern}``", each.reason
+
+
 def setup(app: object) -> dict[str, bool]:
     app.add_directive("feature-matrix", FeatureMatrix)  # type: ignore[attr-defined]
+    app.add_directive("tempest-exclusions", TempestExclusions)  # type: ignore[attr-defined]
     return {"parallel_read_safe": True}

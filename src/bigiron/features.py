@@ -31,6 +31,8 @@ class Feature:
 
 _Y, _P, _N = Support.YES, Support.PARTIAL, Support.NO
 _LATER = "not built yet"
+_NO_COPY = "a Virtual I/O Server does not copy a volume to another one under a running partition"
+_NO_GRAPHICS = "partitions have a text console and no graphics"
 _DLPAR = "a running server needs an active RMC connection; a stopped one does not"
 
 FEATURES: tuple[Feature, ...] = (
@@ -52,7 +54,13 @@ FEATURES: tuple[Feature, ...] = (
         "with ssp_sharing_provider; requests for an availability zone need the pool in it, those for a named host fail",
     ),
     Feature("operation.reboot", "Reboot instance", _Y),
-    Feature("storage.image", "Image storage support", _Y, "raw images", "supports_image_type_raw"),
+    Feature(
+        "storage.image",
+        "Image storage support",
+        _Y,
+        "raw, and qcow2 where qemu-img is installed",
+        "supports_image_type_raw",
+    ),
     Feature("guest.setup.configdrive", "Config drive support", _Y, "ISO 9660", tempest="config_drive"),
     Feature(
         "operation.pause",
@@ -62,20 +70,22 @@ FEATURES: tuple[Feature, ...] = (
         tempest="pause",
     ),
     Feature("operation.suspend", "Suspend instance", _N, "gone from current Power firmware", tempest="suspend"),
+    Feature("operation.unpause", "Resume instance CPUs (unpause)", _N, "no server is ever paused"),
+    Feature("operation.resume", "Restore instance", _N, "no server is ever suspended"),
     Feature("operation.trigger-crash-dump", "Trigger crash dump", _Y, "the guest restarts when it is written"),
-    Feature("operation.rebuild", "Rebuild instance", _P, "through destroy and spawn, as Nova's default does"),
+    Feature("operation.rebuild", "Rebuild instance", _Y, "what cannot be made is refused before the old guest goes"),
     Feature(
         "operation.resize",
         "Resize instance",
         _P,
-        "on the same host; a disk only grows, and stays larger after a revert",
+        "on the same host; a disk only grows, and stays larger after a revert; ephemeral disks and swap come and go",
         tempest="resize",
     ),
     Feature(
         "operation.rescue",
         "Rescue instance",
         _Y,
-        "from a raw image, the server's own disks beside it, without a menu; not of servers that boot from a volume",
+        "beside the server's own disks, without a menu; not of servers that boot from a volume, and not of IBM i",
         tempest="rescue",
     ),
     Feature(
@@ -88,6 +98,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature("operation.shelve", "Shelve instance", _Y, "by a snapshot", tempest="shelve"),
     Feature("operation.cold-migrate", "Cold migrate instance", _N, _LATER, tempest="cold_migration"),
     Feature("operation.live-migrate", "Live migrate instance across hosts", _N, _LATER, tempest="live_migration"),
+    Feature("operation.force-live-migration-to-complete", "Force live migration to complete", _N, _LATER),
+    Feature("operation.abort-in-progress-live-migration", "Abort a queued or running live migration", _N, _LATER),
     Feature(
         "operation.attach-interface",
         "Attach virtual network interface to instance",
@@ -112,7 +124,36 @@ FEATURES: tuple[Feature, ...] = (
         "supports_tagged_attach_interface",
     ),
     Feature("operation.attach-volume", "Attach block volume to instance", _N, _LATER),
+    Feature("operation.detach-volume", "Detach block volume from instance", _N, _LATER),
+    Feature(
+        "operation.attach-tagged-volume",
+        "Attach tagged block device to instance",
+        _N,
+        "as for device tags",
+        "supports_tagged_attach_volume",
+    ),
     Feature("operation.extend-volume", "Extend block volume", _N, _LATER, "supports_extend_volume"),
+    Feature(
+        "operation.multiattach-volume",
+        "Attach block volume to multiple instances",
+        _N,
+        _LATER,
+        "supports_multiattach",
+        "volume_multiattach",
+    ),
+    Feature("operation.swap-volume", "Swap block volumes", _N, _NO_COPY, tempest="swap_volume"),
+    Feature(
+        "operation.encrypted-volume",
+        "Attach encrypted block volume to server",
+        _N,
+        "a Virtual I/O Server passes a volume on as it is; storage systems encrypt below it",
+        tempest="attach_encrypted_volume",
+    ),
+    Feature("operation.rebuild-volume-backed", "Rebuild volume backed instance", _N, _LATER),
+    Feature("storage.block", "Block storage support", _N, _LATER),
+    Feature("storage.block.backend.fibrechannel", "Block storage over fibre channel", _N, _LATER),
+    Feature("storage.block.backend.iscsi", "Block storage over iSCSI", _N, _LATER),
+    Feature("storage.block.backend.iscsi.auth.chap", "CHAP authentication for iSCSI", _N, _LATER),
     Feature("operation.evacuate", "Evacuate instances from a host", _N, _LATER, "supports_evacuate"),
     Feature(
         "operation.cache-images",
@@ -141,6 +182,100 @@ FEATURES: tuple[Feature, ...] = (
         _Y,
         "the text console, where nova-compute runs on the management partition",
         tempest="vnc_console",
+    ),
+    Feature("console.spice", "Remote desktop over SPICE", _N, _NO_GRAPHICS, tempest="spice_console"),
+    Feature("console.rdp", "Remote desktop over RDP", _N, _NO_GRAPHICS),
+    Feature(
+        "operation.maintenance-mode",
+        "Set the host in a maintenance mode",
+        _N,
+        "answered with 501; ``openstack compute service set --disable`` keeps new servers away",
+    ),
+    Feature(
+        "operation.set-admin-password",
+        "Set instance admin password",
+        _N,
+        "no agent in the guest to ask; the config drive brings the password of a new server",
+        tempest="change_password",
+    ),
+    Feature("operation.quiesce", "quiesce", _N, "no agent in the guest to ask"),
+    Feature("operation.unquiesce", "unquiesce", _N, "no agent in the guest to ask"),
+    Feature(
+        "guest.setup.inject.file",
+        "Inject files into disk image",
+        _P,
+        "Files of a request (API before 2.57) come on the config drive; the disk's content is not touched",
+        tempest="personality",
+    ),
+    Feature(
+        "guest.setup.inject.networking",
+        "Inject guest networking config",
+        _N,
+        "the config drive brings it; the disk's content is not touched",
+    ),
+    Feature(
+        "guest.disk.autoconfig",
+        "Auto configure disk",
+        _N,
+        "the guest grows its file system itself, as cloud-init does",
+    ),
+    Feature("guest.disk.rate-limit", "Instance disk I/O limits", _N, "PowerVM has none for a virtual SCSI disk"),
+    Feature("operation.uefi-boot", "uefi boot", _N, "a partition's firmware is Open Firmware"),
+    Feature(
+        "operation.boot-stateless-firmware",
+        "Boot instance with stateless firmware",
+        _N,
+        "a matter of UEFI only",
+        "supports_stateless_firmware",
+    ),
+    Feature(
+        "operation.boot-emulated-tpm",
+        "Boot instance with an emulated trusted platform module (TPM)",
+        _N,
+        "a partition's virtual TPM cannot be set through the REST client (pypowervm)",
+        "supports_vtpm",
+    ),
+    Feature(
+        "operation.boot-encrypted-vm",
+        "Boot instance with secure encrypted memory",
+        _N,
+        "POWER10 and later encrypt all memory, not that of one server",
+    ),
+    Feature("operation.file-backed-memory", "File backed memory", _N, "memory is the hypervisor's, not a file"),
+    Feature(
+        "operation.trusted-certs", "Validate image with trusted certificates", _N, _LATER, "supports_trusted_certs"
+    ),
+    Feature(
+        "operation.report-cpu-traits",
+        "Report CPU traits",
+        _P,
+        "the compatibility modes, as ``CUSTOM_POWERVM_...`` traits",
+    ),
+    Feature(
+        "operation.port-with-resource-request",
+        "SR-IOV ports with resource request",
+        _N,
+        "SR-IOV ports are not built yet",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Tests of Tempest that are not run though a feature is supported: a regular expression over names, and why."""
+
+    pattern: str
+    reason: str
+
+
+EXCLUSIONS: tuple[Exclusion, ...] = (
+    Exclusion(
+        r"tempest\.api\.compute\.volumes\.",
+        "Volumes are not supported yet, and the lab has no volume back end",
+    ),
+    Exclusion(
+        r"tempest\.api\.compute\.admin\.test_server_diagnostics\.",
+        "Diagnostics are not built yet, and Tempest has no flag for them",
     ),
 )
 

@@ -108,6 +108,14 @@ class Hypervisor(abc.ABC):
         """
         return
 
+    def subscribe_reachable(self, callback: Callable[[bool], None]) -> None:
+        """Call back, from a thread of the platform's, with False once it has not answered for a while, True when it
+        does again; the callback must be quick.
+
+        A platform that cannot tell never calls.
+        """
+        return
+
     # The host
 
     @abc.abstractmethod
@@ -137,8 +145,19 @@ class Hypervisor(abc.ABC):
         raise Unsupported(f"Guest {uuid} has no diagnostics: this platform gives none.")
 
     @abc.abstractmethod
-    def check(self, spec: GuestSpec) -> None:
-        """Raise InvalidSpec, NoCapacity or Unsupported if the guest cannot be made here; changes nothing."""
+    def is_made(self, uuid: str) -> bool:
+        """Whether the guest exists and its spawn has come to its end; asks the platform nothing."""
+
+    @abc.abstractmethod
+    def is_half_made(self, uuid: str) -> bool:
+        """Whether a spawn of the guest was begun here and neither completed nor undone; asks the platform nothing."""
+
+    @abc.abstractmethod
+    def check(self, spec: GuestSpec, replacing: bool = False) -> None:
+        """Raise InvalidSpec, NoCapacity or Unsupported if the guest cannot be made here; changes nothing.
+
+        With `replacing`, a guest of ours that has the spec's uuid goes before, and leaves what it holds.
+        """
 
     @abc.abstractmethod
     def spawn_steps(self, spec: GuestSpec) -> Sequence[Step]:
@@ -151,9 +170,10 @@ class Hypervisor(abc.ABC):
     def resize_steps(self, spec: GuestSpec, timeout_s: int = 0) -> Sequence[Step]:
         """The steps that give a guest of ours the memory, processors and options of the spec, and power as it says.
 
-        Its root disk grows to the size in `spec.disks`, if that names one; a larger one stays, and a disk that has
-        grown does not shrink when the steps are undone. `timeout_s` is as in `power_off`, for a guest that must be
-        stopped. Raises InvalidSpec, NoCapacity or Unsupported before anything is changed.
+        Its root disk grows to the size in `spec.disks`, if that names one; its empty disks become those of
+        `spec.disks`: they are made, grow or go. A larger disk stays, and one that has grown does not shrink when the
+        steps are undone. `timeout_s` is as in `power_off`, for a guest that must be stopped. Raises InvalidSpec,
+        NoCapacity or Unsupported before anything is changed.
         """
         raise Unsupported(f"Guest {spec.name} cannot be resized: this platform does not do that.")
 

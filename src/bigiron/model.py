@@ -73,7 +73,7 @@ class DiskSpec:
     """A disk to create: from an image where there is one, else empty."""
 
     role: DiskRole
-    size_gb: int
+    size_gb: float
     image: ImageSource | None = None
 
 
@@ -119,7 +119,6 @@ class GuestState:
     power: PowerState
     memory_mb: int = 0
     vcpus: int = 0
-    cpu_time_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import copy
 import io
+import itertools
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -19,7 +21,9 @@ from typing import Any
 from unittest import mock
 
 import nova.tests.fixtures as nova_fixtures
+import sqlalchemy
 from nova import monkey_patch
+from nova.db.main import api as main_db_api
 from nova.tests.fixtures import glance as glance_fixture
 from nova.tests.fixtures import neutron as neutron_fixture
 from nova.tests.functional import integrated_helpers
@@ -77,15 +81,15 @@ class SeaNeutron(neutron_fixture.NeutronFixture):
         network["provider:segmentation_id"] = self.vlan
         self._networks[network["id"]] = network
         self._ports.clear()
-        self._number = 0
+        self._numbers = itertools.count(1)
 
     def create_port(self, body: Any = None) -> Any:
-        self._number += 1
+        number = next(self._numbers)
         port = copy.deepcopy(self.default_port)
         port.update(copy.deepcopy((body or {"port": {}})["port"]))
         port["id"] = str(uuid.uuid4())
-        port["mac_address"] = f"fa:16:3e:00:{self._number // 256:02x}:{self._number % 256:02x}"
-        port["fixed_ips"] = [{"ip_address": f"192.168.1.{10 + self._number % 200}", "subnet_id": self.subnet_1["id"]}]
+        port["mac_address"] = f"fa:16:3e:00:{number // 256:02x}:{number % 256:02x}"
+        port["fixed_ips"] = [{"ip_address": f"192.168.1.{10 + number % 200}", "subnet_id": self.subnet_1["id"]}]
         port["binding:vif_type"] = self.vif_type
         port["binding:vif_details"] = {"vlan": str(self.vlan), "physical_network": self.physical_network}
         port["status"] = self.status
@@ -164,6 +168,8 @@ class NovaCloud(integrated_helpers.ProviderUsageBaseTestCase):
             mock.patch.object(nova_fixtures, "GlanceFixture", ByteGlance),
         ):
             super().setUp()
+        # Nova's fixture formats every debug message, and pytest formats it once more, for nobody to see.
+        logging.getLogger().setLevel(logging.INFO)
         self.flags(host=HOST, state_path=str(self.state_path()))
         # With one host there is none to try next, and Nova then shows why the build failed, not that all hosts have.
         self.flags(max_attempts=1, group="scheduler")
@@ -224,11 +230,18 @@ class NovaCloud(integrated_helpers.ProviderUsageBaseTestCase):
         return str(self.glance.create(None, metadata, data=io.BytesIO(content))["id"])
 
     def make_flavor(
-        self, memory_mb: int = 1024, vcpus: int = 1, disk_gb: int = 2, extra_specs: dict[str, str] | None = None
+        self,
+        memory_mb: int = 1024,
+        vcpus: int = 1,
+        disk_gb: int = 2,
+        extra_specs: dict[str, str] | None = None,
+        ephemeral_gb: int = 0,
+        swap_mb: int = 0,
     ) -> str:
         """A flavor; returns its id."""
         flavor_id = str(uuid.uuid4())
         body = {"name": flavor_id, "id": flavor_id, "ram": memory_mb, "vcpus": vcpus, "disk": disk_gb}
+        body |= {"OS-FLV-EXT-DATA:ephemeral": ephemeral_gb, "swap": swap_mb}
         self.admin_api.post_flavor({"flavor": body})
         if extra_specs:
             self.admin_api.post_extra_spec(flavor_id, {"extra_specs": extra_specs})
@@ -300,6 +313,15 @@ class NovaCloud(integrated_helpers.ProviderUsageBaseTestCase):
 
     def power_state(self, server: dict[str, Any]) -> int:
         return int(self.admin_api.get_server(server["id"])["OS-EXT-STS:power_state"])
+
+    def rows(self, query: str) -> list[Any]:
+        """What a query finds in the databases of all cells."""
+        fixture = main_db_api.create_context_manager.__self__
+        found = []
+        for manager in fixture._ctxt_mgrs.values():
+            with manager.reader.get_engine().connect() as connection:
+                found += connection.execute(sqlalchemy.text(query)).all()
+        return found
 
     def inventory(self) -> dict[str, dict[str, Any]]:
         """What placement has of the host."""

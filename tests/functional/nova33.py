@@ -7,12 +7,12 @@ own, in the temporary directory that Nova's test case makes and removes, and the
 
 from __future__ import annotations
 
+import importlib
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import futurist
-import nova.tests.fixtures.nova as nova_fixtures
 from nova.db.api import api as api_db_api
 from nova.db.main import api as main_db_api
 from nova.tests.fixtures import notifications
@@ -23,6 +23,9 @@ from placement.tests import fixtures as placement_fixtures
 from bigiron.lab import litedb
 
 IN_MEMORY = "sqlite://"
+
+# The package's own attribute of that name is Nova itself.
+nova_fixtures = importlib.import_module("nova.tests.fixtures.nova")
 
 
 def lend() -> None:

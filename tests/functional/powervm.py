@@ -12,8 +12,8 @@ from unittest import mock
 
 import pycdlib
 import requests
-import urllib3
 from tests.functional import base, world
+from tests.functional.remote import DirectPool
 
 from bigiron.plugins.nova import conf
 from bigiron.powervm import session
@@ -37,16 +37,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class _DirectPool(urllib3.HTTPConnectionPool):
-    """Connections as they are without Nova's fixtures, which put one of their own into urllib3's pool."""
-
-    ConnectionCls = urllib3.connection.HTTPConnection
-
-
 def _direct_session(options: PowerVMOptions) -> requests.Session:
     made = _http_session(options)
     manager = made.get_adapter("http://").poolmanager
-    manager.pool_classes_by_scheme = {"http": _DirectPool}
+    manager.pool_classes_by_scheme = {"http": DirectPool}
     return made
 
 
@@ -107,10 +101,9 @@ class PowerVMCloud(base.NovaCloud):
             rest_protocol="http",
             rest_username=USER,
             rest_password=PASSWORD,
-            rest_timeout=30,
             rest_connect_timeout=20,
             management_root=str(self.simulator.management_root),
-            **self.options,
+            **{"rest_timeout": 30, **self.options},
         )
         self.start_service_under_test()
 
@@ -161,11 +154,16 @@ class PowerVMCloud(base.NovaCloud):
 
     def check_nothing_left(self) -> None:
         """The audit is empty and the system is, object by object, what it was when the test began."""
-        with self.simulator.services.locked() as simulated:
-            found = audit(simulated)
+        found = self.audit()
         assert found == [], found
         lines = self.leftovers()
         assert lines == [], "\n".join(lines)
+
+    def audit(self) -> list[Any]:
+        """What is orphaned or inconsistent on the platform, Files that were declared and not deleted included."""
+        files = self.simulator.files.records()
+        with self.simulator.services.locked() as simulated:
+            return [*audit(simulated, files), *files]
 
     def leftovers(self) -> list[str]:
         """What is not as it was when the test began."""

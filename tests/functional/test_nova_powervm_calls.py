@@ -12,6 +12,7 @@ from tests.functional import base
 from tests.functional.powervm import PowerVMCloud
 
 from bigiron.powervm import mirror, platform
+from bigiron.sim.powervm.model.partition import RMC_ACTIVE
 
 UOM, WEB = "/rest/api/uom", "/rest/api/web"
 SPAWN = Counter(
@@ -51,6 +52,26 @@ class Calls(PowerVMCloud):
             assert kinds.total() <= BOUND, shown
             self.delete(server)
 
+
+class CallsOnAFullHost(Calls):
+    """On a host with 500 partitions."""
+
+    system = "large.yaml"
+
+
+class CallsOnABusyHost(Calls):
+    """On a host with 50 partitions."""
+
+    system = "large.yaml"
+
+    def edit_system(self, document: dict[str, Any]) -> dict[str, Any]:
+        document["generate"]["partitions"]["count"] = 50
+        return document
+
+
+class PerHost(PowerVMCloud):
+    """What Nova does for all servers of a host at once; test_nova_powervm_soak.py has the same of 500 servers."""
+
     def test_a_power_sync_asks_the_platform_nothing_per_server(self) -> None:
         servers = [self.boot(f"web-{number}", flavor_id=self.make_flavor(memory_mb=512)) for number in range(3)]
         self.simulator.journal.clear()
@@ -84,6 +105,7 @@ class Calls(PowerVMCloud):
 
     def test_a_start_makes_an_adapter_that_is_gone(self) -> None:
         server = self.boot()
+        self.wait_until(lambda: self.lpar_of(server)["rmc"] == RMC_ACTIVE, "the guest can take an adapter")
         (port,) = self.neutron._ports.values()
         mac = port["mac_address"].replace(":", "").upper()
         lpar = self.lpar_of(server)
@@ -97,19 +119,3 @@ class Calls(PowerVMCloud):
         self.start_compute()
         assert mac in [adapter["mac"] for adapter in self.lpar_of(server)["adapters"]]
         self.delete(server)
-
-
-class CallsOnAFullHost(Calls):
-    """On a host with 500 partitions."""
-
-    system = "large.yaml"
-
-
-class CallsOnABusyHost(Calls):
-    """On a host with 50 partitions."""
-
-    system = "large.yaml"
-
-    def edit_system(self, document: dict[str, Any]) -> dict[str, Any]:
-        document["generate"]["partitions"]["count"] = 50
-        return document

@@ -504,6 +504,10 @@ class SecuredVncConsole(Viewing):
 class DeleteWithAnOpenTerminal(test_nova_powervm_sweeps.DeleteSweep):
     """Through the REST service alone: the deletion is refused, the terminal closed, and the deletion repeated."""
 
+    def start_service_under_test(self) -> None:
+        self.powervm_options(management_root=str(self.scratch))
+        super().start_service_under_test()
+
     def boot(self, name: str = "web", **fields: Any) -> dict[str, Any]:
         server = super().boot(name, **fields)
         self.simulator.management.vterms.open(self.lpar_of(server)["uuid"], True, "037")

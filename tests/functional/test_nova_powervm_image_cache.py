@@ -68,7 +68,7 @@ class ImageCache(ImageCacheBase):
         self.delete(server)
 
     def test_what_cannot_be_cached_says_why(self) -> None:
-        odd = self.upload_image(b"x", disk_format="qcow2")
+        odd = self.upload_image(b"x", disk_format="vmdk")
         with self.assertRaisesRegex(exception.ImageUnacceptable, "qemu-img convert"):
             self.driver.cache_image(context.get_admin_context(), odd)
         assert self.cache(str(uuid.uuid4())) == "error"

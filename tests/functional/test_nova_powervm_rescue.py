@@ -151,10 +151,10 @@ class Rescue(Rescued):
     def test_an_image_that_cannot_rescue_is_refused_before_anything_is_changed(self) -> None:
         server = self.boot(config_drive=True, flavor_id=self.make_flavor(memory_mb=512))
         own, names = self.presented(server), self.names_of(server)
-        image = self.upload_image(b"QFI", disk_format="qcow2")
+        image = self.upload_image(b"QFI", disk_format="vmdk")
         after = self.rescue(server, image)
         assert after["status"] == "ERROR"
-        assert "only raw images boot on this host" in after["fault"]["message"]
+        assert "raw and qcow2 images boot on this host" in after["fault"]["message"]
         assert (self.presented(server), self.names_of(server)) == (own, names)
         assert self.rescue(server)["status"] == "RESCUE"
         assert self.unrescue(server)["status"] == "ACTIVE"

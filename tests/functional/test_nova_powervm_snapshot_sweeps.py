@@ -104,14 +104,17 @@ class ImageCacheSweep(Sweep):
             self.simulator.journal.clear()
             self.clean_up()
             clearing = self.recorded()
-        for fault in [fault for call in caching for fault in call.faults()]:
-            self.strike("caching", fault)
+        assert caching, "caching an image asked the platform for nothing"
+        assert clearing, "clearing the cache asked the platform for nothing"
+        seen = Counter(self.strike("caching", fault) for call in caching for fault in call.faults())
         for fault in [fault for call in clearing for fault in call.faults()]:
             self.cache()
-            self.strike("clearing", fault)
+            seen[self.strike("clearing", fault)] += 1
+        assert seen["failed"], seen
+        assert seen["done"], seen
 
-    def strike(self, what: str, fault: Fault) -> None:
-        """One operation under a fault; in the end the image was cached, and is gone."""
+    def strike(self, what: str, fault: Fault) -> str:
+        """One operation under a fault; in the end the image was cached, and is gone. Returns what the fault did."""
         label = f"{what} with {label_of(fault)}"
         with explained(label, self.simulator.journal):
             self.simulator.journal.clear()
@@ -119,12 +122,14 @@ class ImageCacheSweep(Sweep):
             with contextlib.suppress(exception.ImageUnacceptable, exception.NovaException):
                 self.cache() if what == "caching" else self.clean_up()
             self.check_fired(label)
+            outcome = "done" if self.images() == (1 if what == "caching" else 0) else "failed"
             if what == "caching":
                 self.cache()
                 assert self.images() == 1
             self.clean_up()
             assert self.images() == 0
             self.check_nothing_left()
+        return outcome
 
 
 class ImageCacheSweepOnVolumeGroup(ImageCacheSweep):

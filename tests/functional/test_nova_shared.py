@@ -113,8 +113,8 @@ class SharedDriver(base.NovaCloud):
         self.neutron.status = "DOWN"
         self.delete(self.boot())
 
-    def test_an_image_that_is_not_raw_is_refused_with_what_to_do(self) -> None:
-        image_id = self.upload_image(b"QFI\xfb", disk_format="qcow2")
+    def test_an_image_of_another_format_is_refused_with_what_to_do(self) -> None:
+        image_id = self.upload_image(b"KDMV", disk_format="vmdk")
         assert "qemu-img convert" in self.boot_fails(image_id=image_id)
         assert self.platform.nothing_left()
 

@@ -19,7 +19,7 @@ from bigiron.lab.paths import LabPaths
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
-_MEMORY_MIB = 1600
+_MEMORY_MIB = 1900
 # Twice what is promised: the test machine has other work at the same time.
 _UP_SECONDS = 120
 
@@ -29,9 +29,17 @@ def test_everything_works_within_the_memory_promised(lab: Lab) -> None:
     assert {row["name"]: row["state"] for row in status["programs"]} == {
         row["name"]: "working" for row in status["programs"]
     }
-    assert {"broker", "keystone", "glance", "placement", "nova", "neutron", "cinder", "nova-compute"} <= {
-        row["name"] for row in status["programs"]
-    }
+    assert {
+        "broker",
+        "keystone",
+        "glance",
+        "placement",
+        "nova",
+        "neutron",
+        "cinder",
+        "nova-compute",
+        "nova-novncproxy",
+    } <= {row["name"] for row in status["programs"]}
     assert status["rss_mib"] < _MEMORY_MIB
 
 

@@ -10,8 +10,11 @@ from tests.support.lab import Lab
 pytestmark = [pytest.mark.lab]
 
 
-def _run(lab: Lab, name: str, seconds: int) -> dict[str, int]:
-    result = lab.command("tempest", "--slice", name, "--json", seconds=seconds, check=False)
+def _run(lab: Lab, name: str, seconds: int, concurrency: int = 2) -> dict[str, int]:
+    result = lab.command(
+        "tempest", "--slice", name, "--concurrency", str(concurrency), "--timeout", str(seconds - 20), "--json",
+        seconds=seconds, check=False,
+    )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
     counts: dict[str, int] = json.loads(result.stdout)
     return counts
@@ -27,6 +30,6 @@ def test_the_smoke_slice_passes(lab: Lab) -> None:
 @pytest.mark.full
 @pytest.mark.timeout(3600)
 def test_the_wide_slice_passes(lab: Lab) -> None:
-    counts = _run(lab, "wide", 3500)
-    assert counts["passed"] >= 150
+    counts = _run(lab, "wide", 3500, concurrency=4)
+    assert counts["passed"] >= 400
     assert counts["failed"] == 0

@@ -40,6 +40,7 @@ class MemoryHypervisor(Hypervisor):
 
     def __init__(self) -> None:
         self.guests_by_uuid: dict[str, GuestState] = {}
+        self.half_made: set[str] = set()
         self.nics: dict[str, list[NicSpec]] = {}
         self.drives: dict[str, bytes] = {}
         self.images: dict[str, bytes] = {}
@@ -85,7 +86,13 @@ class MemoryHypervisor(Hypervisor):
             raise errors.NotFound(f"no guest {uuid}")
         return self.guests_by_uuid[uuid]
 
-    def check(self, spec: GuestSpec) -> None:
+    def is_made(self, uuid: str) -> bool:
+        return uuid in self.guests_by_uuid and uuid not in self.half_made
+
+    def is_half_made(self, uuid: str) -> bool:
+        return uuid in self.half_made
+
+    def check(self, spec: GuestSpec, replacing: bool = False) -> None:
         if self.refusal:
             raise self.refusal
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from bigiron.lab import debian
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import write_private
 from bigiron.lab.ports import LOOPBACK
@@ -37,7 +38,7 @@ PACKAGES = (
     "erlang-xmerl",
 )
 _CORE_PLUGINS = ("rabbitmq_prelaunch",)
-_APT_SECONDS = 300
+_ADVICE = "install the package rabbitmq-server (it need not be started), or give a broker with --broker URL"
 _AMQP_PORT = 5672
 # Shared libraries the unpacked emulator takes from the system, and the package of each.
 _LIBRARY_PACKAGES = {
@@ -73,61 +74,12 @@ def obtain(cache: Path) -> Binaries:
     with FileLock(cache / "rabbitmq.lock"):
         binaries = find(cache)
         if binaries is None:
-            _download(cache)
+            debian.unpack(cache, "rabbitmq", PACKAGES, _ADVICE)
             binaries = find(cache)
     if binaries is None:
         raise LabError(f"the packages in {cache / 'rabbitmq'} hold no RabbitMQ: remove that folder and try again")
     _check_libraries(binaries)
     return binaries
-
-
-def _download(cache: Path) -> None:
-    advice = "install the package rabbitmq-server (it need not be started), or give a broker with --broker URL"
-    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        raise LabError(f"no RabbitMQ on this machine, and no apt-get to fetch it: {advice}")
-    debs = cache / "rabbitmq.debs"
-    unpacked = cache / "rabbitmq.new"
-    for folder in (debs, unpacked):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
-    private = _private_apt_options(cache)
-    result = _run(["apt-get", "download", *PACKAGES], debs)
-    if result.returncode:
-        # No package lists (a fresh container), or unreadable ones: fetch lists of our own, which needs no root.
-        _run(["apt-get", *private, "update"], debs)
-        result = _run(["apt-get", *private, "download", *PACKAGES], debs)
-    if result.returncode:
-        raise LabError(f"apt-get download of RabbitMQ failed ({_last_line(result.stderr)}): {advice}")
-    for deb in sorted(debs.glob("*.deb")):
-        result = _run(["dpkg-deb", "-x", str(deb), str(unpacked)], debs)
-        if result.returncode:
-            raise LabError(f"{deb.name} cannot be unpacked ({_last_line(result.stderr)}): {advice}")
-    shutil.rmtree(cache / "rabbitmq", ignore_errors=True)
-    unpacked.rename(cache / "rabbitmq")
-    shutil.rmtree(debs)
-
-
-def _private_apt_options(cache: Path) -> list[str]:
-    state = cache / "apt"
-    for folder in ("state/lists/partial", "cache/archives/partial"):
-        (state / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-    return [
-        "-o",
-        f"Dir::State={state / 'state'}",
-        "-o",
-        f"Dir::Cache={state / 'cache'}",
-        "-o",
-        "Dir::State::status=/var/lib/dpkg/status",
-    ]
-
-
-def _run(argv: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=_APT_SECONDS, check=False)
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "no message"
 
 
 def _check_libraries(binaries: Binaries) -> None:

@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 
 from bigiron.lab import configs, lifecycle, spec, status, tempest
-from bigiron.lab.errors import LabError
+from bigiron.lab.errors import LabError, explained
 from bigiron.lab.paths import LabPaths, default_root, typed
 from bigiron.lab.progress import Board, Quiet, Reporter
 
@@ -26,7 +26,8 @@ def _explained(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
-            return command(*args, **kwargs)
+            with explained():
+                return command(*args, **kwargs)
         except LabError as error:
             raise click.ClickException(str(error)) from error
 
@@ -78,8 +79,10 @@ def prepare(as_json: bool) -> None:
 )
 @click.option("--latency", help="Latency profile of the simulated platform.")
 @click.option(
-    "--broker", "broker_url", metavar="URL", help="Use this message broker, e.g. rabbit://user:password@host:5672/."
-)
+    "--broker", "broker_url", metavar="URL", envvar="BIGIRON_BROKER_URL", show_envvar=True,
+    help="Use this message broker, e.g. rabbit://user:password@host:5672/. Other users of the machine see the command "
+    "line: better give a password through the variable.",
+)  # fmt: skip
 @click.option("--debug/--no-debug", default=None, help="Let the services log at debug level.")
 @click.option(
     "--set", "chosen", multiple=True, metavar="PROGRAM:GROUP.OPTION=VALUE",
@@ -123,7 +126,7 @@ def down(paths: LabPaths, as_json: bool) -> None:
 @_explained
 def destroy(paths: LabPaths, as_json: bool) -> None:
     """Stop the lab and remove everything it wrote; nothing to do where there is none."""
-    if spec.load(paths) is None:
+    if not paths.spec.exists():
         click.echo(json.dumps({"removed": None}) if as_json else f"no lab in {paths.root}")
         return
     with _reporting("lab", as_json) as report:

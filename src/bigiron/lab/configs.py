@@ -13,11 +13,13 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from bigiron.lab import novnc
 from bigiron.lab import spec as lab_spec
 from bigiron.lab.database import file_url
 from bigiron.lab.errors import LabError
-from bigiron.lab.paths import LabPaths, write_private
+from bigiron.lab.paths import LabPaths, cache_root, write_private
 from bigiron.lab.spec import LabSpec
+from bigiron.lab.supervise import LOG_MEGABYTES
 
 # Template -> file under etc/ (clouds.yaml, which users read, lies at the top).
 _FILES = {
@@ -26,6 +28,8 @@ _FILES = {
     "placement.conf.j2": "placement/placement.conf",
     "nova.conf.j2": "nova/nova.conf",
     "nova-compute.conf.j2": "nova-compute/nova.conf",
+    "nova-novncproxy.conf.j2": "nova-novncproxy/nova.conf",
+    "nova-serialproxy.conf.j2": "nova-serialproxy/nova.conf",
     "neutron.conf.j2": "neutron/neutron.conf",
     "ml2_conf.ini.j2": "neutron/ml2_conf.ini",
     "neutron-sea-agent.conf.j2": "neutron-sea-agent/neutron.conf",
@@ -33,7 +37,7 @@ _FILES = {
 }
 _PROGRAMS = {name.partition("/")[0]: name for name in _FILES.values() if name.endswith(".conf")}
 _SETTING = re.compile(r"(?P<key>(?P<program>[\w-]+):(?P<group>\w+)\.(?P<option>\w+))=(?P<value>[^\r\n]*)")
-_MACROS = ("database", "auth", "token", "rabbit")
+_MACROS = ("logging", "database", "auth", "token", "rabbit", "console_proxy")
 _STATE_FOLDERS = (
     "glance/images",
     "glance/tasks",
@@ -41,6 +45,8 @@ _STATE_FOLDERS = (
     "glance/lock",
     "nova/lock",
     "nova-compute/lock",
+    "nova-novncproxy/lock",
+    "nova-serialproxy/lock",
     "neutron/lock",
     "neutron-sea-agent/lock",
     "cinder/lock",
@@ -73,10 +79,12 @@ class Renderer:
             "spec": self.spec,
             "paths": self.paths,
             "shared": shared_folder(),
+            "log_megabytes": LOG_MEGABYTES,
             "region": lab_spec.REGION,
             "control_host": lab_spec.CONTROL_HOST,
             "compute_host": lab_spec.COMPUTE_HOST,
             "physical_network": lab_spec.PHYSICAL_NETWORK,
+            "novnc_pages": novnc.find(cache_root()) or "",
             "mechanism_driver": "pvm_sea" if self.spec.driver == "powervm" else "lab_fake",
             "database_url": lambda name: file_url(self.paths.databases / f"{name}.sqlite"),
         }

@@ -127,7 +127,14 @@ def _options(folder: Path, name: str, connections: dict[str, str]) -> str:
 
 
 def _run(argv: list[str]) -> None:
-    result = subprocess.run(argv, capture_output=True, text=True, timeout=_MIGRATION_SECONDS, check=False)
+    shown = f"{Path(argv[0]).name} {' '.join(argv[-2:])}"
+    try:
+        result = subprocess.run(argv, capture_output=True, text=True, timeout=_MIGRATION_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise LabError(
+            f"{shown} did not end within {_MIGRATION_SECONDS} s: run `bigiron lab prepare` again when the machine is "
+            "less busy"
+        ) from error
     if result.returncode:
         ending = "\n".join((result.stderr or result.stdout).strip().splitlines()[-15:])
-        raise LabError(f"{Path(argv[0]).name} {' '.join(argv[-2:])} failed with status {result.returncode}:\n{ending}")
+        raise LabError(f"{shown} failed with status {result.returncode}:\n{ending}")

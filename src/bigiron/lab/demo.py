@@ -13,7 +13,7 @@ from rich.markup import escape
 from bigiron.lab import health, lifecycle, spec
 from bigiron.lab.demo_platform import Platform
 from bigiron.lab.demo_scenario import NAME, Scenario, Stage
-from bigiron.lab.errors import LabError
+from bigiron.lab.errors import LabError, explained
 from bigiron.lab.paths import LabPaths, default_root, typed
 from bigiron.lab.progress import Board
 
@@ -38,10 +38,11 @@ def demo(root: Path, system: str | None, driver: str | None, latency: str | None
     begun = time.monotonic()
     wishes = lifecycle.Wishes(driver=driver, system=str(Path(system).absolute()) if system else None, latency=latency)
     try:
-        with Board(console, "start") as board:
-            current = lifecycle.up(paths, wishes, board)
-        platform = Platform(current.url("sim_control")) if current.driver == "powervm" else None
-        Scenario(paths, health.connection(current), platform, Stage(console)).run()
+        with explained():
+            with Board(console, "start") as board:
+                current = lifecycle.up(paths, wishes, board)
+            platform = Platform(current.url("sim_control")) if current.driver == "powervm" else None
+            Scenario(paths, health.connection(current), platform, Stage(console)).run()
     except LabError as error:
         raise click.ClickException(str(error)) from error
     console.print(f"\n[bold]Done in {time.monotonic() - begun:.0f} s.[/bold] The cloud goes on running.\n")

@@ -17,8 +17,10 @@ from bigiron.lab.spec import COMPUTE_HOST, REGION, LabSpec
 _ANSWER_SECONDS = 5.0
 _PATHS = {
     "keystone": "/v3", "glance": "/healthcheck", "placement": "/", "nova": "/", "neutron": "/", "cinder": "/",
-    "sim_control": "/audit",
+    "sim_control": "/audit", "nova-novncproxy": "/", "nova-serialproxy": "/",
 }  # fmt: skip
+# Without web pages a console proxy refuses everything but web sockets, and works.
+_REFUSAL = {"nova-novncproxy": 405, "nova-serialproxy": 405}
 
 
 def connection(spec: LabSpec, user: str = "admin") -> Connection:
@@ -60,7 +62,7 @@ class Health:
             answer = requests.get(self._spec.url(name) + _PATHS[name], timeout=_ANSWER_SECONDS)
         except requests.RequestException:
             return False
-        return answer.status_code < 400
+        return answer.status_code < 400 or answer.status_code == _REFUSAL.get(name)
 
     def _connection(self) -> Connection:
         if self._cloud is None:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bigiron.lab import broker, configs, database, health, seed, spec, supervise
+from bigiron.lab import broker, configs, database, health, novnc, seed, spec, supervise
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import LabPaths, cache_root
 from bigiron.lab.progress import Reporter
@@ -54,10 +55,11 @@ def _locked(paths: LabPaths) -> Iterator[None]:
 
 
 def prepare(report: Reporter, *, with_broker: bool = True) -> None:
-    """Fill the cache: migrated databases, and a broker when none is installed."""
+    """Fill the cache: migrated databases, and a broker and noVNC's web pages when they are not installed."""
     cache = cache_root()
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(3) as pool:
         waiting: dict[str, Future[Any]] = {"databases": pool.submit(database.template, cache)}
+        pages = pool.submit(_pages, cache)
         if with_broker:
             waiting["rabbitmq"] = pool.submit(broker.obtain, cache)
         for name in waiting:
@@ -65,6 +67,17 @@ def prepare(report: Reporter, *, with_broker: bool = True) -> None:
         for name, future in waiting.items():
             future.result()
             report.done(name)
+        if note := pages.result():
+            report.fail("novnc", note)
+
+
+def _pages(cache: Path) -> str:
+    """Have noVNC's pages; what is missing without them where there are none."""
+    try:
+        novnc.obtain(cache)
+    except LabError as error:
+        return f"consoles have no web page: {error}"
+    return ""
 
 
 def up(paths: LabPaths, wishes: Wishes, report: Reporter) -> LabSpec:
@@ -78,6 +91,7 @@ def up(paths: LabPaths, wishes: Wishes, report: Reporter) -> LabSpec:
             _stop(paths, report)
             supervisor = None
         if supervisor is None:
+            supervise.end_survivors(paths, _STOP_SECONDS)
             wanted, supervisor = _launch(paths, wanted, report)
         elif wanted != current:
             raise LabError(f"the lab in {paths.root} runs with other options: stop it first with `bigiron lab down`")
@@ -86,7 +100,7 @@ def up(paths: LabPaths, wishes: Wishes, report: Reporter) -> LabSpec:
 
 def _launch(paths: LabPaths, wanted: LabSpec, report: Reporter) -> tuple[LabSpec, Supervisor]:
     if wanted.driver == "powervm":
-        spec.system_document(wanted)
+        wanted = replace(wanted, platform=_platform(paths, wanted))
     if wanted.broker_url:
         broker.require(wanted.broker_url)
     wanted = wanted.equipped()
@@ -99,6 +113,18 @@ def _launch(paths: LabPaths, wanted: LabSpec, report: Reporter) -> tuple[LabSpec
         broker.write_files(folder, wanted.ports["broker"], wanted.secrets["broker"], wanted.secrets["cookie"])
         broker.erlang_root(folder, broker.obtain(cache_root()))
     return wanted, supervise.launch(paths, _table(paths, wanted))
+
+
+def _platform(paths: LabPaths, wanted: LabSpec) -> str:
+    """Return the digest of the system document; refuse another one than the simulator's state was made from."""
+    document = spec.system_document(wanted)
+    digest = spec.digest(document)
+    if wanted.platform not in ("", digest) and (paths.data / "sim" / "state.json").exists():
+        raise LabError(
+            f"system document {document} is not what the platform of this lab was made from: put the old one back, "
+            "begin anew with `bigiron lab destroy` and `bigiron lab up`, or make another lab with --dir"
+        )
+    return digest
 
 
 def _table(paths: LabPaths, wanted: LabSpec) -> tuple[Program, ...]:
@@ -198,7 +224,7 @@ def tail(paths: LabPaths, name: str, lines: int) -> str:
 
 def down(paths: LabPaths, report: Reporter) -> bool:
     """Stop every program and the supervisor; tell whether anything was running."""
-    spec.require(paths)
+    spec.require_any(paths)
     with _locked(paths):
         return _stop(paths, report)
 
@@ -206,7 +232,7 @@ def down(paths: LabPaths, report: Reporter) -> bool:
 def _stop(paths: LabPaths, report: Reporter, *, gently: bool = True) -> bool:
     supervisor = supervise.connect(paths)
     if supervisor is None:
-        return False
+        return supervise.end_survivors(paths, _STOP_SECONDS)
     report.begin("stopping")
     pid = supervisor.pid()
     if gently:
@@ -227,7 +253,7 @@ def _stop(paths: LabPaths, report: Reporter, *, gently: bool = True) -> bool:
 
 def destroy(paths: LabPaths, report: Reporter) -> None:
     """Stop the lab and remove everything it wrote; a directory that is no lab is refused."""
-    spec.require(paths)
+    spec.require_any(paths)
     with _locked(paths):
         _stop(paths, report, gently=False)
         shutil.rmtree(paths.root)

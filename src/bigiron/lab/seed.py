@@ -26,9 +26,15 @@ def bootstrap(paths: LabPaths, spec: LabSpec) -> None:
     command += ["--bootstrap-region-id", REGION]
     # The password goes through the environment: a command line is visible to every user of the machine.
     environment = {**base_environment(), "OS_BOOTSTRAP_PASSWORD": spec.secrets["admin"]}
-    result = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=_BOOTSTRAP_SECONDS, check=False
-    )
+    try:
+        result = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=_BOOTSTRAP_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise LabError(
+            f"keystone-manage bootstrap did not end within {_BOOTSTRAP_SECONDS} s: run `bigiron lab up` again when "
+            "the machine is less busy"
+        ) from error
     if result.returncode:
         raise LabError(f"keystone-manage bootstrap failed: {result.stderr.strip()[-1000:]}")
 

@@ -30,6 +30,8 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     deadline: float = 180.0
     stop_seconds: int = 10
+    own_log: bool = True
+    """Whether it writes its log file itself, and begins a new one in time; otherwise the supervisor does."""
 
 
 def programs(paths: LabPaths, spec: LabSpec, broker_binaries: broker.Binaries | None) -> tuple[Program, ...]:
@@ -39,6 +41,7 @@ def programs(paths: LabPaths, spec: LabSpec, broker_binaries: broker.Binaries | 
         table.insert(0, _broker(paths, spec, broker_binaries))
     if spec.driver == "powervm":
         table += _powervm(paths, spec)
+        table += (_console_proxy(paths, name) for name in ("nova-novncproxy", "nova-serialproxy"))
     table.append(_compute(paths, spec))
     return tuple(table)
 
@@ -74,7 +77,7 @@ def _broker(paths: LabPaths, spec: LabSpec, binaries: broker.Binaries) -> Progra
     root = folder / "erlang"
     return Program(
         "broker", broker.command(port, root), "broker", "broker",
-        environment=broker.environment(folder, port, binaries, root), stop_seconds=20,
+        environment=broker.environment(folder, port, binaries, root), stop_seconds=20, own_log=False,
     )  # fmt: skip
 
 
@@ -83,7 +86,22 @@ def _compute(paths: LabPaths, spec: LabSpec) -> Program:
     options = paths.etc / "nova-compute" / "nova.conf"
     return Program(
         "nova-compute", (program("nova-compute"), "--config-file", str(options)), "compute", after=after,
-        stop_seconds=20,
+        environment=_concurrency(), stop_seconds=20,
+    )  # fmt: skip
+
+
+def _concurrency() -> dict[str, str]:
+    """How nova-compute works side by side: as $BIGIRON_LAB_CONCURRENCY says; Nova 33 has no option for it."""
+    wanted = os.environ.get("BIGIRON_LAB_CONCURRENCY")
+    return {"OS_NOVA_DISABLE_EVENTLET_PATCHING": str(wanted == "threading").lower()} if wanted else {}
+
+
+def _console_proxy(paths: LabPaths, name: str) -> Program:
+    options = paths.etc / name / "nova.conf"
+    return Program(
+        name, (program(name), "--config-file", str(options)), name, name, ("nova",),
+        # These two are Nova's last programs whose default is eventlet.
+        environment={"OS_NOVA_DISABLE_EVENTLET_PATCHING": "true"},
     )  # fmt: skip
 
 
@@ -96,7 +114,7 @@ def _powervm(paths: LabPaths, spec: LabSpec) -> tuple[Program, ...]:
     options = paths.etc / "neutron-sea-agent" / "neutron.conf"
     agent = (program("bigiron-neutron-sea-agent"), "--config-file", str(options))
     return (
-        Program("sim", simulator, "sim", "sim"),
+        Program("sim", simulator, "sim", "sim", own_log=False),
         Program("neutron-sea-agent", agent, "sea_agent", after=("neutron", "sim", SEED)),
     )
 

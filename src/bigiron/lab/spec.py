@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import yaml
+
 from bigiron.lab import ports
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import LabPaths, write_private
 
 DRIVERS = ("powervm", "fake")
-PORT_NAMES = ("broker", "keystone", "glance", "placement", "nova", "neutron", "cinder", "sim", "sim_control")
+PORT_NAMES = (
+    "broker",
+    "keystone",
+    "glance",
+    "placement",
+    "nova",
+    "neutron",
+    "cinder",
+    "nova-novncproxy",
+    "nova-serialproxy",
+    "consoles",
+    "sim",
+    "sim_control",
+)
 SECRET_NAMES = (
     "admin",
     "demo",
@@ -50,6 +66,8 @@ class LabSpec:
     ports: Mapping[str, int] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     seeded: str = ""
+    platform: str = ""
+    """The digest of the system document that the simulated platform was made from."""
 
     def url(self, name: str) -> str:
         """Return the base URL of a service of the lab, without a trailing slash."""
@@ -102,6 +120,21 @@ def require(paths: LabPaths) -> LabSpec:
     if spec is None:
         raise LabError(f"no lab in {paths.root}: start one with `bigiron lab up`")
     return spec
+
+
+def require_any(paths: LabPaths) -> None:
+    """Refuse a directory that holds no lab; its spec may be damaged, or of another version."""
+    if not paths.spec.is_file():
+        raise LabError(f"no lab in {paths.root}: start one with `bigiron lab up`")
+
+
+def digest(document: Path) -> str:
+    """Return a digest of what a system document says, whatever its comments and its layout."""
+    try:
+        content = yaml.safe_load(document.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise LabError(f"system document {document} is not YAML: {error}") from error
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def system_document(spec: LabSpec) -> Path:

@@ -15,12 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import psutil
+
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import LabPaths, program, write_private
 from bigiron.lab.services import Program, base_environment
 
+LOG_MEGABYTES = 50
+"""How long a log may become: the one before it is kept, older ones go."""
 _CALL_SECONDS = 60.0
 _START_SECONDS = 20.0
+_MARK = "BIGIRON_LAB"
+"""The variable that names a lab's directory to everything that its supervisor starts."""
 # Faults of supervisor's RPC interface that mean "it is so already".
 _ALREADY_STARTED, _NOT_RUNNING = 60, 70
 
@@ -137,14 +143,19 @@ def connect(paths: LabPaths) -> Supervisor | None:
 
 def launch(paths: LabPaths, table: Iterable[Program]) -> Supervisor:
     """Write the supervisor's option file and start it; it starts no program by itself."""
-    write_private(paths.supervisor_conf, _configuration(paths, table))
+    write_private(paths.supervisor_conf, configuration(paths, table))
     for log in paths.logs.glob("*.log"):
         log.replace(log.with_suffix(".log.1"))
-    result = subprocess.run(
-        [program("supervisord"), "-c", str(paths.supervisor_conf)],
-        env=base_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_START_SECONDS,
-        check=False,
-    )  # fmt: skip
+    try:
+        result = subprocess.run(
+            [program("supervisord"), "-c", str(paths.supervisor_conf)],
+            env={**base_environment(), _MARK: str(paths.root)}, stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, timeout=_START_SECONDS, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise LabError(
+            f"supervisord did not start within {_START_SECONDS:.0f} s: see {paths.run / 'supervisord.log'}"
+        ) from error
     if result.returncode:
         raise LabError(f"supervisord did not start: {(result.stderr or result.stdout).strip()}")
     deadline = time.monotonic() + _START_SECONDS
@@ -154,6 +165,45 @@ def launch(paths: LabPaths, table: Iterable[Program]) -> Supervisor:
             return supervisor
         time.sleep(0.05)
     raise LabError(f"supervisord does not answer on {paths.supervisor_socket}: see {paths.run / 'supervisord.log'}")
+
+
+def survivors(paths: LabPaths) -> list[psutil.Process]:
+    """Return the programs of this lab that run, known by the environment that they were started with.
+
+    Without a supervisor there should be none, but one that was killed leaves its programs behind.
+    """
+    mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid not in mine and process.environ().get(_MARK) == str(paths.root):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def end_survivors(paths: LabPaths, seconds: float) -> bool:
+    """End what a supervisor left behind that is gone; tell whether there was anything."""
+    left = found = survivors(paths)
+    for end in (psutil.Process.terminate, psutil.Process.kill):
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                end(process)
+        deadline = time.monotonic() + seconds / 2
+        while (left := [process for process in left if _lives(process)]) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    if left:
+        listed = ", ".join(f"{process.pid} ({process.name()})" for process in left)
+        raise LabError(f"processes of the lab in {paths.root} outlived its supervisor and cannot be ended: {listed}")
+    return bool(found)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def await_end(pid: int, seconds: float) -> bool:
@@ -174,7 +224,8 @@ def _quoted(value: str) -> str:
     return mark + value.replace("%", "%%") + mark
 
 
-def _configuration(paths: LabPaths, table: Iterable[Program]) -> str:
+def configuration(paths: LabPaths, table: Iterable[Program]) -> str:
+    """Return the supervisor's option file."""
     user = "user=root\n" if os.geteuid() == 0 else ""
     blocks = [
         f"[unix_http_server]\nfile={paths.supervisor_socket}\nchmod=0600\n",
@@ -189,7 +240,8 @@ def _configuration(paths: LabPaths, table: Iterable[Program]) -> str:
             f"[program:{each.name}]\ncommand={command}\nenvironment={environment}\nautostart=false\n"
             f"autorestart=unexpected\nexitcodes=0\nstartsecs=1\nstartretries=1\nstopwaitsecs={each.stop_seconds}\n"
             f"stopasgroup=true\nkillasgroup=true\nredirect_stderr=true\n"
-            # No rotation here: the program writes its own log into the same file.
-            f"stdout_logfile={paths.logs}/{each.name}.log\nstdout_logfile_maxbytes=0\n"
+            # A file that the program writes and renames itself is not to be renamed here as well.
+            f"stdout_logfile={paths.logs}/{each.name}.log\n"
+            f"stdout_logfile_maxbytes={0 if each.own_log else f'{LOG_MEGABYTES}MB'}\nstdout_logfile_backups=1\n"
         )
     return "\n".join(blocks)

@@ -114,9 +114,12 @@ def patient(request: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def only_system(adapter: Adapter) -> System:
-    """The one system that the service manages; raises InvalidSpec where it is not exactly one."""
+    """The one system that the service manages; raises Unavailable where it knows none, as one that has just come up,
+    and InvalidSpec where it manages several."""
     with translated("Reading the managed system"):
         systems = System.get(adapter)
+    if not systems:
+        raise Unavailable("The REST service does not know its managed system yet.")
     if len(systems) != 1:
         names = ", ".join(str(system.system_name) for system in systems) or "none"
         raise InvalidSpec(

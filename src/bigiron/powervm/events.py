@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,15 +24,14 @@ MISSING_EVENTS = "MISSING_EVENTS"
 ADD_URI = "ADD_URI"
 MODIFY_URI = "MODIFY_URI"
 DELETE_URI = "DELETE_URI"
-INVALID_URI = "INVALID_URI"
-HIDDEN_URI = "HIDDEN_URI"
-VISIBLE_URI = "VISIBLE_URI"
 CUSTOM_CLIENT_EVENT = "CUSTOM_CLIENT_EVENT"
 LOST = frozenset({NEW_CLIENT, CACHE_CLEARED, MISSING_EVENTS})
 """After one of these, events may have been missed: read again whatever is kept."""
 
 _POLL_TIMEOUT_S = 60.0
 _RETRY_S = (1.0, 2.0, 5.0)
+_AWAY_S = 30.0
+"""A service that restarts is back sooner, and nobody need know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class EventLoop:
         # Not derived from the session token: it may be logged, and it lives on when the session logs on again.
         self._application = uuid.uuid4().hex
         self._listeners: list[Listener] = []
+        self._watchers: list[Callable[[bool], None]] = []
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -69,8 +70,9 @@ class EventLoop:
         """Call back for every event from now on; a listener must be quick and must not raise."""
         self._listeners = [*self._listeners, listener]
 
-    def unsubscribe(self, listener: Listener) -> None:
-        self._listeners = [known for known in self._listeners if known != listener]
+    def watch(self, watcher: Callable[[bool], None]) -> None:
+        """Call back with False once the stream has been interrupted for a while, and with True when it is back."""
+        self._watchers = [*self._watchers, watcher]
 
     def start(self) -> None:
         """Register with the service, so that nothing read from now on can change unnoticed, and start the thread."""
@@ -85,9 +87,12 @@ class EventLoop:
         """Deliver nothing more. The thread ends with the poll that it is in, which the service answers within 10 s."""
         self._stopping.set()
         self._listeners = []
+        self._watchers = []
 
     def _run(self) -> None:
         failures = 0
+        away = False
+        broken_at = 0.0
         while not self._stopping.is_set():
             try:
                 events = self._poll()
@@ -97,6 +102,10 @@ class EventLoop:
                 if failures == 0:
                     unexpected = not isinstance(error, pvm.Error)
                     LOG.warning("The event stream is interrupted; trying again: %s", error, exc_info=unexpected)
+                    broken_at = time.monotonic()
+                if not away and time.monotonic() - broken_at >= _AWAY_S:
+                    away = True
+                    self._tell(reachable=False)
                 self._stopping.wait(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
                 failures += 1
                 continue
@@ -105,8 +114,19 @@ class EventLoop:
                 # An answer may have been lost on the way, and its events with it.
                 events = [RestEvent(MISSING_EVENTS, 0, "", ""), *events]
                 failures = 0
+                if away:
+                    away = False
+                    self._tell(reachable=True)
             for event in events:
                 self._deliver(event)
+
+    def _tell(self, reachable: bool) -> None:
+        for watcher in self._watchers:
+            try:
+                watcher(reachable)
+            except Exception:
+                # As for listeners.
+                LOG.exception("A watcher of the event stream failed")
 
     def _deliver(self, event: RestEvent) -> None:
         for listener in self._listeners:

@@ -7,7 +7,6 @@ import copy
 import logging
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from pypowervm import exceptions as pvm
@@ -19,9 +18,9 @@ from pypowervm.wrappers.managed_system import System
 from pypowervm.wrappers.shared_proc_pool import SharedProcPool
 
 from bigiron import naming
-from bigiron.errors import Conflict, Foreign, InvalidSpec, NoCapacity, NotFound, PlatformError, Unsupported
+from bigiron.errors import Conflict, Foreign, InvalidSpec, NoCapacity, NotFound, PlatformError
 from bigiron.model import GuestOs, GuestSpec
-from bigiron.powervm import flavor, jobs
+from bigiron.powervm import flavor, ibmi, jobs
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.console.consoles import Consoles
 from bigiron.powervm.errors import translated
@@ -75,20 +74,16 @@ class Guests:
     def build(self, spec: GuestSpec, held: Lpar | None = None) -> LPAR:
         """The partition's document, checked against the system; nothing is changed.
 
-        `held` is the partition that is to become like this: what it has already is free for it. Raises InvalidSpec,
+        `held` is the partition that is to become like this: what it has already it can keep. Raises InvalidSpec,
         NoCapacity or Unsupported; reads the processor pools only where the flavor names one.
         """
-        if spec.os is GuestOs.IBMI:
-            raise Unsupported(f"Guest {spec.name}: IBM i guests cannot be made yet, only AIX and Linux ones.")
         shape = self.shape(spec)
         system = self._connection.system
+        if spec.os is GuestOs.IBMI:
+            ibmi.check(spec.name, system)
         space = room(self._connection)
         if held is not None:
-            space = replace(
-                space,
-                memory_used_mb=space.memory_used_mb - held.memory_mb,
-                processors_used=space.processors_used - held.processors,
-            )
+            space = space.without(held)
         _check_host(spec.name, shape, system, space)
         with _builder_errors(spec.name):
             wrapper = self._builder(spec, shape).build()
@@ -236,7 +231,7 @@ class Guests:
         attributes: dict[str, Any] = {
             builder.NAME: naming.lpar_name(spec.name),
             builder.UUID: naming.lpar_uuid(spec.uuid),
-            builder.ENV: LPARType.AIXLINUX,
+            builder.ENV: LPARType.OS400 if spec.os is GuestOs.IBMI else LPARType.AIXLINUX,
             builder.MEM: shape.memory_mb,
             builder.MIN_MEM: shape.min_memory_mb,
             builder.MAX_MEM: shape.max_memory_mb,

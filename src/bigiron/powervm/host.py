@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pypowervm.wrappers.iocard import SRIOVAdapterMode
@@ -33,6 +33,7 @@ _TRAIT_OF_CAPABILITY = {
     "shared_processor_pool_capable": "CUSTOM_POWERVM_PROCESSOR_POOLS",
     "active_memory_expansion_capable": "CUSTOM_POWERVM_MEMORY_EXPANSION",
     "vnic_capable": "CUSTOM_POWERVM_VNIC",
+    "ibmi_capable": "CUSTOM_POWERVM_IBMI",
 }
 SRIOV_TRAIT = "CUSTOM_POWERVM_SRIOV"
 """An adapter in SR-IOV mode is there, which the management of the system can share out."""
@@ -56,6 +57,15 @@ class Room:
     @property
     def processors_free(self) -> float:
         return max(0.0, round(self.processors - self.processors_reserved - self.processors_used, 2))
+
+    def without(self, lpar: Lpar) -> Room:
+        """The host as that partition of ours sees it: there is always room for what it has, even where others have
+        been given more than is left."""
+        return replace(
+            self,
+            memory_used_mb=min(self.memory_used_mb, self.memory_mb - self.memory_reserved_mb) - lpar.memory_mb,
+            processors_used=min(self.processors_used, self.processors - self.processors_reserved) - lpar.processors,
+        )
 
 
 def room(connection: Connection) -> Room:

@@ -17,6 +17,9 @@ IMAGE: Key[Backing] = Key("image")
 OPTICAL: Key[Medium] = Key("optical")
 """The config drive is an optical medium of a VIOS."""
 
+TAGGED: Key[None] = Key("tagged")
+"""An IBM i partition knows what it loads from."""
+
 MAPPED: Key[None] = Key("mapped")
 """All storage is presented to the partition."""
 
@@ -24,13 +27,25 @@ RMC_NIC: Key[None] = Key("rmc_nic")
 """The management adapter exists, where one is wanted."""
 
 STOPPED: Key[None] = Key("stopped")
-"""The guest is stopped for its resize, where it must be."""
+"""The guest does not run."""
+
+BOOT: Key[str] = Key("boot")
+"""The storage is as the next start needs it, and this is what that start boots from."""
+
+STARTED: Key[None] = Key("started")
+"""The guest runs again."""
 
 RESHAPED: Key[None] = Key("reshaped")
 """The partition has the flavor's shape."""
 
 GROWN: Key[None] = Key("grown")
-"""The root disk has the flavor's size."""
+"""The disks that were too small have the flavor's size."""
+
+ADDED: Key[None] = Key("added")
+"""The disks that the flavor has more are presented to the partition."""
+
+DROPPED: Key[None] = Key("dropped")
+"""The disks that the flavor has no more are not presented to the partition."""
 
 
 def disk_key(index: int) -> Key[Disk]:

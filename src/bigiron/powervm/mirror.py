@@ -8,6 +8,7 @@ the service dated before our last write, or that arrive while we work on the par
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -31,7 +32,8 @@ _GATHER_S = 0.3
 _RETRY_S = 2.0
 _FEED_ABOVE = 8
 _REMOVED_KEPT = 64
-_RELEVANT = ("PartitionState", "PartitionName")
+_NAME = "PartitionName"
+_RELEVANT = ("PartitionState", _NAME)
 
 Watcher = Callable[[Lpar, Lpar], None]
 
@@ -43,6 +45,7 @@ class _Slot:
     version: int = 0
     working: int = 0
     as_of: int = 0
+    wrote_at: float = -math.inf
 
 
 class LparMirror:
@@ -57,7 +60,9 @@ class LparMirror:
         self._slots: dict[str, _Slot] = {}
         self._removed: deque[str] = deque()
         self._dirty: set[str] = set()
+        self._renamed: set[str] = set()
         self._reload = False
+        self._loaded_at = -math.inf
         self._changed = threading.Condition()
         self._stopping = False
         self._watchers: list[Watcher] = []
@@ -79,9 +84,14 @@ class LparMirror:
         return next((lpar for lpar in self.lpars() if lpar.name == name), None)
 
     def fresh(self, uuid: str) -> Lpar:
-        """The partition with its state asked for now, unless it was read less than 10 s ago. Raises NotFound."""
-        lpar = self.find(uuid)
-        if lpar is None or time.monotonic() - lpar.read_at >= _FRESH_S:
+        """The partition with its state asked for now, unless it was asked for less than a second ago, or is what a
+        write of ours made it less than 10 s ago. Raises NotFound."""
+        with self._changed:
+            lpar = self._lpars.get(uuid.upper())
+            slot = self._slots.get(uuid.upper())
+        now = time.monotonic()
+        ours = slot is not None and now - slot.wrote_at < _FRESH_S
+        if lpar is None or not (ours or now - lpar.read_at < _FRESH_S / 10):
             self._refresh(uuid.upper())
             lpar = self.find(uuid)
         if lpar is None:
@@ -121,7 +131,7 @@ class LparMirror:
         """Take over a partition as a write of ours returned it."""
         lpar = record(wrapper, self._mark_of)
         with self._changed:
-            self._bump(lpar.uuid)
+            self._bump(lpar.uuid).wrote_at = lpar.read_at
             self._lpars[lpar.uuid] = lpar
         return lpar
 
@@ -138,6 +148,7 @@ class LparMirror:
         with self._changed:
             slot = self._bump(uuid)
             slot.as_of = max(slot.as_of, as_of)
+            slot.wrote_at = time.monotonic()
             if uuid in self._lpars:
                 self._lpars[uuid] = replace(self._lpars[uuid], state=state, read_at=time.monotonic())
 
@@ -177,6 +188,7 @@ class LparMirror:
         """Read every partition again, in one feed."""
         with self._changed:
             self._reload = False
+            self._loaded_at = time.monotonic()
             self._dirty.clear()
             versions = {uuid: slot.version for uuid, slot in self._slots.items()}
         with translated("Reading the partitions"):
@@ -186,6 +198,12 @@ class LparMirror:
             known = set(self._lpars) | set(lpars)
         for uuid in known:
             self._take(uuid, lpars.get(uuid), versions.get(uuid, 0))
+
+    def load_if_older(self, age_s: float) -> None:
+        """Read every partition again if that was longer ago: what others change of memory and processors, no event
+        tells."""
+        if time.monotonic() - self._loaded_at >= age_s:
+            self.load()
 
     def on_event(self, event: RestEvent) -> None:
         """Note what an event is about; the mirror's own thread reads it again."""
@@ -198,6 +216,8 @@ class LparMirror:
             if uuid is None or not self._is_news(uuid, event):
                 return
             self._dirty.add(uuid)
+            if _NAME in event.detail:
+                self._renamed.add(uuid)
             self._changed.notify_all()
 
     def _is_news(self, uuid: str, event: RestEvent) -> bool:
@@ -241,9 +261,10 @@ class LparMirror:
         with self._changed:
             version = self._slots.setdefault(uuid, _Slot()).version
             known = self._lpars.get(uuid)
+            renamed = uuid in self._renamed
         with translated(f"Reading LPAR {known.name if known else uuid}"):
             try:
-                if known is None:
+                if known is None or renamed:
                     read = record(LPAR.get(self._adapter, uuid=uuid), self._mark_of)
                 else:
                     answer = self._adapter.read(
@@ -252,6 +273,9 @@ class LparMirror:
                     read = replace(known, state=answer.body.strip().strip('"'), read_at=time.monotonic())
             except pvm.HttpNotFound:
                 read = None
+        if renamed:
+            with self._changed:
+                self._renamed.discard(uuid)
         self._take(uuid, read, version)
 
     def _take(self, uuid: str, read: Lpar | None, version: int) -> None:
@@ -261,6 +285,9 @@ class LparMirror:
             if slot.version != version or slot.working:
                 return
             before = self._lpars.get(uuid)
+            if before is not None and read is not None and before.state != read.state:
+                # It is not what we made it any more.
+                slot.wrote_at = -math.inf
             if read is None:
                 self._lpars.pop(uuid, None)
                 self._slots.pop(uuid, None)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pypowervm.wrappers.base_partition import LPARState
+from pypowervm.wrappers.base_partition import LPARState, LPARType
 from pypowervm.wrappers.logical_partition import LPAR
 
 from bigiron import naming
@@ -45,7 +45,6 @@ class Lpar:
     id: int
     name: str
     state: str
-    rmc_state: str
     memory_mb: int
     memory_held_mb: int
     vcpus: int
@@ -55,6 +54,8 @@ class Lpar:
     instance: str | None
     read_at: float
     adapters: int = 0
+    os400: bool = False
+    """Whether it is of the type that IBM i needs."""
 
     @property
     def power(self) -> PowerState:
@@ -71,7 +72,6 @@ def record(wrapper: LPAR, mark_of: Callable[[str], str | None]) -> Lpar:
         id=int(wrapper.id or 0),
         name=str(wrapper.name),
         state=str(wrapper.state or LPARState.UNKNOWN),
-        rmc_state=str(wrapper.rmc_state or ""),
         memory_mb=int(wrapper.mem_config.desired or 0),
         memory_held_mb=int(wrapper.mem_config.current or 0),
         vcpus=vcpus,
@@ -81,6 +81,7 @@ def record(wrapper: LPAR, mark_of: Callable[[str], str | None]) -> Lpar:
         instance=naming.marked_instance(description) or mark_of(uuid),
         read_at=time.monotonic(),
         adapters=len(wrapper.element.findall("ClientNetworkAdapters/link")),
+        os400=wrapper.env == LPARType.OS400,
     )
 
 

@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from bigiron import naming
-from bigiron.errors import InvalidSpec, NotFound, PlatformError, Unavailable
+from bigiron.errors import Foreign, InvalidSpec, NotFound, PlatformError, Unavailable
 from bigiron.hypervisor import Hypervisor, Step
 from bigiron.model import (
     ConsoleAddress,
     CpuStats,
     DiskBytes,
     GuestEvent,
+    GuestOs,
     GuestReport,
     GuestSpec,
     GuestState,
@@ -37,6 +38,7 @@ from bigiron.powervm.disk.steps import storage_steps
 from bigiron.powervm.disk.volume_group import LocalVolumeGroup
 from bigiron.powervm.events import RestEvent
 from bigiron.powervm.guest import Guests
+from bigiron.powervm.ibmi import TagLoadSource
 from bigiron.powervm.management.access import Access, DirectAccess
 from bigiron.powervm.media import MediaRepositories
 from bigiron.powervm.metrics import HostProcessors
@@ -56,6 +58,7 @@ LOG = logging.getLogger(__name__)
 
 _REBOOT_S = 120.0
 _CAPACITY_AGE_S = 60.0
+_PARTITIONS_AGE_S = 600.0
 
 
 class _Started:
@@ -155,6 +158,9 @@ class PowerVM(Hypervisor):
 
         self.connection.events.subscribe(listen)
 
+    def subscribe_reachable(self, callback: Callable[[bool], None]) -> None:
+        self.connection.events.watch(callback)
+
     @property
     def _started(self) -> _Started:
         if self._parts is None:
@@ -184,6 +190,10 @@ class PowerVM(Hypervisor):
         if time.monotonic() - parts.capacity_read_at >= _CAPACITY_AGE_S:
             parts.capacity_read_at = time.monotonic()
             parts.read_capacity()
+            try:
+                parts.connection.mirror.load_if_older(_PARTITIONS_AGE_S)
+            except PlatformError as error:
+                LOG.warning("What others changed of their partitions is not known: %s", error)
         disks = parts.disks
         return host.facts(parts.connection, disks.known_capacity(), disks.label, disks.shared_uuid)
 
@@ -206,17 +216,30 @@ class PowerVM(Hypervisor):
             parts.guests.claim(lpar, uuid)
         return _state(lpar)
 
+    def is_made(self, uuid: str) -> bool:
+        try:
+            self._started.guests.find(uuid)
+        except (NotFound, Foreign):
+            return False
+        return not self.is_half_made(uuid)
+
+    def is_half_made(self, uuid: str) -> bool:
+        entry = self.connection.ledger.find(naming.lpar_uuid(uuid))
+        return entry is not None and entry.making
+
     def report(self, uuid: str) -> GuestReport:
         parts = self._started
         return diagnostics.report(parts.connection, parts.adapters, parts.disks, parts.guests.find(uuid))
 
-    def check(self, spec: GuestSpec) -> None:
+    def check(self, spec: GuestSpec, replacing: bool = False) -> None:
         parts = self._started
-        parts.guests.build(spec)
-        parts.guests.check_free(spec)
+        held = self._remaining(parts, spec.uuid) if replacing else None
+        parts.guests.build(spec, held=held)
+        if held is None:
+            parts.guests.check_free(spec)
         if spec.disks or spec.config_drive:
             parts.connection.vioses.active()
-        parts.disks.check(spec)
+        parts.disks.check(spec, sum(disk.size_gb for disk in parts.disks.find(held.uuid)) if held else 0.0)
         for nic in spec.nics:
             parts.adapters.check(nic)
 
@@ -226,12 +249,13 @@ class PowerVM(Hypervisor):
             CreateLpar(parts.guests, spec),
             *network.network_steps(parts.adapters, spec),
             *storage_steps(parts.connection, parts.disks, parts.media, spec, parts.images),
+            *((TagLoadSource(parts.connection, spec),) if spec.os is GuestOs.IBMI else ()),
             StartGuest(parts.guests, parts.power, spec),
         ]
 
     def resize_steps(self, spec: GuestSpec, timeout_s: int = 0) -> Sequence[Step]:
         parts = self._started
-        return resize.steps(parts.connection, parts.guests, parts.power, parts.disks, spec, timeout_s)
+        return resize.steps(parts.connection, parts.guests, parts.power, parts.disks, parts.images, spec, timeout_s)
 
     def destroy(self, uuid: str, keep_disks: bool = False) -> None:
         parts = self._started
@@ -239,27 +263,13 @@ class PowerVM(Hypervisor):
         lpar_id = lpar.id if lpar is not None else None
         # In this order, and no further than the first failure: nothing is taken from a guest that may still run, and
         # the partition's mark and id are what finds the rest on the next try.
-        stages: tuple[tuple[str, Callable[[], None]], ...] = (
-            ("stopping", lambda: parts.power.stop(lpar) if lpar is not None else None),
-            (
-                "removing storage",
-                lambda: remove_storage(
-                    parts.connection,
-                    parts.disks,
-                    parts.media,
-                    uuid,
-                    lpar_id,
-                    keep_disks,
-                    rescued=parts.rescue.is_marked(uuid),
-                ),
-            ),
-            ("deleting the LPAR", lambda: self._delete_lpar(parts, uuid, lpar)),
-        )
-        for what, work in stages:
-            try:
-                work()
-            except NotFound as error:
-                LOG.debug("Instance %s: %s: gone already: %s", uuid, what, error)
+        with parts.power.ending(lpar):
+            if lpar is not None:
+                with contextlib.suppress(NotFound):
+                    parts.power.stop(lpar)
+            rescued = parts.rescue.is_marked(uuid)
+            remove_storage(parts.connection, parts.disks, parts.media, uuid, lpar_id, keep_disks, rescued=rescued)
+            self._delete_lpar(parts, uuid, lpar)
         parts.rescue.forget(uuid)
 
     def adopt(self, instances: Iterable[tuple[str, str]]) -> Sequence[str]:
@@ -310,7 +320,8 @@ class PowerVM(Hypervisor):
     @staticmethod
     def _delete_lpar(parts: _Started, uuid: str, lpar: Lpar | None) -> None:
         if lpar is not None:
-            parts.guests.delete(lpar)
+            with contextlib.suppress(NotFound):
+                parts.guests.delete(lpar)
             parts.power.forget(lpar.uuid)
         parts.connection.ledger.drop(naming.lpar_uuid(uuid))
 
@@ -318,7 +329,7 @@ class PowerVM(Hypervisor):
 
     def power_on(self, uuid: str) -> None:
         parts = self._started
-        parts.power.start(parts.guests.find(uuid))
+        parts.power.start(parts.guests.find(uuid), boot=parts.rescue.boot(uuid))
 
     def power_off(self, uuid: str, timeout_s: int = 0) -> None:
         parts = self._started

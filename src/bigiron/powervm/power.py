@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pypowervm.wrappers.base_partition import LPARState, RMCState
 from pypowervm.wrappers.logical_partition import LPAR
 
-from bigiron.errors import Conflict, NotFound, PlatformError, Timeout, Unavailable
+from bigiron.errors import Busy, Conflict, NotFound, PlatformError, Timeout, Unavailable
 from bigiron.model import PowerState
-from bigiron.powervm import jobs
+from bigiron.powervm import ibmi, jobs
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.console.consoles import Consoles
 from bigiron.powervm.errors import translated
@@ -33,7 +36,8 @@ class _Way:
     parameters: tuple[tuple[str, str], ...]
 
 
-_OS = _Way("an operating-system shutdown", (("operation", "osshutdown"), ("immediate", "true")))
+_OS_NORMAL = _Way("an operating-system shutdown", (("operation", "osshutdown"),))
+_OS = _Way("an immediate operating-system shutdown", (("operation", "osshutdown"), ("immediate", "true")))
 _NORMAL = _Way("a normal power-off", (("operation", "shutdown"),))
 _HARD = _Way("an immediate power-off", (("operation", "shutdown"), ("immediate", "true")))
 
@@ -48,14 +52,29 @@ class Power:
         self._mirror = connection.mirror
         self._guard = threading.Lock()
         self._locks: dict[str, threading.RLock] = {}
+        self._ending: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def ending(self, lpar: Lpar | None) -> Iterator[None]:
+        """Nothing starts the partition while it is taken apart: a reboot may have waited for its turn until now."""
+        names = [lpar.uuid] if lpar is not None else []
+        with self._guard:
+            self._ending.update(names)
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._ending -= Counter(names)
 
     def start(self, lpar: Lpar, known_off: bool = False, boot: str = "") -> None:
         """Start the partition; `known_off` saves the question whether it runs already.
 
         `boot` has the device paths to boot from at this start, divided by blanks; empty leaves that to the firmware.
         """
-        parameters = {"bootstring": boot} if boot else {}
+        parameters = dict(ibmi.START_PARAMETERS) if lpar.os400 else {"bootstring": boot} if boot else {}
         with self._locked(lpar):
+            if self._ending[lpar.uuid]:
+                raise Conflict(f"LPAR {lpar.name} is being deleted and is not started any more.")
             if not known_off and self._mirror.fresh(lpar.uuid).power is PowerState.RUNNING:
                 return
             if self._consoles is not None:
@@ -87,6 +106,12 @@ class Power:
                         raise
                     ended = 0
                 self._mirror.wrote_state(lpar.uuid, LPARState.NOT_ACTIVATED, ended)
+            if self._consoles is not None:
+                self._consoles.stopped(lpar)
+
+    def is_on(self, lpar: Lpar) -> bool:
+        """Whether the partition runs, or is on its way up or down."""
+        return self._mirror.fresh(lpar.uuid).power is not PowerState.STOPPED
 
     def restart(self, lpar: Lpar, hard: bool, timeout_s: float) -> None:
         """Restart the partition, asking its operating system first unless `hard`; a stopped one is started."""
@@ -123,7 +148,10 @@ class Power:
         return self._try(lpar, _HARD, self._connection.options.job_timeout_s, restart)
 
     def _gentle(self, lpar: Lpar, rmc_state: str | None) -> tuple[_Way, ...]:
-        """The operating system can only be asked through a working RMC connection, which no event reports."""
+        """The operating system can only be asked through a working RMC connection, which no event reports; IBM i is
+        asked by the hypervisor itself, and takes an immediate shutdown for an abnormal end."""
+        if lpar.os400:
+            return (_OS_NORMAL, _OS, _NORMAL)
         if rmc_state is None:
             with translated(f"Reading LPAR {lpar.name}"):
                 rmc_state = str(LPAR.get(self._adapter, uuid=lpar.uuid).rmc_state or "")
@@ -141,10 +169,18 @@ class Power:
 
     def _await_off(self, lpar: Lpar, deadline: float) -> None:
         """A gentle job may end once the request was delivered; the partition is down when its state says so."""
-        while self._state(lpar) != LPARState.NOT_ACTIVATED:
+        while not self._is_off(lpar):
             if time.monotonic() >= deadline:
                 raise Timeout(f"LPAR {lpar.name} accepted the shutdown and is still up.")
             time.sleep(_POLL_S)
+
+    def _is_off(self, lpar: Lpar) -> bool:
+        """Whether the partition is down; not known to be while the service does not answer, which may soon."""
+        try:
+            return self._state(lpar) == LPARState.NOT_ACTIVATED
+        except (Busy, Timeout, Unavailable) as error:
+            LOG.info("LPAR %s is shutting down, and its state cannot be read now: %s", lpar.name, error)
+            return False
 
     def _state(self, lpar: Lpar) -> str:
         with translated(f"Reading the state of LPAR {lpar.name}"):

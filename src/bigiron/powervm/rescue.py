@@ -12,22 +12,23 @@ from bigiron import naming
 from bigiron.errors import InvalidSpec, Unavailable
 from bigiron.hypervisor import Step
 from bigiron.model import GuestSpec
+from bigiron.powervm import ibmi
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.cache import ImageCache
 from bigiron.powervm.disk.driver import DiskDriver, is_rescue_disk
 from bigiron.powervm.disk.marks import RESCUES, Marks
 from bigiron.powervm.disk.steps import CacheImage, CreateDisk, UploadConfigDrive
 from bigiron.powervm.guest import Guests
+from bigiron.powervm.keys import BOOT
 from bigiron.powervm.mapping import Backing, BackingKind, mapped
 from bigiron.powervm.media import MediaRepositories
 from bigiron.powervm.partition import Lpar
 from bigiron.powervm.power import Power
+from bigiron.powervm.power_steps import Start, Stop
+from bigiron.powervm.presented import Presented
 from bigiron.powervm.rescue_steps import (
     DeleteRescue,
     MapRescue,
-    Presented,
-    StartFrom,
-    StopGuest,
     UnmapRescue,
     boot_string,
 )
@@ -60,6 +61,7 @@ class Rescue:
         for a guest that is rescued already.
         """
         lpar = self._guests.find(spec.uuid)
+        ibmi.check_rescue(lpar)
         (disk,) = spec.disks
         if disk.image is None:
             raise InvalidSpec(f"Guest {spec.name} is to be rescued without an image: name one.")
@@ -70,13 +72,13 @@ class Rescue:
         self._marks.set(spec.uuid)
         own = self._presented(lpar, _named(naming.config_drive(spec.uuid))) if spec.config_drive else ()
         steps: list[Step] = [
-            StopGuest(self._connection, self._power, lpar),
+            Stop(self._power, lpar),
             CacheImage(self._disks, disk.image, self._images, spec.uuid),
             CreateDisk(self._disks, spec, 0, self._images),
         ]
         if spec.config_drive:
             steps.append(UploadConfigDrive(self._media, naming.rescue_drive(spec.uuid)))
-        steps += [MapRescue(self._connection, spec, lpar, own), StartFrom(self._power, lpar)]
+        steps += [MapRescue(self._connection, spec, lpar, own), Start(self._power, lpar, BOOT)]
         return steps
 
     def undo_steps(self, uuid: str) -> Sequence[Step]:
@@ -93,15 +95,19 @@ class Rescue:
         ):
             own = (Presented(medium.vios_uuid, medium.backing),)
         return (
-            StopGuest(self._connection, self._power, lpar, self._boot_string(lpar)),
+            Stop(self._power, lpar, boot=self._boot_string(lpar)),
             UnmapRescue(self._connection, lpar, uuid, made, own),
-            StartFrom(self._power, lpar),
+            Start(self._power, lpar, BOOT),
             DeleteRescue(self._disks, self._media, self._marks, uuid, made),
         )
 
     def is_rescued(self, uuid: str) -> bool:
         """Whether the guest is presented something of a rescue."""
         return self._marks.is_set(uuid) and bool(self._made(self._guests.find(uuid), uuid))
+
+    def boot(self, uuid: str) -> str:
+        """The boot string of the guest's next start: its rescue disk's while it is rescued, else empty."""
+        return self._boot_string(self._guests.find(uuid)) if self.is_rescued(uuid) else ""
 
     def is_marked(self, uuid: str) -> bool:
         """Whether there may be something of a rescue, mapped or not."""

@@ -3,67 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
 from pypowervm.wrappers.virtual_io_server import VIOS
 
 from bigiron import naming
 from bigiron.errors import PlatformError
-from bigiron.hypervisor import Key, Step, Values
-from bigiron.model import GuestSpec, PowerState
+from bigiron.hypervisor import Step, Values
+from bigiron.model import GuestSpec
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.driver import DiskDriver, is_rescue_disk, is_root_disk
 from bigiron.powervm.disk.marks import Marks
-from bigiron.powervm.keys import OPTICAL, disk_key
-from bigiron.powervm.mapping import AddMappings, Backing, BackingKind, RemoveMappings, Together, boot_paths
+from bigiron.powervm.keys import BOOT, OPTICAL, STARTED, STOPPED, disk_key
+from bigiron.powervm.mapping import Backing, BackingKind, boot_paths
 from bigiron.powervm.media import MediaRepositories, Medium
 from bigiron.powervm.partition import Lpar
-from bigiron.powervm.power import Power
+from bigiron.powervm.presented import Presented, exchange
 
 LOG = logging.getLogger(__name__)
-
-STOPPED: Key[None] = Key("stopped")
-"""The guest does not run."""
-
-BOOT: Key[str] = Key("boot")
-"""The storage is as the next start needs it, and this is what that start boots from."""
-
-STARTED: Key[None] = Key("started")
-"""The guest runs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Presented:
-    """A device and a VIOS that presents it to the guest."""
-
-    vios_uuid: str
-    backing: Backing
-
-
-class StopGuest(Step):
-    """Stops the guest where it runs; undone, it runs again from what it ran from."""
-
-    name = "stop guest"
-    provides = STOPPED
-
-    def __init__(self, connection: Connection, power: Power, lpar: Lpar, boot: str = "") -> None:
-        """`boot` is the boot string that the guest was started with."""
-        self._mirror = connection.mirror
-        self._power = power
-        self._lpar = lpar
-        self._boot = boot
-        self._ran = False
-
-    def execute(self, values: Values) -> None:
-        self._ran = self._mirror.fresh(self._lpar.uuid).power is not PowerState.STOPPED
-        if self._ran:
-            self._power.stop(self._lpar)
-
-    def revert(self, values: Values) -> None:
-        if self._ran:
-            self._power.start(self._lpar, boot=self._boot)
 
 
 class MapRescue(Step):
@@ -122,24 +79,6 @@ class UnmapRescue(Step):
         exchange(self._connection, self._lpar, self._uuid, self._made, self._own)
 
 
-class StartFrom(Step):
-    """Starts the guest from what the step before says."""
-
-    name = "start guest"
-    needs = (BOOT,)
-    provides = STARTED
-
-    def __init__(self, power: Power, lpar: Lpar) -> None:
-        self._power = power
-        self._lpar = lpar
-
-    def execute(self, values: Values) -> None:
-        self._power.start(self._lpar, known_off=True, boot=values[BOOT])
-
-    def revert(self, values: Values) -> None:
-        self._power.stop(self._lpar, known_on=True)
-
-
 class DeleteRescue(Step):
     """Deletes what the rescue made, once the guest runs without it.
 
@@ -195,31 +134,6 @@ class DeleteRescue(Step):
                 "Instance %s: something of its rescue is left until its next rescue or its end: %s", self._uuid, error
             )
             return False
-
-
-def exchange(
-    connection: Connection, lpar: Lpar, owner: str, add: Collection[Presented], remove: Collection[Presented]
-) -> Sequence[VIOS]:
-    """Present some devices and take away others, with one write for each VIOS; returns the VIOSes as written."""
-    added: defaultdict[str, list[Backing]] = defaultdict(list)
-    removed: defaultdict[str, list[Backing]] = defaultdict(list)
-    for one in add:
-        added[one.vios_uuid].append(one.backing)
-    for one in remove:
-        removed[one.vios_uuid].append(one.backing)
-
-    def change(vios: str) -> Together:
-        gone = removed[vios]
-        return Together(
-            owner,
-            (
-                # First what is added: an adapter that carries something stays where it is.
-                AddMappings(owner, lpar.uuid, tuple(added[vios])),
-                RemoveMappings(owner, lpar.uuid, only=lambda backing: any(one.same(backing) for one in gone)),
-            ),
-        )
-
-    return list(connection.vioses.write_all({vios: change(vios) for vios in {*added, *removed}}).values())
 
 
 def boot_string(documents: Collection[VIOS], lpar: Lpar, accepts: Callable[[Backing], bool]) -> str:

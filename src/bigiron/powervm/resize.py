@@ -1,7 +1,7 @@
-"""Gives an existing guest another shape: memory, processors, what its flavor keys say, and a larger root disk.
+"""Gives an existing guest another shape: memory, processors, what its flavor keys say, and its disks.
 
 A running partition changes as it runs where the platform allows it (its minimum and maximum stay, and RMC is active);
-otherwise it is stopped for it and started again. A disk can only grow, so it stays larger when the rest is undone.
+otherwise, and where disks come or go, it is stopped for it and started again.
 """
 
 from __future__ import annotations
@@ -10,62 +10,25 @@ import itertools
 import logging
 from collections.abc import Sequence
 
-from pypowervm import util
 from pypowervm.wrappers.logical_partition import LPAR
 
 from bigiron.hypervisor import Step, Values
-from bigiron.model import DiskRole, GuestSpec, PowerState
+from bigiron.model import GuestSpec
+from bigiron.powervm import resize_disks
 from bigiron.powervm.connection import Connection
-from bigiron.powervm.disk.driver import Disk, DiskDriver
-from bigiron.powervm.errors import Stale, translated
+from bigiron.powervm.disk.cache import ImageCache
+from bigiron.powervm.disk.driver import DiskDriver
+from bigiron.powervm.documents import Partitions
+from bigiron.powervm.errors import Stale
 from bigiron.powervm.guest import Guests
-from bigiron.powervm.keys import GROWN, RESHAPED, STOPPED
+from bigiron.powervm.keys import RESHAPED
 from bigiron.powervm.partition import Lpar
 from bigiron.powervm.power import Power
+from bigiron.powervm.power_steps import Start, Stop
 
 LOG = logging.getLogger(__name__)
 
 _STALE_TRIES = 4
-
-
-class Partitions:
-    """Reads and writes whole documents of partitions: LogicalPartition, with its etag."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._adapter = connection.adapter
-        self._mirror = connection.mirror
-
-    def read(self, lpar: Lpar) -> LPAR:
-        with translated(f"Reading LPAR {lpar.name}"):
-            return LPAR.get(self._adapter, uuid=lpar.uuid)
-
-    def write(self, lpar: Lpar, document: LPAR, known: LPAR) -> Lpar:
-        """Make the partition what the document says, unless it has changed since `known` was read: raises Stale."""
-        path = util.dice_href(known.href, include_fragment=False)
-        with self._mirror.working(lpar.uuid):
-            with translated(f"Changing LPAR {lpar.name}"):
-                written = LPAR.wrap(self._adapter.update_by_path(document, known.etag, path))
-            return self._mirror.wrote(written)
-
-
-class StopGuest(Step):
-    """Stops the guest for the change."""
-
-    name = "stop guest"
-    provides = STOPPED
-
-    def __init__(self, power: Power, lpar: Lpar, timeout_s: int, rmc_state: str) -> None:
-        self._power = power
-        self._lpar = lpar
-        self._timeout_s = timeout_s
-        self._rmc_state = rmc_state
-
-    def execute(self, values: Values) -> None:
-        self._power.stop(self._lpar, self._timeout_s, known_on=True, rmc_state=self._rmc_state)
-
-    def revert(self, values: Values) -> None:
-        # A stop may have taken effect and nobody told: what runs already is no error.
-        self._power.start(self._lpar, known_off=True)
 
 
 class ChangeLpar(Step):
@@ -105,75 +68,48 @@ class ChangeLpar(Step):
             self._partitions.write(self._lpar, self._before, now)
 
 
-class GrowRoot(Step):
-    """Enlarges the root disk, which nothing can undo."""
-
-    name = "grow root disk"
-    provides = GROWN
-
-    def __init__(self, disks: DiskDriver, guest: GuestSpec, disk: Disk, size_gb: int) -> None:
-        self._disks = disks
-        self._guest = guest
-        self._disk = disk
-        self._size_gb = size_gb
-
-    def execute(self, values: Values) -> None:
-        self._disks.grow(self._disk, self._size_gb)
-
-    def revert(self, values: Values) -> None:
-        LOG.warning(
-            "The root disk of guest %s may have grown from %g to %d GB, and stays so: a disk cannot shrink.",
-            self._guest.name,
-            self._disk.size_gb,
-            self._size_gb,
-        )
-
-
-class StartGuest(Step):
-    """Starts the guest in its new shape."""
-
-    name = "start guest"
-
-    def __init__(self, power: Power, lpar: Lpar) -> None:
-        self._power = power
-        self._lpar = lpar
-
-    def execute(self, values: Values) -> None:
-        self._power.start(self._lpar, known_off=True)
-
-    def revert(self, values: Values) -> None:
-        self._power.stop(self._lpar, known_on=True)
-
-
 def steps(
-    connection: Connection, guests: Guests, power: Power, disks: DiskDriver, guest: GuestSpec, timeout_s: int
+    connection: Connection,
+    guests: Guests,
+    power: Power,
+    disks: DiskDriver,
+    images: ImageCache,
+    guest: GuestSpec,
+    timeout_s: int,
 ) -> Sequence[Step]:
     """The steps, one after the other, that make an existing guest what the spec says; none where it is so already.
 
-    Raises InvalidSpec, NoCapacity or Unsupported before anything is changed, and before anything is read.
+    Raises InvalidSpec, NoCapacity or Unsupported before anything is changed, and mostly before anything is read. A
+    guest that has its shape already needs no room for it, however full the host is.
     """
     lpar = guests.find(guest.uuid)
-    guests.build(guest, held=lpar)
-    growth = _growth(disks, guest, lpar)
+    shape = guests.shape(guest)
+    asked, has = (shape.memory_mb, shape.vcpus, shape.processors), (lpar.memory_mb, lpar.vcpus, lpar.processors)
+    if checked := asked != has:
+        guests.build(guest, held=lpar)
+    plan = resize_disks.plan(disks, guest, lpar)
     partitions = Partitions(connection)
-    on = connection.mirror.fresh(lpar.uuid).power is not PowerState.STOPPED
+    on = power.is_on(lpar)
     current = partitions.read(lpar)
     wanted = guests.reshaped(current, guest)
     chain: list[Step] = []
     changes = shape_of(wanted) != shape_of(current)
-    stops = on and (not guest.power_on or (changes and _must_stop(guests, guest, current, wanted)))
+    if changes and not checked:
+        guests.build(guest, held=lpar)
+    stops = on and (not guest.power_on or plan.remaps or (changes and _must_stop(guests, guest, current, wanted)))
     if stops:
-        chain.append(StopGuest(power, lpar, timeout_s, str(current.rmc_state or "")))
+        chain.append(Stop(power, lpar, timeout_s, rmc_state=str(current.rmc_state or "")))
     if changes:
         # A stop changes the document, and its etag with it.
         chain.append(ChangeLpar(partitions, guests, lpar, guest, None if stops else current))
-    if growth is not None:
-        chain.append(GrowRoot(disks, guest, *growth))
+    chain += resize_disks.steps(connection, disks, images, guest, lpar, plan)
     if guest.power_on and (stops or not on):
-        chain.append(StartGuest(power, lpar))
+        chain.append(Start(power, lpar))
+    if plan.drop:
+        chain.append(resize_disks.DeleteDisks(disks, plan.drop))
     for first, second in itertools.pairwise(chain):
         assert first.provides is not None
-        second.needs = (first.provides,)
+        second.needs = (*second.needs, first.provides)
     return chain
 
 
@@ -195,18 +131,6 @@ def shape_of(document: LPAR) -> tuple[object, ...]:
         (document.pending_proc_compat_mode, document.pending_secure_boot, document.srr_enabled),
         (document.avail_priority, document.allow_perf_data_collection),
     )
-
-
-def _growth(disks: DiskDriver, guest: GuestSpec, lpar: Lpar) -> tuple[Disk, int] | None:
-    """The root disk and the size that it must grow to, where it must."""
-    size_gb = next((disk.size_gb for disk in guest.disks if disk.role is DiskRole.ROOT), 0)
-    if not size_gb:
-        return None
-    root = disks.root(lpar.uuid)
-    if root.size_gb >= size_gb:
-        return None
-    disks.check_growth(guest, root, size_gb)
-    return root, size_gb
 
 
 def _must_stop(guests: Guests, guest: GuestSpec, current: LPAR, wanted: LPAR) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bigiron.errors import Conflict, InvalidSpec, NoCapacity
 from bigiron.hypervisor import NICS_READY, Step, Values
-from bigiron.model import GuestSpec
+from bigiron.model import GuestOs, GuestSpec
 from bigiron.powervm.guest import Guests
-from bigiron.powervm.keys import LPAR, MAPPED, RMC_NIC
+from bigiron.powervm.keys import LPAR, MAPPED, RMC_NIC, TAGGED
 from bigiron.powervm.partition import Lpar
 from bigiron.powervm.power import Power
 
@@ -39,9 +39,9 @@ class StartGuest(Step):
     """Starts the partition, where the guest is to run, and closes its entry in the ledger."""
 
     name = "start guest"
-    needs = (LPAR, MAPPED, RMC_NIC, NICS_READY)
 
     def __init__(self, guests: Guests, power: Power, guest: GuestSpec) -> None:
+        self.needs = (LPAR, MAPPED, RMC_NIC, NICS_READY, *((TAGGED,) if guest.os is GuestOs.IBMI else ()))
         self._guests = guests
         self._power = power
         self._guest = guest

@@ -47,6 +47,8 @@ class _Entry(Generic[D]):
     def __init__(self, change: Change[D]) -> None:
         self.change = change
         self.result: Future[D] = Future()
+        self.given_up = False
+        """Nobody waits for it any more."""
 
 
 class DocumentWriter(Generic[D]):
@@ -63,6 +65,7 @@ class DocumentWriter(Generic[D]):
         self._document = document
         self._last = document
         self._lock = threading.Lock()
+        self._reading = threading.Lock()
         self._document_lock = threading.Lock()
         self._generation = 0
         self._waiting: list[_Entry[D]] = []
@@ -71,10 +74,18 @@ class DocumentWriter(Generic[D]):
 
     def document(self) -> D:
         """The document as last written or read; treat it as read-only."""
-        with self._document_lock:
-            if self._document is None:
-                self._document = self._last = self._read()
-            return self._document
+        with self._reading:
+            with self._document_lock:
+                document, generation = self._document, self._generation
+            if document is not None:
+                return document
+            # Whoever says meanwhile that it has changed must not wait for the answer.
+            read = self._read()
+            with self._document_lock:
+                self._last = read
+                if generation == self._generation:
+                    self._document = read
+            return read
 
     def last(self) -> D:
         """The document as last seen, be it out of date; reads it only if it never was."""
@@ -109,6 +120,7 @@ class DocumentWriter(Generic[D]):
         try:
             return entry.result.result(timeout_s)
         except FutureTimeout:
+            entry.given_up = True
             withdrawn = self.withdraw(entry)
         state = "and was withdrawn" if withdrawn else "and may still be under way"
         raise Timeout(f"The change of {self.name} for {entry.change.owner} took longer than {timeout_s:.0f} s {state}.")
@@ -162,13 +174,24 @@ class DocumentWriter(Generic[D]):
     def _one_by_one(self, batch: list[_Entry[D]], error: PlatformError) -> None:
         """Find out whose change is refused: each alone, on the document read again after every failure."""
         self.invalidate()
-        if len(batch) == 1 and not self._settle_in_place(batch):
-            return
-        if len(batch) == 1:
-            batch[0].result.set_exception(error)
+        if len(batch) == 1 or isinstance(error, Timeout):
+            # What hangs is the platform and not somebody's change: each alone would hang as long.
+            self._settle_failed(batch, error)
             return
         for entry in batch:
-            self._commit([entry])
+            if entry.given_up:
+                entry.result.set_exception(error)
+            else:
+                self._commit([entry])
+
+    def _settle_failed(self, batch: list[_Entry[D]], error: PlatformError) -> None:
+        """Complete what is in place all the same, and fail the rest with the error."""
+        try:
+            batch = self._settle_in_place(batch)
+        except PlatformError as trouble:
+            LOG.warning("%s: what came of %d changes cannot be told: %s", self.name, len(batch), trouble)
+        for entry in batch:
+            entry.result.set_exception(error)
 
     def _settle_in_place(self, batch: list[_Entry[D]]) -> list[_Entry[D]]:
         """Complete what the document already has; returns the rest."""

@@ -56,6 +56,15 @@ def test_every_service_signs_in_with_its_own_password(lab: tuple[LabPaths, spec.
         assert name.startswith(token["username"])
 
 
+def test_every_program_begins_a_new_log_in_time(lab: tuple[LabPaths, spec.LabSpec]) -> None:
+    paths, _ = lab
+    options = [_read(path)["DEFAULT"] for path in paths.etc.rglob("*.conf") if "log_file" in _read(path)["DEFAULT"]]
+    assert {Path(each["log_file"]).stem for each in options} >= {"keystone", "nova", "nova-compute", "neutron"}
+    for each in options:
+        assert (each["log_rotation_type"], each["max_logfile_count"]) == ("size", "1")
+        assert int(each["max_logfile_size_mb"]) > 0
+
+
 def test_clouds_yaml_names_both_users(lab: tuple[LabPaths, spec.LabSpec]) -> None:
     paths, made = lab
     clouds = yaml.safe_load(paths.clouds_yaml.read_text(encoding="utf-8"))["clouds"]
@@ -78,9 +87,11 @@ from oslo_concurrency import lockutils
 from oslo_log import log
 import oslo_db.options
 import nova.servicegroup, nova.service, nova.rpc
+from nova.conf import novnc
 from oslo_messaging import transport
 conf = nova.conf.CONF
 log.register_options(conf)
+novnc.register_cli_opts(conf)
 for options in (transport._transport_opts, lockutils._opts[:0]):
     conf.register_opts(options)
 conf.register_opts(lockutils._opts, group="oslo_concurrency")
@@ -98,7 +109,7 @@ for section in {"DEFAULT", *given.sections()} - elsewhere:
 """
 
 
-@pytest.mark.parametrize("folder", ["nova", "nova-compute"])
+@pytest.mark.parametrize("folder", ["nova", "nova-compute", "nova-novncproxy", "nova-serialproxy"])
 def test_nova_knows_every_option_it_is_given(lab: tuple[LabPaths, spec.LabSpec], folder: str) -> None:
     """An option that Nova does not know would be ignored in silence."""
     paths, _ = lab

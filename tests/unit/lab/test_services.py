@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bigiron.lab import broker, health, services, spec
+from bigiron.lab import broker, configs, health, services, spec
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import LabPaths
 
@@ -39,7 +39,17 @@ def test_every_program_can_be_started_after_those_it_needs(
 def test_the_platform_runs_with_its_driver_only(tmp_path: Path, binaries: broker.Binaries) -> None:
     real = _table(tmp_path, spec.LabSpec(driver="powervm").equipped(), binaries)
     fake = _table(tmp_path, spec.LabSpec(driver="fake").equipped(), binaries)
-    assert real.keys() - fake.keys() == {"sim", "neutron-sea-agent"}
+    assert real.keys() - fake.keys() == {"sim", "neutron-sea-agent", "nova-novncproxy", "nova-serialproxy"}
+
+
+def test_each_log_has_one_program_that_ends_it(tmp_path: Path, binaries: broker.Binaries) -> None:
+    paths, made = LabPaths(tmp_path / "lab"), spec.LabSpec(driver="powervm").equipped()
+    paths.create()
+    configs.write(paths, made)
+    written = {line.split("/")[-1] for path in paths.etc.rglob("*.conf") for line in path.read_text().splitlines()
+               if line.startswith("log_file")}  # fmt: skip
+    table = _table(tmp_path, made, binaries)
+    assert {f"{name}.log" for name, each in table.items() if each.own_log} == written
 
 
 def test_a_given_broker_takes_the_private_ones_place(tmp_path: Path) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import configparser
 import os
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bigiron.lab import lifecycle, supervise
 from bigiron.lab.paths import LabPaths
+from bigiron.lab.progress import Quiet
 from bigiron.lab.services import Program
 
 _AWKWARD = 'a "quoted" 100% value with spaces, commas'
@@ -82,8 +86,33 @@ def test_environment_values_arrive_as_they_were_given(running: supervise.Supervi
     assert lifecycle.tail(paths, "speaking", 1) == "True"
 
 
+def test_what_a_killed_supervisor_left_is_found_and_ended(paths: LabPaths) -> None:
+    paths.spec.touch()
+    supervisor = supervise.launch(paths, _TABLE)
+    supervisor.start("steady")
+    _until(lambda: supervisor.states()["steady"].alive)
+    pid = supervisor.states()["steady"].pid
+    os.kill(supervisor.pid(), signal.SIGKILL)
+    _until(lambda: supervise.connect(paths) is None)
+    try:
+        assert [process.pid for process in supervise.survivors(paths)] == [pid]
+        assert supervise.survivors(LabPaths(paths.root / "another")) == []
+    finally:
+        assert lifecycle.down(paths, Quiet())
+    assert supervise.survivors(paths) == []
+    assert not lifecycle.down(paths, Quiet())
+
+
 def test_without_a_supervisor_there_is_no_connection(paths: LabPaths) -> None:
     assert supervise.connect(paths) is None
+
+
+def test_the_supervisor_begins_new_logs_for_programs_that_do_not(paths: LabPaths) -> None:
+    own, other = _TABLE[0], replace(_TABLE[1], own_log=False)
+    conf = configparser.ConfigParser(interpolation=None)
+    conf.read_string(supervise.configuration(paths, (own, other)))
+    assert conf["program:steady"]["stdout_logfile_maxbytes"] == "0"
+    assert conf["program:failing"]["stdout_logfile_maxbytes"] == f"{supervise.LOG_MEGABYTES}MB"
 
 
 def test_programs_see_nothing_of_the_users_cloud(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.support.powervm_host import Host, until
 
 from bigiron.errors import PlatformError
+from bigiron.powervm import events
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.events import CUSTOM_CLIENT_EVENT, MISSING_EVENTS, EventLoop, RestEvent, post_custom
 from bigiron.sim.kernel.faults import Action
@@ -65,7 +66,6 @@ def test_one_listener_s_mistake_is_not_the_others(
     post_custom(connection.adapter, URI, "y")
     until(lambda: len(last) >= 2)
     assert "A listener failed" in caplog.text
-    connection.events.unsubscribe(broken)
 
 
 @pytest.mark.parametrize("action", [Action.DROP_AFTER, Action.ERROR])
@@ -82,6 +82,19 @@ def test_after_an_interruption_listeners_hear_that_events_may_be_lost(
     heard.clear()
     post_custom(connection.adapter, URI, "after")
     until(lambda: any(event.detail == "after" for event in heard))
+
+
+def test_a_long_interruption_and_its_end_are_told_once_each(
+    host: Host, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "_RETRY_S", (0.05,))
+    monkeypatch.setattr(events, "_AWAY_S", 0.1)
+    told: list[bool] = []
+    connection.events.watch(told.append)
+    host.fault("GET", EVENT, Action.ERROR, times=8)
+    post_custom(connection.adapter, URI, "ends the poll that is under way")
+    until(host.faults_fired)
+    until(lambda: told == [False, True], 20)
 
 
 def test_a_stopped_loop_delivers_nothing_and_keeps_no_process_alive(

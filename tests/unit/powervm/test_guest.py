@@ -9,8 +9,8 @@ import pytest
 from tests.support.powervm_host import Host, guest_spec, until
 
 from bigiron import naming
-from bigiron.errors import Conflict, Foreign, InvalidSpec, NoCapacity, NotFound, PlatformError, Unsupported
-from bigiron.model import GuestOs, GuestSpec, PowerState
+from bigiron.errors import Conflict, Foreign, InvalidSpec, NoCapacity, NotFound, PlatformError
+from bigiron.model import GuestSpec, PowerState
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.guest import Guests
 from bigiron.powervm.ledger import LedgerEntry
@@ -76,7 +76,6 @@ def test_dedicated_and_capped_processors(host: Host, guests: Guests) -> None:
         ({"options": {"powervm:processor_compatibility": "POWER6"}}, InvalidSpec, "processor_compatibility"),
         ({"options": {"powervm:shared_proc_pool_name": "gold"}}, InvalidSpec, "shared_proc_pool_name is 'gold'"),
         ({"options": {"powervm:no_such": "1"}}, InvalidSpec, "powervm:no_such is not known"),
-        ({"os": GuestOs.IBMI}, Unsupported, "IBM i"),
     ],
 )
 def test_what_the_host_cannot_make_is_refused_and_leaves_nothing(

@@ -33,6 +33,7 @@ class Service:
     def __init__(self) -> None:
         self.states = {UUID: "running", OTHER: "running"}
         self.marks = {UUID: naming.mark(INSTANCE)}
+        self.names: dict[str, str] = {}
         self.asked: list[str] = []
         self.hold: threading.Event | None = None
         self.held = threading.Event()
@@ -72,12 +73,13 @@ class Service:
 
     def _entry(self, uuid: str) -> str:
         mark = f"<Description>{self.marks[uuid]}</Description>" if uuid in self.marks else ""
+        name = self.names.get(uuid, f"lpar-{uuid[:4]}")
         return (
             f'<entry xmlns="http://www.w3.org/2005/Atom"><id>{uuid}</id><content type="application/xml">'
             f'<LogicalPartition xmlns="{UOM}"><Metadata><Atom><AtomID>{uuid}</AtomID></Atom></Metadata>'
             f"<PartitionID>5</PartitionID><PartitionMemoryConfiguration><DesiredMemory>2048</DesiredMemory>"
             f"<CurrentMemory>2048</CurrentMemory></PartitionMemoryConfiguration>"
-            f"<PartitionName>lpar-{uuid[:4]}</PartitionName><PartitionProcessorConfiguration>"
+            f"<PartitionName>{name}</PartitionName><PartitionProcessorConfiguration>"
             f"<HasDedicatedProcessors>false</HasDedicatedProcessors><SharedProcessorConfiguration>"
             f"<DesiredProcessingUnits>0.20</DesiredProcessingUnits><DesiredVirtualProcessors>2"
             f"</DesiredVirtualProcessors></SharedProcessorConfiguration></PartitionProcessorConfiguration>"
@@ -144,6 +146,43 @@ def test_a_change_of_state_is_read_and_told(service: Service, mirror: LparMirror
     eventually(lambda: told)
     assert [(before.state, after.state) for before, after in told] == [("running", "not activated")]
     assert service.asked == [f"quick {UUID}"]
+
+
+def test_what_was_read_a_while_ago_is_asked_for_and_what_we_made_it_is_not(
+    service: Service, mirror: LparMirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror.fresh(UUID)
+    assert not service.asked, "read less than a second ago"
+    monkeypatch.setattr("bigiron.powervm.mirror._FRESH_S", 0.5)
+    time.sleep(0.1)
+    service.states[UUID] = "not activated"
+    assert mirror.fresh(UUID).power is PowerState.STOPPED
+    assert service.asked == [f"quick {UUID}"]
+    mirror.wrote_state(UUID, "running")
+    time.sleep(0.1)
+    assert mirror.fresh(UUID).power is PowerState.RUNNING
+    assert service.asked == [f"quick {UUID}"]
+    mirror.on_event(event())
+    eventually(lambda: state(mirror) is PowerState.STOPPED)
+    service.states[UUID] = "running"
+    time.sleep(0.1)
+    assert mirror.fresh(UUID).power is PowerState.RUNNING, "an event has told that it is not what we made it"
+
+
+def test_a_new_name_is_read_with_all_the_rest(service: Service, mirror: LparMirror) -> None:
+    service.names[OTHER] = "payroll"
+    mirror.on_event(event(uuid=OTHER, detail="PartitionName"))
+    eventually(lambda: mirror.named("payroll"))
+    assert service.asked == [f"entry {OTHER}"]
+
+
+def test_what_no_event_tells_is_read_after_a_time(service: Service, mirror: LparMirror) -> None:
+    service.names[OTHER] = "payroll"
+    mirror.load_if_older(60)
+    assert not service.asked
+    mirror.load_if_older(0)
+    assert service.asked == ["feed"]
+    assert mirror.named("payroll")
 
 
 def test_other_details_of_a_partition_are_not_asked_for(service: Service, mirror: LparMirror) -> None:

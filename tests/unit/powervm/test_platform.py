@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.support import steps
@@ -386,7 +387,7 @@ def test_the_host_is_described(host: Host, platform: PowerVM, image: BytesImage,
     assert empty.memory_reserved_mb >= 2 * 8192
     assert empty.processors_reserved == 2.0
     assert (empty.disk_gb, empty.guests) == (100, 0)
-    assert "CUSTOM_POWERVM_DISK_SSP" in empty.traits
+    assert {"CUSTOM_POWERVM_DISK_SSP", "CUSTOM_POWERVM_IBMI"} <= empty.traits
     spawn(platform, guest_spec(image), tmp_path)
     used = platform.facts()
     assert (used.memory_used_mb, used.guests) == (2048, 1)
@@ -422,6 +423,22 @@ def test_nics_are_plugged_and_unplugged(host: Host, platform: PowerVM, image: By
     platform.unplug(spec.uuid, port)
     platform.unplug(spec.uuid, port)
     assert 200 not in [adapter.pvid for adapter in lpar.adapters]
+
+
+def test_a_start_knows_which_guests_have_their_adapters(host: Host, image: BytesImage, tmp_path: Path) -> None:
+    spec = guest_spec(image, nics=(nic(), nic()), power_on=False)
+    with host.platform() as platform:
+        spawn(platform, spec, tmp_path)
+    with host.platform() as platform:
+        calls = host.calls(lambda: platform.was_plugged(spec.uuid, 2))
+        assert not calls
+        assert platform.was_plugged(spec.uuid, 2)
+        assert not platform.was_plugged(spec.uuid, 3)
+        platform.unplug(spec.uuid, spec.nics[0])
+    with host.platform() as platform:
+        assert not platform.was_plugged(spec.uuid, 2)
+        with pytest.raises(NotFound):
+            platform.was_plugged(str(uuid4()), 1)
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,19 @@ def test_a_gentle_stop_asks_the_operating_system_when_it_can(host: Host, power: 
     assert submitted(host) == ["PowerOff"]
 
 
+def test_a_state_that_cannot_be_read_for_a_moment_does_not_end_a_gentle_stop(
+    host: Host, power: Power, lpar: Lpar
+) -> None:
+    power.start(lpar)
+    give_rmc(host, lpar)
+    host.simulator.journal.clear()
+    host.fault("GET", "/rest/api/uom/LogicalPartition/{uuid}/quick/PartitionState", Action.DROP_BEFORE)
+    power.stop(lpar, timeout_s=10)
+    assert host.faults_fired()
+    assert host.lpar(lpar.uuid).state == "not activated"
+    assert submitted(host) == ["PowerOff"]
+
+
 def test_a_guest_that_does_not_answer_is_stopped_all_the_same(host: Host, power: Power, lpar: Lpar) -> None:
     power.start(lpar)
     give_rmc(host, lpar)
@@ -242,3 +255,13 @@ def test_actions_on_one_guest_take_turns(host: Host, power: Power, lpar: Lpar) -
             list(pool.map(lambda _: power.start(lpar), range(3)))
             list(pool.map(lambda _: power.stop(lpar), range(3)))
     assert submitted(host) == ["PowerOn", "PowerOff"] * 3
+
+
+def test_nothing_starts_a_partition_that_is_taken_apart(
+    host: Host, connection: Connection, power: Power, lpar: Lpar
+) -> None:
+    with power.ending(lpar), pytest.raises(Conflict, match="being deleted"):
+        power.restart(lpar, hard=True, timeout_s=0)
+    assert submitted(host) == []
+    power.start(lpar)
+    assert state(connection, lpar) is PowerState.RUNNING

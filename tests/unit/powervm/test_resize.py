@@ -125,7 +125,7 @@ def test_the_root_disk_grows_and_only_grows(host: Host, platform: PowerVM, spec:
         ({"memory_mb": 1000}, InvalidSpec, "multiple of 256 MB"),
         ({"vcpus": 17, "options": {"powervm:dedicated_proc": "true"}}, NoCapacity, "asks for 17.00 processors"),
         ({"options": {"powervm:no_such": "1"}}, InvalidSpec, "powervm:no_such is not known"),
-        ({"disks": (DiskSpec(DiskRole.ROOT, 9000),)}, NoCapacity, "root disk of 9000 GB"),
+        ({"disks": (DiskSpec(DiskRole.ROOT, 9000),)}, NoCapacity, "disk of 9000 GB"),
     ],
 )
 def test_refused_before_anything_is_read_or_changed(
@@ -136,6 +136,22 @@ def test_refused_before_anything_is_read_or_changed(
             platform.resize_steps(becoming(spec, **{"options": {}, **fields}))
 
     assert not host.calls(refused)
+
+
+def test_a_guest_keeps_what_it_has_on_a_host_that_is_more_than_full(
+    host: Host, platform: PowerVM, spec: GuestSpec
+) -> None:
+    other = platform._started.guests.create(guest_spec(disks=(), nics=(), config_drive=False))
+    with host.world.lock:
+        # As an administrator may, who knows that not both will run.
+        host.lpar(other.uuid).memory.desired = host.lpar(other.uuid).memory.maximum = platform.facts().memory_mb
+        host.world.touch(host.lpar(other.uuid))
+    platform.connection.mirror.load()
+    assert platform.resize_steps(becoming(spec)) == []
+    resize(platform, becoming(spec, vcpus=2))
+    assert lpar(host, spec).processors.vcpus == 2
+    with pytest.raises(NoCapacity, match="asks for 2304 MB of memory; 2048 MB are free"):
+        platform.resize_steps(becoming(spec, memory_mb=2304))
 
 
 def test_what_a_guest_has_is_free_for_it(host: Host, platform: PowerVM, spec: GuestSpec) -> None:

@@ -38,6 +38,12 @@ class Store:
         self.gate.set()
         self.arrived = threading.Event()
         self.lose_answer = False
+        self.hangs = 0
+
+    def slow_read(self) -> Document:
+        self.arrived.set()
+        assert self.gate.wait(WAIT_S)
+        return self.read()
 
     def read(self) -> Document:
         self.reads += 1
@@ -47,6 +53,9 @@ class Store:
         self.arrived.set()
         assert self.gate.wait(WAIT_S)
         self.updates += 1
+        if self.hangs and self.updates > 1:
+            self.hangs -= 1
+            raise Timeout("no answer")
         if self.outsiders:
             self.outsiders -= 1
             self.etag += 1
@@ -131,6 +140,31 @@ def test_one_change_costs_one_update_and_no_read() -> None:
     written = writer.submit(Add("a"), WAIT_S)
     assert written.items == {"a"}
     assert (store.updates, store.reads - reads) == (1, 0)
+
+
+def test_who_says_that_it_changed_does_not_wait_for_a_read() -> None:
+    store = Store()
+    writer = DocumentWriter("the document", store.slow_read, store.write)
+    store.gate.clear()
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(writer.document)
+        assert store.arrived.wait(WAIT_S)
+        writer.invalidate()
+        assert not reading.done()
+        store.gate.set()
+        reading.result(WAIT_S)
+    writer.document()
+    assert store.reads == 2, "what was read before the change is not kept"
+
+
+def test_a_platform_that_hangs_is_not_asked_once_for_each_change() -> None:
+    store = Store()
+    writer = writer_of(store)
+    store.hangs = 1
+    outcome = queue_behind(store, writer, ["a", "b", "c"])
+    assert set(outcome.values()) == {"no answer"}
+    assert store.updates == 2
+    assert writer.submit(Add("a"), WAIT_S).items == {"first", "a"}
 
 
 def test_what_is_in_place_costs_nothing() -> None:

@@ -93,6 +93,16 @@ DISK_OPTS: list[cfg.Opt] = [
     cfg.IntOpt("vopt_media_rep_size", default=1, min=1, help="Size in GB of the media repository when it is made."),
 ]
 
+IMAGE_OPTS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "image_conversion_path",
+        default="$state_path/bigiron/images",
+        help="Directory in which images are looked at, and qcow2 images converted to raw, before they go to the "
+        "platform. Needs room for the images of as many servers as are built at once; with qcow2, as large as their "
+        "disks.",
+    ),
+]
+
 GUEST_OPTS: list[cfg.Opt] = [
     cfg.FloatOpt(
         "proc_units_factor",
@@ -122,7 +132,7 @@ GUEST_OPTS: list[cfg.Opt] = [
     ),
 ]
 
-ALL_OPTS = [*REST_OPTS, *CONSOLE_OPTS, *DISK_OPTS, *GUEST_OPTS]
+ALL_OPTS = [*REST_OPTS, *CONSOLE_OPTS, *DISK_OPTS, *IMAGE_OPTS, *GUEST_OPTS]
 
 
 class OptionError(ValueError):

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from oslo_log import log as logging
 
 from bigiron import errors
+from bigiron.hypervisor import Hypervisor
 
 LOG = logging.getLogger(__name__)
 
@@ -22,12 +23,13 @@ _LONGEST_PAUSE_S = 60.0
 class Leftovers:
     """The guests of failed builds that are still to be removed, and the thread that keeps trying."""
 
-    def __init__(self, destroy: Callable[[str], None], first_pause_s: float = _FIRST_PAUSE_S) -> None:
-        self._destroy = destroy
+    def __init__(self, hypervisor: Hypervisor, first_pause_s: float = _FIRST_PAUSE_S) -> None:
+        self._hypervisor = hypervisor
         self._first_pause_s = first_pause_s
         self._changed = threading.Condition()
         self._failed: set[str] = set()
         self._uuids: set[str] = set()
+        self._removing = ""
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -47,13 +49,18 @@ class Leftovers:
 
     @contextlib.contextmanager
     def building(self, uuid: str) -> Iterator[None]:
-        """A build: when it fails, what it leaves is ours to remove, even if Nova gives up."""
+        """A build: when it fails, what it leaves is ours to remove, even if Nova gives up, or, as with an unshelve,
+        does not even try."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._removing != uuid)
         self.removed(uuid)
         try:
             yield
         except BaseException:
             with self._changed:
                 self._failed.add(uuid)
+            if self._hypervisor.is_half_made(uuid):
+                self.not_removed(uuid)
             raise
 
     def removed(self, uuid: str) -> None:
@@ -63,7 +70,7 @@ class Leftovers:
             self._uuids.discard(uuid)
 
     def not_removed(self, uuid: str) -> None:
-        """Nova's one try has failed: of a failed build, remove what is left as soon as the platform allows."""
+        """Something is left: if it is a failed build's, remove it as soon as the platform allows."""
         with self._changed:
             if uuid not in self._failed:
                 return
@@ -88,8 +95,9 @@ class Leftovers:
             if uuid not in self._uuids:
                 # Removed or built anew while others were tried.
                 return True
+            self._removing = uuid
         try:
-            self._destroy(uuid)
+            self._hypervisor.destroy(uuid)
         except errors.PlatformError as error:
             LOG.info("instance %s: what its build left cannot be removed yet: %s", uuid, error)
             return False
@@ -97,6 +105,10 @@ class Leftovers:
             # A thread that ends here would leave everything that fails from now on.
             LOG.exception("instance %s: what its build left could not be removed", uuid)
             return False
+        finally:
+            with self._changed:
+                self._removing = ""
+                self._changed.notify_all()
         LOG.info("instance %s: what its build left is removed", uuid)
         self.removed(uuid)
         return True

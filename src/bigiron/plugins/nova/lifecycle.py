@@ -17,8 +17,8 @@ from bigiron.model import GuestEvent, PowerState
 
 LOG = logging.getLogger(__name__)
 
-CONFIRM_AFTER_S = 3.0
-"""A guest that restarts by itself is stopped for a moment, which Nova would take for a stop."""
+CONFIRM_AFTER_S = 15.0
+"""A guest that restarts by itself is stopped for some seconds, which Nova would take for a stop."""
 
 _TRANSITIONS = {
     PowerState.RUNNING: virtevent.EVENT_LIFECYCLE_STARTED,
@@ -119,6 +119,11 @@ class LifecycleReporter:
         try:
             power = self._hypervisor.guest(uuid, fresh=True).power
         except errors.NotFound:
+            return
+        except errors.PlatformError as error:
+            LOG.info("the power state of instance %s is asked for again: %s", uuid, error)
+            with self._changed:
+                self._due.setdefault(uuid, time.monotonic() + self._confirm_after_s)
             return
         transition = _TRANSITIONS.get(power)
         with self._changed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import nova.conf
 from nova.objects import fields
@@ -23,19 +23,14 @@ _MANAGEMENT_NETWORK = "powervm-management"
 
 NEVER = (
     "supports_migrate_to_same_host",
-    "supports_tagged_attach_volume",
-    "supports_multiattach",
-    "supports_trusted_certs",
     "supports_pcpus",
     "supports_accelerators",
     "supports_bfv_rescue",
-    "supports_vtpm",
     "supports_secure_boot",
     "supports_socket_pci_numa_affinity",
     "supports_remote_managed_ports",
     "supports_address_space_passthrough",
     "supports_address_space_emulated",
-    "supports_stateless_firmware",
     "supports_virtio_fs",
     "supports_mem_backing_file",
     "supports_ephemeral_encryption",
@@ -45,7 +40,6 @@ NEVER = (
     "supports_image_type_ami",
     "supports_image_type_ari",
     "supports_image_type_iso",
-    "supports_image_type_qcow2",
     "supports_image_type_vdi",
     "supports_image_type_vhd",
     "supports_image_type_vhdx",
@@ -53,12 +47,14 @@ NEVER = (
     "supports_image_type_ploop",
 )
 """Nova's capability flags that the feature table does not decide, every one said, so that none is inherited."""
+FOUND = ("supports_image_type_qcow2",)
+"""Those that each start decides, by what is installed; until then they are not set."""
 
 
 class PowerVMDriver(BigironDriver):
     """Runs instances as logical partitions of a PowerVM host."""
 
-    capabilities: ClassVar[dict[str, bool]] = {**dict.fromkeys(NEVER, False), **features.capabilities()}
+    capabilities = {**dict.fromkeys((*NEVER, *FOUND), False), **features.capabilities()}
     platform = "powervm"
     hypervisor_type = fields.HVType.PHYP
     machines = (fields.Architecture.PPC64, fields.Architecture.PPC64LE)

@@ -30,16 +30,16 @@ def start(hypervisor: Hypervisor, timeout_s: float, stopping: threading.Event) -
         try:
             hypervisor.start()
             return
-        except (errors.Unavailable, errors.Busy, errors.Timeout) as error:
-            # A service that comes up takes logons before it answers for its resources.
+        except (errors.AuthError, errors.InvalidSpec, errors.Unsupported) as error:
+            LOG.error("nova-compute cannot start: %s", error)
+            raise exception.InvalidConfiguration(error.message) from error
+        except errors.PlatformError as error:
+            # A service that comes up takes logons before it answers for its resources, and gives errors for them.
             waited = time.monotonic() - begun
             if timeout_s and waited + pause > timeout_s:
                 LOG.error("nova-compute cannot start: %s", error)
                 raise exception.HypervisorUnavailable(error.message) from error
             LOG.warning("waiting for the platform since %.0f s: %s", waited, error)
-        except errors.PlatformError as error:
-            LOG.error("nova-compute cannot start: %s", error)
-            raise exception.InvalidConfiguration(error.message) from error
         if stopping.wait(pause):
             raise exception.HypervisorUnavailable("nova-compute was stopped while it waited for the platform")
         pause = min(2 * pause, _LONGEST_PAUSE_S)

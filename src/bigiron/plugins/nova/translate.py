@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from pathlib import Path
 from typing import Any
 
 from nova import exception
@@ -12,7 +13,9 @@ from nova.virt import driver as nova_driver
 
 from bigiron import errors
 from bigiron.model import DiskRole, DiskSpec, GuestOs, GuestSpec, ImageSource, NicSpec, PowerState
-from bigiron.plugins.nova.image import GlanceImage
+from bigiron.plugins.nova import image_properties
+from bigiron.plugins.nova.image import ConvertedImage, GlanceImage
+from bigiron.plugins.nova.localdisks import empty_disks
 
 _POWER_STATES: dict[PowerState, int] = {
     PowerState.RUNNING: power_state.RUNNING,
@@ -48,6 +51,7 @@ def guest_spec(
 
     Raises InvalidSpec for what the platform's plug-in cannot carry out at all.
     """
+    image_properties.check(image_meta)
     return GuestSpec(
         uuid=instance.uuid,
         name=instance.name,
@@ -62,8 +66,12 @@ def guest_spec(
     )
 
 
-def rescue_spec(instance: Any, image: ImageSource | None, *, config_drive: bool) -> GuestSpec:
-    """What the platform needs to rescue the instance from an image: a disk as large as the image."""
+def rescue_spec(instance: Any, image_meta: Any, image: ImageSource | None, *, config_drive: bool) -> GuestSpec:
+    """What the platform needs to rescue the instance from an image: a disk as large as the image.
+
+    Raises InvalidSpec for an image that cannot be used.
+    """
+    image_properties.check(image_meta)
     if image is None:
         raise errors.InvalidSpec("the rescue names no image and the server was not made from one; name an image")
     return GuestSpec(
@@ -84,34 +92,36 @@ def guest_os(image_meta: Any) -> GuestOs:
 def disk_specs(
     flavor: Any, block_device_info: Mapping[str, Any] | None, image: ImageSource | None
 ) -> tuple[DiskSpec, ...]:
-    """The local disks of an instance, the root disk first."""
-    check_disks(flavor, block_device_info)
+    """The local disks of an instance, the root disk first and swap last."""
+    check_disks(block_device_info)
     if image is None:
         raise errors.InvalidSpec("the server names no image and has no boot volume; name an image")
-    return (DiskSpec(DiskRole.ROOT, flavor.root_gb, image),)
+    return (DiskSpec(DiskRole.ROOT, flavor.root_gb, image), *empty_disks(flavor, block_device_info))
 
 
-def check_disks(flavor: Any, block_device_info: Mapping[str, Any] | None) -> None:
-    """Raise InvalidSpec for volumes and for disks other than the root disk."""
+def check_disks(block_device_info: Mapping[str, Any] | None) -> None:
+    """Raise InvalidSpec for volumes."""
     if nova_driver.block_device_info_get_mapping(block_device_info):
         raise errors.InvalidSpec("volumes cannot be attached on this host; boot from an image without volumes")
-    ephemerals = [int(disk["size"]) for disk in nova_driver.block_device_info_get_ephemerals(block_device_info)]
-    if ephemerals or flavor.swap:
-        raise errors.InvalidSpec(
-            f"flavor {flavor.name!r} asks for an ephemeral or swap disk, which this host cannot make; "
-            "use a flavor with neither"
-        )
 
 
-def resize_spec(instance: Any, flavor: Any, *, namespace: str, power_on: bool, root_gb: int | None = None) -> GuestSpec:
-    """What an existing instance is to become; `root_gb` only where its root disk is to grow."""
+def resize_spec(
+    instance: Any,
+    flavor: Any,
+    *,
+    namespace: str,
+    power_on: bool,
+    empty: tuple[DiskSpec, ...],
+    root_gb: int | None = None,
+) -> GuestSpec:
+    """What an existing instance is to become; `root_gb` where its root disk is to grow, `empty` its other disks."""
     return GuestSpec(
         uuid=instance.uuid,
         name=instance.name,
         memory_mb=flavor.memory_mb,
         vcpus=flavor.vcpus,
         os=guest_os(instance.image_meta),
-        disks=() if root_gb is None else (DiskSpec(DiskRole.ROOT, root_gb),),
+        disks=(*(() if root_gb is None else (DiskSpec(DiskRole.ROOT, root_gb),)), *empty),
         power_on=power_on,
         options=platform_options(flavor, namespace),
     )
@@ -122,21 +132,39 @@ def platform_options(flavor: Any, namespace: str) -> dict[str, str]:
     return {key: str(value) for key, value in flavor.extra_specs.items() if key.startswith(namespace)}
 
 
-def image_source(context: Any, image_meta: Any, image_api: Any, trusted_certs: Any = None) -> ImageSource | None:
-    """The image to boot from, or None for a server without one (`image_meta` then has no id)."""
+def image_source(
+    context: Any,
+    image_meta: Any,
+    image_api: Any,
+    folder: Path,
+    trusted_certs: Any = None,
+    disk_bytes: MutableMapping[str, int] | None = None,
+) -> ImageSource | None:
+    """The image to boot from, or None for a server without one (`image_meta` then has no id).
+
+    `folder` is for files on the way to the platform; `disk_bytes` remembers the sizes of the disks in qcow2 images by
+    image id, for an image never changes.
+    """
     if not image_meta.obj_attr_is_set("id") or not image_meta.id:
         return None
+    image_id = str(image_meta.id)
+    name = image_meta.name if image_meta.obj_attr_is_set("name") and image_meta.name else image_id
     disk_format = image_meta.disk_format if image_meta.obj_attr_is_set("disk_format") else None
-    if disk_format != "raw":
-        raise errors.InvalidSpec(
-            f"image {image_meta.id} has the disk format {disk_format}, and only raw images boot on this host; "
-            "convert it with `qemu-img convert -O raw` and upload it with --disk-format raw"
-        )
-    return GlanceImage(
-        image_meta.id,
-        image_meta.name if image_meta.obj_attr_is_set("name") and image_meta.name else image_meta.id,
-        image_meta.size if image_meta.obj_attr_is_set("size") and image_meta.size else 0,
-        lambda: image_api.download(context, image_meta.id, trusted_certs=trusted_certs),
+
+    def download() -> Any:
+        return image_api.download(context, image_id, trusted_certs=trusted_certs)
+
+    size = image_meta.size if image_meta.obj_attr_is_set("size") and image_meta.size else 0
+    if disk_format == "raw":
+        return GlanceImage(image_id, name, size, download, folder)
+    if disk_format == "qcow2":
+        known = disk_bytes if disk_bytes is not None else {}
+        image = ConvertedImage(image_id, name, download, folder, size, known.get(image_id))
+        known[image_id] = image.size_bytes
+        return image
+    raise errors.InvalidSpec(
+        f"image {image_id} has the disk format {disk_format}, and raw and qcow2 images boot on this host; convert it "
+        "with `qemu-img convert -O raw` and upload it with --disk-format raw"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import secrets
 import ssl
@@ -17,10 +18,11 @@ from bigiron.model import ConsoleAddress, PowerState
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.console.log import ConsoleLog
 from bigiron.powervm.console.loop import LoopThread
-from bigiron.powervm.console.terminal import Pauses, Terminal
+from bigiron.powervm.console.terminal import Pauses, Terminal, close_shown
 from bigiron.powervm.console.tools import Tools
 from bigiron.powervm.console.vencrypt import VncCertificates, server_context
 from bigiron.powervm.console.viewers import Kind, Viewers, Wanted
+from bigiron.powervm.disk.marks import TERMINALS, Marks
 from bigiron.powervm.partition import Lpar
 
 LOG = logging.getLogger(__name__)
@@ -76,6 +78,7 @@ class Consoles:
         self._logs: dict[str, ConsoleLog] = {}
         self._secrets: dict[tuple[str, Kind], str] = {}
         self._starting: dict[str, float] = {}
+        self._shown = Marks(settings.folder, TERMINALS)
         self._viewers = Viewers(self._find)
         self._port = 0
         self._trouble = ""
@@ -92,6 +95,7 @@ class Consoles:
             LOG.info("Consoles are not available: this is not the system's management partition, or it has no mkvterm.")
             return
         self._sweep()
+        self._close_forgotten()
         hosts = {self._settings.vnc_host, self._settings.serial_host} - {""}
         if not (self._settings.record or hosts):
             return
@@ -164,6 +168,10 @@ class Consoles:
             with contextlib.suppress(TimeoutError):
                 self._loop.call(self._expect(lpar), _CLOSE_S)
 
+    def stopped(self, lpar: Lpar) -> None:
+        """The guest does not run any more; it may have, for less time than passes between two looks."""
+        self._starting.pop(lpar.uuid, None)
+
     def close(self, lpar: Lpar) -> None:
         """The partition is about to be deleted, which an open terminal forbids, whoever has it open."""
         if not self._local:
@@ -221,8 +229,8 @@ class Consoles:
         for lpar in running.values():
             self._terminal(lpar)
         now = time.monotonic()
-        for uuid in [uuid for uuid, until in self._starting.items() if uuid in running or until <= now]:
-            del self._starting[uuid]
+        for uuid in [uuid for uuid, until in list(self._starting.items()) if uuid in running or until <= now]:
+            self._starting.pop(uuid, None)
         return set(running) | set(self._starting)
 
     async def _drop_stopped(self, wanted: set[str]) -> None:
@@ -241,7 +249,8 @@ class Consoles:
     def _terminal(self, lpar: Lpar) -> Terminal:
         if lpar.uuid not in self._terminals:
             log = self._log(lpar.uuid) if self._settings.record else None
-            terminal = Terminal(self._tools, lpar.id, f"LPAR {lpar.name}", log, self._settings.pauses)
+            note = functools.partial(self._note_shown, lpar.uuid)
+            terminal = Terminal(self._tools, lpar.id, f"LPAR {lpar.name}", log, self._settings.pauses, note)
             self._terminals[lpar.uuid] = terminal
             terminal.record()
         return self._terminals[lpar.uuid]
@@ -252,6 +261,22 @@ class Consoles:
             if uuid in self._terminals and secrets.compare_digest(own.encode(), wanted):
                 return self._terminals[uuid], kind
         return None
+
+    # Terminals that outlive this process
+
+    def _note_shown(self, uuid: str, shown: bool) -> None:
+        (self._shown.set if shown else self._shown.clear)(uuid)
+
+    def _close_forgotten(self) -> None:
+        """Close what an earlier process served by VNC and was not there to close: the recorder waits for it."""
+        lpars = {lpar.uuid: lpar for lpar in self._lpars()}
+        for uuid in self._shown.all():
+            try:
+                if uuid in lpars:
+                    close_shown(self._tools, lpars[uuid].id)
+                self._shown.clear(uuid)
+            except PlatformError as error:
+                LOG.warning("The terminal of LPAR %s is not closed: %s", lpars[uuid].name, error)
 
     # Logs
 

@@ -42,9 +42,18 @@ class Pauses:
 class Terminal:
     """The terminal of one running guest."""
 
-    def __init__(self, tools: Tools, lpar_id: int, name: str, log: ConsoleLog | None, pauses: Pauses) -> None:
-        """Without a log nothing is recorded."""
+    def __init__(
+        self,
+        tools: Tools,
+        lpar_id: int,
+        name: str,
+        log: ConsoleLog | None,
+        pauses: Pauses,
+        note: Callable[[bool], None] = lambda _shown: None,
+    ) -> None:
+        """Without a log nothing is recorded. `note` is called, in a thread, before it is served and after its end."""
         self.name = name
+        self._note = note
         self._tools = tools
         self._lpar_id = lpar_id
         self._log = log
@@ -156,6 +165,7 @@ class Terminal:
         return self._heard or time.monotonic() - self._attached_at >= _SURE_S
 
     def _open_vnc(self, ours: bool) -> int:
+        self._note(True)
         try:
             return self._tools.serve_vnc(self._lpar_id)
         except Busy as error:
@@ -195,12 +205,10 @@ class Terminal:
 
     def _close_vnc(self, cut_off: bool) -> None:
         if cut_off:
-            try:
-                # Told from a terminal that somebody has opened meanwhile by the port that it prints.
-                self._tools.serve_vnc(self._lpar_id)
-            except Busy:
-                return
-        self._tools.close(self._lpar_id)
+            close_shown(self._tools, self._lpar_id)
+        else:
+            self._tools.close(self._lpar_id)
+        self._note(False)
 
     async def _stop_recorder(self, reason: str | None) -> None:
         recorder, self._recorder = self._recorder, None
@@ -260,6 +268,16 @@ class Terminal:
     def _tell(self, data: bytes) -> None:
         for listener in tuple(self._listeners):
             listener(data)
+
+
+def close_shown(tools: Tools, lpar_id: int) -> None:
+    """Close a terminal that was served by VNC, unless somebody has opened it otherwise since. Raises PlatformError."""
+    try:
+        # Told by the port that it prints.
+        tools.serve_vnc(lpar_id)
+    except Busy:
+        return
+    tools.close(lpar_id)
 
 
 def _why(ran: Ran) -> str:

@@ -92,25 +92,26 @@ class DiskDriver(abc.ABC):
         """The guest's disks that this pool made, found by their mappings."""
 
     @abc.abstractmethod
-    def grow(self, disk: Disk, size_gb: int) -> None:
+    def name(self, guest: GuestSpec, index: int) -> str:
+        """What `guest.disks[index]` is called in the pool; raises InvalidSpec for more than it can name."""
+
+    @abc.abstractmethod
+    def grow(self, disk: Disk, size_gb: float) -> None:
         """Enlarge a guest's disk, mapped as it is, to `size_gb`; it can never become smaller again."""
 
     def root(self, lpar_uuid: str) -> Disk:
         """The disk that the guest boots from; raises Unsupported where this pool made none for it."""
         for disk in self.find(lpar_uuid):
-            if disk.backing.name.rsplit("/", 1)[-1].startswith(self.root_prefix):
+            if is_root_disk(disk.backing):
                 return disk
         raise Unsupported(f"LPAR {lpar_uuid} has no root disk in {self.label}.")
 
-    root_prefix: str
-    """How the names of root disks begin."""
-
-    def check_growth(self, guest: GuestSpec, disk: Disk, size_gb: int) -> None:
+    def check_growth(self, guest: GuestSpec, disk: Disk, size_gb: float) -> None:
         """Raise NoCapacity for a disk that cannot become so large, without a remote call."""
         pool = self.known_capacity()
         if size_gb > pool.total_gb:
             raise NoCapacity(
-                f"Guest {guest.name} asks for a root disk of {size_gb} GB, and {self.label} has {pool.total_gb:.1f} GB "
+                f"Guest {guest.name} asks for a disk of {size_gb:g} GB, and {self.label} has {pool.total_gb:.1f} GB "
                 "in all. Use a smaller flavor, or enlarge the pool."
             )
 
@@ -122,14 +123,18 @@ class DiskDriver(abc.ABC):
         """Remove what an earlier process of this host began in the pool and did not complete, guests' disks apart."""
         return
 
-    def check(self, guest: GuestSpec) -> None:
-        """Raise InvalidSpec or NoCapacity for disks that cannot be made, without a remote call."""
+    def check(self, guest: GuestSpec, freed_gb: float = 0.0) -> None:
+        """Raise InvalidSpec or NoCapacity for disks that cannot be made, without a remote call.
+
+        `freed_gb` is what other disks take now that go before.
+        """
         pool = self.known_capacity()
-        for disk in guest.disks:
+        for index, disk in enumerate(guest.disks):
+            self.name(guest, index)
             size = size_gb(disk)
             if size > pool.total_gb:
                 raise NoCapacity(
-                    f"Guest {guest.name} asks for a {disk.role.value} disk of {size} GB, and {self.label} has "
+                    f"Guest {guest.name} asks for a {disk.role.value} disk of {size:g} GB, and {self.label} has "
                     f"{pool.total_gb:.1f} GB in all. Use a smaller flavor or image, or enlarge the pool."
                 )
 
@@ -144,18 +149,18 @@ def image_gb(image: ImageSource) -> int:
     return max(1, math.ceil(image.size_bytes / GIB))
 
 
-def size_gb(disk: DiskSpec) -> int:
+def size_gb(disk: DiskSpec) -> float:
     """The disk's size: the flavor's, or the image's where the flavor says 0. Raises InvalidSpec if the two clash."""
     if disk.image is None:
         if disk.size_gb <= 0:
-            raise InvalidSpec(f"The {disk.role.value} disk has a size of {disk.size_gb} GB and no image.")
+            raise InvalidSpec(f"The {disk.role.value} disk has a size of {disk.size_gb:g} GB and no image.")
         return disk.size_gb
     if disk.image.size_bytes <= 0:
         raise InvalidSpec(f"Image {disk.image.name} ({disk.image.id}) is empty: upload it again.")
     if disk.size_gb and disk.image.size_bytes > disk.size_gb * GIB:
         raise InvalidSpec(
             f"Image {disk.image.name} of {disk.image.size_bytes / GIB:.2f} GB does not fit the {disk.role.value} disk "
-            f"of {disk.size_gb} GB. Use a flavor with a larger disk."
+            f"of {disk.size_gb:g} GB. Use a flavor with a larger disk."
         )
     return disk.size_gb or image_gb(disk.image)
 

@@ -35,7 +35,7 @@ class AddDisk:
     owner: str
     group: str
     name: str
-    size_gb: int
+    size_gb: float
     source: str = ""
 
     def in_place(self, doc: VG) -> bool:
@@ -46,7 +46,7 @@ class AddDisk:
         free = doc.free_space - sum(disk.size_gb for disk in disks_of(doc) if not disk.udid)
         if self.size_gb > free:
             raise NoCapacity(
-                f"Virtual disk {self.name} of {self.size_gb} GB does not fit {self.group}, which has {free:.1f} GB "
+                f"Virtual disk {self.name} of {self.size_gb:g} GB does not fit {self.group}, which has {free:.1f} GB "
                 "free. Delete what is not needed or enlarge the group."
             )
         doc.virtual_disks.append(VDisk.bld(doc.adapter, self.name, self.size_gb, base_image=self.source or None))
@@ -75,7 +75,7 @@ class GrowDisk:
     owner: str
     group: str
     name: str
-    size_gb: int
+    size_gb: float
 
     def in_place(self, doc: VG) -> bool:
         disk = disk_named(doc, self.name)
@@ -89,7 +89,7 @@ class GrowDisk:
         more = self.size_gb - float(capacity.text)
         if more > doc.free_space:
             raise NoCapacity(
-                f"Virtual disk {self.name} cannot grow to {self.size_gb} GB in {self.group}, which has "
+                f"Virtual disk {self.name} cannot grow to {self.size_gb:g} GB in {self.group}, which has "
                 f"{doc.free_space:.1f} GB free. Delete what is not needed or enlarge the group."
             )
         capacity.text = str(self.size_gb)

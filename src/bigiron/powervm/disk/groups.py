@@ -49,13 +49,19 @@ class VolumeGroups:
 
     def active(self) -> Sequence[Group]:
         """The groups of the VIOSes that are up."""
+        serving = self._connection.vioses.active()
         with self._lock:
             found: list[Group] = []
-            for vios in self._connection.vioses.active():
+            for vios in serving:
                 if vios.uuid not in self._groups:
                     self._groups[vios.uuid] = self._load(vios)
                 found += self._groups[vios.uuid]
             return found
+
+    def unread(self) -> Sequence[str]:
+        """The names of the VIOSes whose groups are not known, because they have not been up since the start."""
+        with self._lock:
+            return [vios.name for vios in self._connection.vioses.all() if vios.uuid not in self._groups]
 
     def named(self, name: str) -> Sequence[Group]:
         """The groups of that name on the VIOSes that are up."""

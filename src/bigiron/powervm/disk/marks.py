@@ -9,6 +9,8 @@ UPLOADS = "uploads"
 """Uploads into a volume group, which serves one host only, so that this host's files know all there is to know."""
 RESCUES = "rescued"
 """Guests that have something of a rescue, by instance uuid: an unmapped disk or medium is found by its name only."""
+TERMINALS = "terminals"
+"""Partitions whose terminal we have served by VNC, by their uuid: it stays so when this process is gone."""
 
 
 class Marks:
@@ -29,6 +31,10 @@ class Marks:
     def is_set(self, name: str) -> bool:
         """Whether it began and did not end, in this life of the process or an earlier one."""
         return (self._folder / name).exists()
+
+    def all(self) -> list[str]:
+        """The names of all that is under way."""
+        return sorted(path.name for path in self._folder.glob("*"))
 
     def clear(self, name: str) -> None:
         """Note that it is complete, or that nothing of it is left."""

@@ -29,8 +29,6 @@ _OURS = re.compile(r"(boot|rescue|swap\d*|eph\d+)_.+")
 class SharedStoragePool(DiskDriver):
     """The pool of the cluster that `cluster_name` names, or of the only one."""
 
-    root_prefix = "boot_"
-
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._adapter = connection.adapter
@@ -96,7 +94,7 @@ class SharedStoragePool(DiskDriver):
     def create(self, guest: GuestSpec, index: int, image: Backing | None = None) -> Disk:
         serving = tuple(self._serving())
         disk = guest.disks[index]
-        name, size = self._name(guest, index), size_gb(disk)
+        name, size = self.name(guest, index), size_gb(disk)
         self._make_way(name)
         if disk.image is None or image is None:
             unit = self._units.create(name, size)
@@ -106,7 +104,7 @@ class SharedStoragePool(DiskDriver):
 
     def discard(self, guest: GuestSpec, index: int) -> None:
         self._units.refresh()
-        unit = self._units.named(self._name(guest, index))
+        unit = self._units.named(self.name(guest, index))
         if unit is not None and not unit.in_use and not self._mapping(unit):
             self._units.delete(unit)
 
@@ -128,7 +126,11 @@ class SharedStoragePool(DiskDriver):
                     found[backing.udid[2:]] = Disk(backing, self._size(backing), (*others, vios.uuid))
         return list(found.values())
 
-    def grow(self, disk: Disk, size_gb: int) -> None:
+    def name(self, guest: GuestSpec, index: int) -> str:
+        kind = role_name(guest.disks[index].role, ordinal(guest, index))
+        return naming.logical_unit(kind, guest.name, guest.uuid)
+
+    def grow(self, disk: Disk, size_gb: float) -> None:
         """By a job of the cluster: a unit's own document only takes its capacity when it is made."""
         self._serving()
         self._units.grow(disk.backing.udid, size_gb, self._cluster_uuid)
@@ -161,7 +163,7 @@ class SharedStoragePool(DiskDriver):
             )
         return serving
 
-    def _clone(self, name: str, size: int, image: ImageSource, copy: Backing) -> Unit:
+    def _clone(self, name: str, size: float, image: ImageSource, copy: Backing) -> Unit:
         """A linked clone of the image's copy, which may have gone since: then the image is uploaded once more."""
         source = self._units.by_udid(copy.udid)
         if source is not None:
@@ -200,7 +202,3 @@ class SharedStoragePool(DiskDriver):
     def _size(self, backing: Backing) -> float:
         unit = self._units.by_udid(backing.udid)
         return unit.capacity if unit is not None else 0.0
-
-    def _name(self, guest: GuestSpec, index: int) -> str:
-        kind = role_name(guest.disks[index].role, ordinal(guest, index))
-        return naming.logical_unit(kind, guest.name, guest.uuid)

@@ -52,9 +52,9 @@ class CreateDisk(Step):
         self._disk: Disk | None = None
 
     def execute(self, values: Values) -> Disk:
-        image = values[IMAGE] if self.needs else None
-        self._disk = self._driver.create(self._guest, self._index, image)
-        if (source := self._guest.disks[self._index].image) is not None:
+        source = self._guest.disks[self._index].image
+        self._disk = self._driver.create(self._guest, self._index, values[IMAGE] if source is not None else None)
+        if source is not None:
             self._cache.holds.release(self._driver.image_key(source.id), self._guest.uuid)
         return self._disk
 

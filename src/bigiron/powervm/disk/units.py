@@ -104,7 +104,7 @@ class Units:
             self._units[unit.uuid] = unit
         return unit
 
-    def grow(self, udid: str, capacity_gb: int, cluster_uuid: str) -> None:
+    def grow(self, udid: str, capacity_gb: float, cluster_uuid: str) -> None:
         """Enlarge a unit by the cluster's GrowLogicalUnit job; one whose job's end is not known is looked at."""
         unit = self._present(udid)
         parameters = {"LogicalUnitUDID": unit.udid, "Capacity": str(capacity_gb)}

@@ -34,8 +34,6 @@ _IMAGE = re.compile(r"i_[0-9a-f]{13}")
 class LocalVolumeGroup(DiskDriver):
     """The volume group that `volume_group_name` names, which must be on exactly one VIOS that is up."""
 
-    root_prefix = "b_"
-
     def __init__(self, connection: Connection, groups: VolumeGroups) -> None:
         self._connection = connection
         self._groups = groups
@@ -50,7 +48,9 @@ class LocalVolumeGroup(DiskDriver):
             raise InvalidSpec(f"[powervm] volume_group_name must name the group for disks: {self._names()}.")
         found = self._groups.named(wanted)
         if not found:
-            raise InvalidSpec(f"[powervm] volume_group_name is {wanted}, and the VIOSes have: {self._names()}.")
+            unread = self._groups.unread()
+            kind, but = (Unavailable, f"; VIOS {' and '.join(unread)} does not serve") if unread else (InvalidSpec, "")
+            raise kind(f"[powervm] volume_group_name is {wanted}, and the VIOSes have: {self._names()}{but}.")
         if len(found) > 1:
             vioses = " and ".join(group.vios.name for group in found)
             raise InvalidSpec(
@@ -71,14 +71,15 @@ class LocalVolumeGroup(DiskDriver):
     def known_capacity(self) -> Capacity:
         return self._known
 
-    def check(self, guest: GuestSpec) -> None:
+    def check(self, guest: GuestSpec, freed_gb: float = 0.0) -> None:
         """Also refuses what does not fit into the free room: virtual disks are not thin."""
-        super().check(guest)
+        super().check(guest, freed_gb)
         needed = sum(size_gb(disk) for disk in guest.disks)
-        if needed > self._known.free_gb:
+        if needed > self._known.free_gb + freed_gb:
             raise NoCapacity(
-                f"Guest {guest.name} asks for {needed} GB of disks, and {self.label} has {self._known.free_gb:.1f} of "
-                f"{self._known.total_gb:.1f} GB free. Delete what is not needed or enlarge the group."
+                f"Guest {guest.name} asks for {needed:g} GB of disks, and {self.label} has "
+                f"{self._known.free_gb:.1f} of {self._known.total_gb:.1f} GB free. Delete what is not needed or "
+                "enlarge the group."
             )
 
     def ensure_image(self, image: ImageSource) -> Backing:
@@ -114,14 +115,14 @@ class LocalVolumeGroup(DiskDriver):
     def create(self, guest: GuestSpec, index: int, image: Backing | None = None) -> Disk:
         self._serving()
         disk = guest.disks[index]
-        name = self._name(guest.uuid, disk.role, ordinal(guest, index))
+        name = self.name(guest, index)
         if disk_named(self._group.writer.document(), name) is not None:
             self._make_way(name)
         made = self._add(AddDisk(guest.uuid, self.label, name, size_gb(disk), image.udid if image is not None else ""))
         return Disk(made.backing, made.size_gb, (self._group.vios.uuid,))
 
     def discard(self, guest: GuestSpec, index: int) -> None:
-        name = self._name(guest.uuid, guest.disks[index].role, ordinal(guest, index))
+        name = self.name(guest, index)
         if disk_named(self._group.fresh(), name) is not None and not self._mapped(name):
             self._remove(name)
 
@@ -142,18 +143,26 @@ class LocalVolumeGroup(DiskDriver):
                 found.append(Disk(backing, size, (vios,)))
         return found
 
-    def check_growth(self, guest: GuestSpec, disk: Disk, size_gb: int) -> None:
+    def name(self, guest: GuestSpec, index: int) -> str:
+        role, number = guest.disks[index].role, ordinal(guest, index)
+        if role is not DiskRole.EPHEMERAL:
+            return naming.volume_group_disk(_LETTERS[role], guest.uuid)
+        if number >= len(_EPHEMERAL_LETTERS):
+            raise InvalidSpec(f"A guest can have {len(_EPHEMERAL_LETTERS)} ephemeral disks; this one asks for more.")
+        return naming.volume_group_disk(_EPHEMERAL_LETTERS[number], guest.uuid)
+
+    def check_growth(self, guest: GuestSpec, disk: Disk, size_gb: float) -> None:
         """Also refuses what does not fit into the free room: virtual disks are not thin."""
         super().check_growth(guest, disk, size_gb)
         more = size_gb - disk.size_gb
         if more > self._known.free_gb:
             raise NoCapacity(
-                f"Guest {guest.name} asks for {more:.1f} GB more of root disk, and {self.label} has "
+                f"Guest {guest.name} asks for {more:.1f} GB more of disk, and {self.label} has "
                 f"{self._known.free_gb:.1f} of {self._known.total_gb:.1f} GB free. Delete what is not needed or "
                 "enlarge the group."
             )
 
-    def grow(self, disk: Disk, size_gb: int) -> None:
+    def grow(self, disk: Disk, size_gb: float) -> None:
         self._serving()
         name = disk.backing.name.rsplit("/", 1)[-1]
         change = GrowDisk(name, self.label, name, size_gb)
@@ -232,14 +241,6 @@ class LocalVolumeGroup(DiskDriver):
 
     def _names(self) -> str:
         return ", ".join(sorted(group.label for group in self._groups.active())) or "none"
-
-    @staticmethod
-    def _name(instance_uuid: str, role: DiskRole, number: int) -> str:
-        if role is not DiskRole.EPHEMERAL:
-            return naming.volume_group_disk(_LETTERS[role], instance_uuid)
-        if number >= len(_EPHEMERAL_LETTERS):
-            raise InvalidSpec(f"A guest can have {len(_EPHEMERAL_LETTERS)} ephemeral disks; this one asks for more.")
-        return naming.volume_group_disk(_EPHEMERAL_LETTERS[number], instance_uuid)
 
 
 def _capacity(document: VG) -> Capacity:

@@ -35,7 +35,12 @@ def detach(connection: Connection, adapters: ClientAdapters, lpar: Lpar, nic: Ni
 
     Raises Conflict, before anything is changed, where a running guest cannot give an adapter back now.
     """
-    need_changeable_io(connection.adapter, lpar, f"Port {nic.id} cannot be detached")
+    try:
+        need_changeable_io(connection.adapter, lpar, f"Port {nic.id} cannot be detached")
+    except Conflict:
+        if adapters.has(lpar.uuid, nic.mac):
+            raise
+        return
     steps.unplug(adapters, lpar.uuid, nic)
 
 

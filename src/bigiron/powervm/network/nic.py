@@ -65,6 +65,10 @@ class ClientAdapters:
         present = self._find(lpar_uuid, nic.mac)
         return str(present.related_href) if present is not None and present.pvid == nic.vlan else None
 
+    def has(self, lpar_uuid: str, mac: str) -> bool:
+        """Whether the LPAR has an adapter with that MAC, on whatever VLAN."""
+        return self._find(lpar_uuid, mac) is not None
+
     def delete(self, lpar_uuid: str, mac: str) -> str | None:
         """Delete the LPAR's adapter with that MAC; returns the href it had, None where there was none."""
         present = self._find(lpar_uuid, mac)

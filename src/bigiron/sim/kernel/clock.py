@@ -52,6 +52,10 @@ class Clock:
             self._base += seconds
             self._changed.notify_all()
 
+    def begin_at(self, time: float) -> None:
+        """Go on from an earlier life's time, unless it is later already."""
+        self.advance(max(0.0, time - self.now()))
+
     def sleep(self, seconds: float) -> None:
         """Wait for simulated seconds, or until the clock is closed."""
         if seconds > 0:

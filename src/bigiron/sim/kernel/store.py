@@ -37,11 +37,17 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 class Store:
-    """Writes what `dump` returns some time after it was told of a change, and always when it stops."""
+    """Writes what `dump` returns some time after it was told of a change, and always when it stops.
 
-    def __init__(self, path: Path, dump: Callable[[], dict[str, Any]]) -> None:
+    `saved` is called when the last dump is safe on disk.
+    """
+
+    def __init__(
+        self, path: Path, dump: Callable[[], dict[str, Any]], saved: Callable[[], None] = lambda: None
+    ) -> None:
         self._path = path
         self._dump = dump
+        self._saved = saved
         self._changed = threading.Event()
         self._stopping = threading.Event()
         self._writing = threading.Lock()
@@ -76,14 +82,19 @@ class Store:
         with self._writing:
             self._changed.clear()
             write_private(self._path, json.dumps(self._dump(), separators=(",", ":")).encode())
+            self._saved()
 
     def stop(self) -> None:
         """End the thread and write the last state."""
+        self.end()
+        self.flush()
+
+    def end(self) -> None:
+        """End the thread, if it was started, and write no more."""
         self._stopping.set()
         self._changed.set()
         if self._thread.is_alive():
             self._thread.join()
-        self.flush()
 
     def _run(self) -> None:
         while True:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from bigiron.sim.powervm.files import FileRecord
 from bigiron.sim.powervm.model import backing, capacity, networks, slots
 from bigiron.sim.powervm.model.mapping import FibreMapping, ServerAdapter
 from bigiron.sim.powervm.model.partition import Partition, Vios
@@ -13,9 +14,16 @@ from bigiron.sim.powervm.model.world import World
 Finding = dict[str, str]
 
 
-def audit(world: World) -> list[Finding]:
+def audit(world: World, files: Iterable[FileRecord] = ()) -> list[Finding]:
     """Every finding as {kind, object, detail}; the caller holds the world's lock."""
-    return [finding for check in _CHECKS for finding in check(world)]
+    return [finding for check in _CHECKS for finding in check(world)] + list(_files(files))
+
+
+def _files(files: Iterable[FileRecord]) -> Iterator[Finding]:
+    """The server keeps no more than a hundred Files: who has sent a content deletes its File."""
+    for record in files:
+        if record.received is not None:
+            yield _finding("left-over-file", record.filename, f"File {record.uuid} has its content and is still there")
 
 
 def _finding(kind: str, name: str, detail: str) -> Finding:
@@ -44,6 +52,23 @@ def _fibre(world: World) -> Iterator[Finding]:
         for mapping in vios.fibre:
             if mapping.client is None or world.partition(mapping.client) is None:
                 yield _finding("orphan-fibre-adapter", f"{vios.name}/{mapping.name}", "its client is gone")
+
+
+def _shared(world: World) -> Iterator[Finding]:
+    """A disk in two partitions is destroyed by them; the management partition has some for a while, to copy them."""
+    management = world.management
+    clients: dict[tuple[str, str], set[str]] = {}
+    for vios in world.vioses:
+        for server in vios.servers:
+            if server.client is None or (management is not None and server.client == management.uuid):
+                continue
+            for target in server.targets:
+                if target.kind not in (backing.EMPTY, backing.MEDIA):
+                    clients.setdefault((target.kind, target.key), set()).add(server.client)
+    for (kind, key), users in clients.items():
+        if len(users) > 1:
+            names = sorted(p.name for p in map(world.partition, users) if p is not None)
+            yield _finding("shared-disk", f"{kind} {key}", f"mapped to {', '.join(names)}")
 
 
 def _units(world: World) -> Iterator[Finding]:
@@ -147,5 +172,5 @@ def _client_slots(world: World) -> dict[str, list[int]]:
 
 
 _CHECKS: tuple[Callable[[World], Iterator[Finding]], ...] = (
-    _servers, _fibre, _units, _local_storage, _ethernet, _bridges, _capacity, _slots,
+    _servers, _shared, _fibre, _units, _local_storage, _ethernet, _bridges, _capacity, _slots,
 )  # fmt: skip

@@ -105,7 +105,7 @@ def _serve(system: Path, state: Path, tls: tuple[Path, Path] | None, flavour: Fl
     except (documents.DocumentError, StateError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
-        raise click.ClickException(f"{error}; check --listen, --control and --state") from error
+        raise click.ClickException(f"{error}; check --listen, --control, --management and --state") from error
     try:
         click.echo(f"ready {simulator.url}")
         stop.wait()

@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,7 @@ class Simulator:
         self.control = controls.Control()
         self._stopping = threading.Event()
         self._saved_revision = -1
+        self._unused: frozenset[str] = frozenset()
         with contextlib.ExitStack() as undo:
             undo.callback(self.clock.close)
             self._lock_file = _lock(self.state_dir)
@@ -96,13 +97,19 @@ class Simulator:
         if state is None:
             self.world = World.from_document(document, self.clock)
         else:
-            self.world = World.from_state(state["world"], self.clock)
+            with self._of_this_version():
+                self.clock.begin_at(float(state.get("time", 0.0)))
+                self.world = World.from_state(state["world"], self.clock)
         self.world.vnet_aware = self.settings.flavour is Flavour.HMC
         self.world.media_dir = self.state_dir / "media"
-        self._store = Store(self.state_dir / "state.json", self._dump)
-        self.files = Files(
-            self.state_dir / "uploads", self._deliver, self._store.touch, state["files"] if state is not None else []
-        )
+        self.world.sweep_files()
+        self._store = Store(self.state_dir / "state.json", self._dump, self._saved)
+        with self._of_this_version():
+            self.files = Files(
+                self.state_dir / "uploads", self._deliver, self._store.touch,
+                state["files"] if state is not None else [],
+            )  # fmt: skip
+            self.monitor = Monitor(self.world, self._store.touch, (state or {}).get("monitor"))
         self.events = EventHub(self.clock.milliseconds, self.settings.event_limit)
         self.world.subscribe(self._announce)
         self.sessions = Sessions(
@@ -110,7 +117,6 @@ class Simulator:
             self.settings.session_idle_seconds,
         )  # fmt: skip
         self.jobs = Jobs(self.clock, self.world.lock)
-        self.monitor = Monitor(self.world, self._store.touch, (state or {}).get("monitor"))
         self.services = Services(
             self.world, RESOURCES, self.clock, self.latency, self.sessions, self.jobs, self.events, self.files,
             self.settings.flavour, due=(self.monitor.catch_up,),
@@ -145,16 +151,21 @@ class Simulator:
         return (self.settings.management or self.state_dir / "management").absolute()
 
     def start(self) -> None:
-        """Serve; returns when both addresses answer. Raises OSError when one is taken, the directory free again."""
+        """Serve; returns when both addresses answer.
+
+        Raises OSError when an address is taken or a folder cannot be written; everything has ended then, and the
+        directory is free again.
+        """
         try:
-            self._rest.bind()
-            self._control.bind()
-        except OSError:
-            self._rest.stop()
-            self._control.stop()
-            self.management.stop()
+            self._serve()
+        except BaseException:
+            self._end()
             self._lock_file.close()
             raise
+
+    def _serve(self) -> None:
+        self._rest.bind()
+        self._control.bind()
         self.world.base_url = self.url
         self._store.start()
         self.jobs.start()
@@ -169,6 +180,14 @@ class Simulator:
 
     def stop(self) -> None:
         """End serving, finish the jobs that were accepted, and save."""
+        self._end()
+        self._store.stop()
+        (self.state_dir / "endpoints.json").unlink(missing_ok=True)
+        self.sessions.expire_all()
+        self._lock_file.close()
+
+    def _end(self) -> None:
+        """End every thread, as far as it was started."""
         self._stopping.set()
         self.management.disconnect()
         self.events.close()
@@ -177,11 +196,9 @@ class Simulator:
         self._control.stop()
         self.jobs.stop()
         self.management.stop()
-        self._ticker.join()
-        self._store.stop()
-        (self.state_dir / "endpoints.json").unlink(missing_ok=True)
-        self.sessions.expire_all()
-        self._lock_file.close()
+        if self._ticker.is_alive():
+            self._ticker.join()
+        self._store.end()
 
     def __enter__(self) -> Simulator:
         self.start()
@@ -204,13 +221,28 @@ class Simulator:
             )
         return state
 
+    @contextlib.contextmanager
+    def _of_this_version(self) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, TypeError, KeyError) as error:
+            raise StateError(
+                f"{self.state_dir} holds a state of another version of the simulator ({error}). Give another --state "
+                "directory, or start anew with --reset; in a lab, `bigiron lab destroy` does that."
+            ) from error
+
     def _dump(self) -> dict[str, Any]:
         with self.world.lock:
             self._saved_revision = self.world.revision
+            self._unused = self.world.released()
             return {
-                "document": self._digest, "files": self.files.to_state(), "monitor": self.monitor.to_state(),
-                "world": self.world.to_state(),
+                "document": self._digest, "time": self.clock.now(), "files": self.files.to_state(),
+                "monitor": self.monitor.to_state(), "world": self.world.to_state(),
             }  # fmt: skip
+
+    def _saved(self) -> None:
+        with self.world.lock:
+            self.world.remove_files(self._unused)
 
     def _tick(self) -> None:
         while not self._stopping.wait(_TICK_SECONDS):
@@ -245,7 +277,7 @@ class Simulator:
 
     def _audit(self, _request: Request) -> Any:
         with self.services.locked() as world:
-            return audit(world)
+            return audit(world, self.files.records())
 
     def _get_state(self, _request: Request) -> Any:
         with self.services.locked() as world:

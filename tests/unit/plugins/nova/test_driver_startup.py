@@ -14,7 +14,7 @@ from bigiron import errors
 from bigiron.model import GuestState, PowerState
 from bigiron.plugins.nova.driver import BigironDriver
 
-HERE, GONE, FOREIGN, BUILDING = (f"{digit * 8}-0000-4000-8000-000000000000" for digit in "1234")
+HERE, GONE, FOREIGN, BUILDING, BUILT = (f"{digit * 8}-0000-4000-8000-000000000000" for digit in "12345")
 
 
 class Host(MemoryHypervisor):
@@ -45,3 +45,28 @@ def test_a_server_whose_guest_is_not_ours_does_not_keep_the_service_from_startin
     kept = driver.process_instances_at_startup(None, instances)
     assert [one.uuid for one in kept] == [HERE, GONE, BUILDING]
     assert f"LPAR {FOREIGN} carries no mark: run `bigiron adopt`" in caplog.text
+
+
+@pytest.mark.parametrize(("half_made", "left"), [(False, [BUILT]), (True, [])])
+def test_a_complete_guest_stays_though_nova_was_ended_before_it_knew(
+    monkeypatch: pytest.MonkeyPatch, half_made: bool, left: list[str]
+) -> None:
+    host = MemoryHypervisor()
+    host.guests_by_uuid[BUILT] = GuestState(BUILT, "built", PowerState.RUNNING)
+    host.half_made = {BUILT} if half_made else set()
+    driver = BigironDriver(fake.FakeVirtAPI())
+    monkeypatch.setattr(driver, "_started", SimpleNamespace(hypervisor=host))
+    unshelved = instance(BUILT, vm_states.SHELVED_OFFLOADED, task_states.SPAWNING)
+    assert driver.process_instances_at_startup(None, [unshelved]) == [unshelved]
+    assert list(host.guests_by_uuid) == left
+
+
+def test_a_guest_that_is_gone_does_not_keep_the_service_from_starting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver = BigironDriver(fake.FakeVirtAPI())
+    monkeypatch.setattr(driver, "_started", SimpleNamespace(hypervisor=MemoryHypervisor()))
+    driver.process_instances_at_startup(None, [])
+    port = {"id": "p", "address": "fa:16:3e:00:00:01", "type": "pvm_sea", "details": {"vlan": 7}, "network": {}}
+    driver.plug_vifs(instance(GONE), [port])
+    assert "nothing is plugged" in caplog.text

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from tests.support.powervm_host import until
 
 from bigiron import errors
 from bigiron.plugins.nova.leftovers import Leftovers
@@ -17,6 +18,7 @@ class Platform:
     def __init__(self) -> None:
         self.failures: list[Exception] = []
         self.removed: list[str] = []
+        self.half_made: set[str] = set()
         self.changed = threading.Condition()
 
     def destroy(self, uuid: str) -> None:
@@ -25,6 +27,9 @@ class Platform:
                 raise self.failures.pop(0)
             self.removed.append(uuid)
             self.changed.notify_all()
+
+    def is_half_made(self, uuid: str) -> bool:
+        return uuid in self.half_made
 
     def wait_for(self, *uuids: str) -> None:
         with self.changed:
@@ -38,7 +43,7 @@ def platform() -> Platform:
 
 @pytest.fixture
 def leftovers(platform: Platform) -> Iterator[Leftovers]:
-    made = Leftovers(platform.destroy, first_pause_s=0.02)
+    made = Leftovers(platform, first_pause_s=0.02)  # type: ignore[arg-type]
     made.start()
     yield made
     made.stop()
@@ -65,6 +70,33 @@ def test_a_server_whose_build_was_good_is_never_removed(platform: Platform, left
     platform.wait_for("bad")
 
 
+def test_what_a_build_could_not_undo_is_removed_though_nova_does_not_ask(
+    platform: Platform, leftovers: Leftovers
+) -> None:
+    platform.half_made.add("unshelved")
+    fail_build(leftovers, "undone")
+    fail_build(leftovers, "unshelved")
+    platform.wait_for("unshelved")
+
+
+def test_a_build_waits_for_a_removal_that_is_under_way(platform: Platform, leftovers: Leftovers) -> None:
+    fail_build(leftovers, "again")
+    with platform.changed:
+        leftovers.not_removed("again")
+        until(lambda: leftovers._removing == "again")
+        rebuilt = threading.Thread(target=build, args=(leftovers, "again"))
+        rebuilt.start()
+        rebuilt.join(0.2)
+        assert rebuilt.is_alive()
+    rebuilt.join(10)
+    assert platform.removed == ["again"]
+
+
+def build(leftovers: Leftovers, uuid: str) -> None:
+    with leftovers.building(uuid):
+        pass
+
+
 def test_what_is_gone_already_is_left_alone(platform: Platform, leftovers: Leftovers) -> None:
     fail_build(leftovers, "gone")
     leftovers.removed("gone")
@@ -75,7 +107,7 @@ def test_what_is_gone_already_is_left_alone(platform: Platform, leftovers: Lefto
 
 
 def test_what_is_built_anew_in_the_meantime_is_left_alone(platform: Platform) -> None:
-    leftovers = Leftovers(platform.destroy, first_pause_s=0.02)
+    leftovers = Leftovers(platform, first_pause_s=0.02)  # type: ignore[arg-type]
     for uuid in ("again", "bad"):
         fail_build(leftovers, uuid)
         leftovers.not_removed(uuid)

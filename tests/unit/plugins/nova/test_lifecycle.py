@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import queue
-import time
 from collections.abc import Iterator
 
 import pytest
 from nova.virt import event as virtevent
 from tests.support.memory import MemoryHypervisor
+from tests.support.powervm_host import until
 
+from bigiron import errors
 from bigiron.model import GuestState, PowerState
 from bigiron.plugins.nova.lifecycle import LifecycleReporter
 
@@ -90,13 +91,18 @@ def test_a_guest_that_is_gone_when_asked_is_passed_over(world: World) -> None:
     assert world.told.empty()
 
 
+def test_a_platform_that_does_not_answer_is_asked_again(world: World) -> None:
+    world.host.fail["guest"] = errors.Unavailable("no answer")
+    world.host.set_power(UUID, PowerState.STOPPED)
+    until(lambda: ("guest", UUID, True) in world.host.calls)
+    del world.host.fail["guest"]
+    assert world.next() == virtevent.EVENT_LIFECYCLE_STOPPED
+
+
 def test_an_error_while_asking_does_not_end_the_reports(world: World) -> None:
     world.host.fail["guest"] = RuntimeError("the platform's answer cannot be read")
     world.host.set_power(UUID, PowerState.STOPPED)
-    deadline = time.monotonic() + 10
-    while ("guest", UUID, True) not in world.host.calls:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: ("guest", UUID, True) in world.host.calls)
     del world.host.fail["guest"]
     world.settle()
     assert world.told.empty()

@@ -36,7 +36,9 @@ def test_a_service_that_is_down_is_waited_for_and_that_is_said(caplog: pytest.Lo
     assert caplog.text.count("the REST service at hmc:12443 does not answer") == 6
 
 
-@pytest.mark.parametrize("error", [errors.Busy("HTTP 503"), errors.Timeout("no answer in time")])
+@pytest.mark.parametrize(
+    "error", [errors.Busy("HTTP 503"), errors.Timeout("no answer in time"), errors.PlatformError("HTTP 500")]
+)
 def test_a_service_that_is_still_coming_up_is_waited_for(error: errors.PlatformError) -> None:
     host = MemoryHypervisor()
     host.start_errors = [error]

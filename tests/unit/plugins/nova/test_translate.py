@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,7 @@ from bigiron.model import DiskRole, GuestOs, PowerState
 from bigiron.plugins.nova import translate
 from bigiron.plugins.nova.image import GlanceImage
 
+FOLDER = Path("never-written")
 UUID = "8bb3e8a4-7a5b-4a0e-a8d3-0f0a5f3a1c11"
 
 
@@ -60,7 +62,7 @@ def spec_of(inst: Any, meta: Any, vifs: Any = (), block_device_info: Any = None)
         namespace="powervm:",
         config_drive=True,
         power_on=True,
-        image=translate.image_source(None, meta, FakeImages([b"x"])),
+        image=translate.image_source(None, meta, FakeImages([b"x"]), FOLDER),
     )
 
 
@@ -94,10 +96,10 @@ def test_the_vlan_is_the_bindings_before_the_networks() -> None:
 @pytest.mark.parametrize(
     ("inst", "meta", "block_device_info", "says"),
     [
-        (instance(), image_meta(disk_format="qcow2"), None, "qemu-img convert"),
+        (instance(), image_meta(disk_format="vmdk"), None, "qemu-img convert"),
+        (instance(), image_meta(properties={"hw_disk_bus": "ide"}), None, "hw_disk_bus"),
         (instance(), image_meta_obj.ImageMeta.from_dict({}), None, "name an image"),
-        (instance(swap=512), image_meta(), None, "ephemeral or swap"),
-        (instance(), image_meta(), {"ephemerals": [{"size": 5}]}, "ephemeral or swap"),
+        (instance(), image_meta(), {"ephemerals": [{"size": 5, "guest_format": "ext4"}]}, "guest_format"),
         (instance(), image_meta(), {"block_device_mapping": [{"mount_device": "/dev/vda"}]}, "volumes"),
     ],
 )
@@ -106,9 +108,9 @@ def test_what_the_host_cannot_make_is_refused(inst: Any, meta: Any, block_device
         spec_of(inst, meta, (), block_device_info)
 
 
-def test_an_image_streams_from_its_first_byte_each_time_and_only_when_opened() -> None:
+def test_an_image_streams_from_its_first_byte_each_time_and_only_when_opened(tmp_path: Path) -> None:
     images = FakeImages([b"abc", b"", b"defgh", b"i"])
-    source = translate.image_source(None, image_meta(size=9), images)
+    source = translate.image_source(None, image_meta(size=9), images, tmp_path)
     assert source is not None
     assert (source.size_bytes, source.name, images.downloads) == (9, "linux", 0)
     with source.open() as stream:
@@ -119,7 +121,16 @@ def test_an_image_streams_from_its_first_byte_each_time_and_only_when_opened() -
 
 def test_an_image_without_bytes_is_named() -> None:
     with pytest.raises(errors.NotFound, match="image lost has no data"):
-        GlanceImage("lost", "lost", 1, lambda: None).open()
+        GlanceImage("lost", "lost", 1, lambda: None, FOLDER).open()
+
+
+def test_root_disk_first_then_ephemeral_disks_and_swap() -> None:
+    disks = spec_of(instance(ephemeral_gb=5, swap=512), image_meta()).disks
+    assert [(disk.role, disk.size_gb) for disk in disks] == [
+        (DiskRole.ROOT, 10),
+        (DiskRole.EPHEMERAL, 5),
+        (DiskRole.SWAP, 0.5),
+    ]
 
 
 @pytest.mark.parametrize("state", list(PowerState))
@@ -163,8 +174,8 @@ def test_a_resize_takes_the_new_flavors_figures_and_grows_the_disk_where_asked()
         name="big", memory_mb=8192, vcpus=4, root_gb=40, ephemeral_gb=0, swap=0,
         extra_specs={"powervm:uncapped": "false", "hw:cpu_policy": "shared"},
     )  # fmt: skip
-    spec = translate.resize_spec(made, bigger, namespace="powervm:", power_on=False, root_gb=40)
+    spec = translate.resize_spec(made, bigger, namespace="powervm:", power_on=False, empty=(), root_gb=40)
     assert (spec.uuid, spec.name, spec.memory_mb, spec.vcpus, spec.os) == (UUID, "web-1", 8192, 4, GuestOs.AIX)
     assert [(disk.role, disk.size_gb, disk.image) for disk in spec.disks] == [(DiskRole.ROOT, 40, None)]
     assert (spec.options, spec.power_on) == ({"powervm:uncapped": "false"}, False)
-    assert translate.resize_spec(made, bigger, namespace="powervm:", power_on=True).disks == ()
+    assert translate.resize_spec(made, bigger, namespace="powervm:", power_on=True, empty=()).disks == ()

@@ -18,6 +18,7 @@ from bigiron.powervm.console import consoles
 from bigiron.powervm.console.consoles import Consoles, ConsoleSettings
 from bigiron.powervm.console.tools import Tools
 from bigiron.powervm.console.vencrypt import VncCertificates
+from bigiron.powervm.disk.marks import TERMINALS, Marks
 from bigiron.powervm.partition import Lpar
 
 SERIAL = "78A0001"
@@ -37,7 +38,6 @@ def lpar(number: int, state: str = RUNNING, instance: str | None = "some") -> Lp
         id=number,
         name=f"web-{number}",
         state=state,
-        rmc_state="",
         memory_mb=1024,
         memory_held_mb=1024,
         vcpus=1,
@@ -107,6 +107,15 @@ def test_a_guest_that_is_about_to_start_is_recorded_before_it_runs(host: Host) -
         assert host.said() == ["attached 5"], "and goes on to be while it is off"
 
 
+def test_a_guest_that_ran_between_two_looks_is_not_taken_for_one_that_is_about_to_start(host: Host) -> None:
+    host.lpars = [lpar(5, OFF)]
+    with host.consoles() as made:
+        made.begin(host.lpars[0])
+        until(lambda: made.output(host.lpars[0], 100) == b"partition 5\n")
+        made.stopped(host.lpars[0])
+        until(lambda: not made._terminals)
+
+
 def test_closing_ends_the_recorder_and_the_terminal_and_forgetting_removes_the_log(host: Host) -> None:
     host.lpars = [lpar(5)]
     with host.consoles() as made:
@@ -122,6 +131,17 @@ def test_a_terminal_that_cannot_be_closed_does_not_keep_from_trying_to_delete(ho
     (host.root / "usr/bin/rmvterm").write_text("#!/bin/sh\nexit 1\n")
     with host.consoles() as made:
         made.close(lpar(5))
+
+
+def test_a_terminal_that_a_process_before_has_served_by_vnc_is_closed_at_the_start(host: Host) -> None:
+    (host.root / "usr/bin/mkvterm").write_text(f'#!/bin/sh\ntest "$3" = --vnc && echo 5905 && exit 3\n{MKVTERM}\n')
+    host.lpars = [lpar(5), lpar(6)]
+    marks = Marks(host.logs, TERMINALS)
+    for uuid in (host.lpars[0].uuid, lpar(7).uuid):
+        marks.set(uuid)
+    with host.consoles(record=False):
+        assert host.said() == ["closed 5"]
+    assert marks.all() == []
 
 
 def test_logs_of_partitions_that_are_gone_are_removed_at_the_start(host: Host) -> None:

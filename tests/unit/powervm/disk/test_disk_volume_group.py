@@ -218,6 +218,17 @@ def test_the_option_must_name_a_group_of_one_vios(host: Host) -> None:
         connection.close()
 
 
+def test_a_group_that_a_vios_may_have_which_is_still_down_is_waited_for(host: Host) -> None:
+    with host.world.lock:
+        vios = host.vios("vios1")
+        vios.state, vios.rmc = "not activated", "inactive"
+        host.world.changed(vios, "PartitionState")
+    connection = host.connect(**LOCAL)
+    with pytest.raises(Unavailable, match="VIOS vios1 does not serve"):
+        started(connection)
+    connection.close()
+
+
 def test_a_group_whose_vios_went_down_is_unavailable(host: Host, driver: LocalVolumeGroup) -> None:
     with host.world.lock:
         vios = host.vios("vios1")

@@ -111,6 +111,8 @@ def test_a_running_guest_needs_rmc(host: Host, platform: PowerVM, lpar: Lpar, po
     ):
         with pytest.raises(Conflict, match=reason):
             work()
+    # One that is gone needs no RMC to be so.
+    hotplug.detach(platform.connection, adapters, lpar, port)
     hotplug.plug(platform.connection, adapters, lpar, kept)
     assert macs(host, lpar) == [plain(kept)]
     with host.world.lock:

@@ -50,6 +50,14 @@ def test_advance_wakes_a_sleeper() -> None:
     assert woke.wait(5)
 
 
+def test_time_goes_on_where_it_was_ahead() -> None:
+    clock = Clock(0, wall=lambda: 1000.0)
+    clock.begin_at(900.0)
+    assert clock.now() == 1000
+    clock.begin_at(5000.0)
+    assert clock.now() == 5000
+
+
 def test_faster_clock_shortens_sleeping() -> None:
     began = time.monotonic()
     Clock(1000).sleep(60)

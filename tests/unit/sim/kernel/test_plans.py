@@ -146,6 +146,15 @@ def test_the_store_writes_changes_soon_and_the_last_at_its_end(tmp_path: Path) -
     assert Store.load(path) == {"n": 2}
 
 
+def test_the_store_tells_when_a_state_is_safe(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    seen: list[object] = []
+    store = Store(path, lambda: {"n": len(seen)}, lambda: seen.append(Store.load(path)))
+    store.flush()
+    store.stop()
+    assert seen == [{"n": 0}, {"n": 1}]
+
+
 def test_a_broken_state_file_is_named_with_the_fix(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     assert Store.load(path) is None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
 
 from bigiron.sim.powervm.audit import audit
+from bigiron.sim.powervm.files import FileRecord
 from bigiron.sim.powervm.model import adapters, backing, bridges, fibre, groups, lpars, mappings, pool
 from bigiron.sim.powervm.model.partition import Lpar
 from bigiron.sim.powervm.model.storage import Content
@@ -27,6 +29,12 @@ def mapped(world: World) -> Lpar:
     made = guest(world)
     mappings.connect(world, world.vioses[0], made, backing.UNIT, unit(world).udid)
     return made
+
+
+def shared_unit(world: World) -> None:
+    mapped(world)
+    other = lpars.create(world, spec("b"))
+    mappings.connect(world, world.vioses[1], other, backing.UNIT, world.vioses[0].servers[0].targets[0].key)
 
 
 def media(world: World) -> None:
@@ -100,6 +108,7 @@ def emptied(world: World) -> None:
         (dead_client, "orphan-server-adapter"),
         (vanished_unit, "mapping-without-storage"),
         (emptied, "empty-server-adapter"),
+        (shared_unit, "shared-disk"),
         (dead_fibre_client, "orphan-fibre-adapter"),
         (unit, "unmapped-logical-unit"),
         (empty_image, "empty-image"),
@@ -120,9 +129,19 @@ def test_each_harm_is_found(harm: Callable[[World], object], kind: str) -> None:
     assert kind in {finding["kind"] for finding in audit(world)}
 
 
+def test_files_that_came_and_stayed_are_found() -> None:
+    waiting = FileRecord("1", "disk", "BROKERED_DISK_IMAGE", None, None, 4, None, "", 0)
+    assert audit(plain_world(), [waiting]) == []
+    [finding] = audit(plain_world(), [waiting, dataclasses.replace(waiting, received=4)])
+    assert (finding["kind"], finding["object"]) == ("left-over-file", "disk")
+
+
 def test_guests_in_use_and_cached_images_are_no_leftovers() -> None:
     world = plain_world()
     mapped(world)
+    vios = world.vioses[0]
+    assert world.management is not None
+    mappings.connect(world, vios, world.management, backing.UNIT, vios.servers[0].targets[0].key)
     image = unit(world, type=pool.IMAGE)
     image.content = Content(file="f", size=1, sha256="")
     disk(world)

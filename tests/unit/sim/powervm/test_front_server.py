@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import stat
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +21,11 @@ from pypowervm.utils import lpar_builder
 from pypowervm.wrappers import event, logical_partition, managed_system, network, virtual_io_server
 from tests.support.simulator import SYSTEMS, ControlClient, SimulatorProcess, document, in_process
 
+from bigiron.sim.powervm.files import FileRecord
+from bigiron.sim.powervm.model import pool, uploads
+from bigiron.sim.powervm.model.partition import OFF, RUNNING, SHUTTING_DOWN, STARTING
+from bigiron.sim.powervm.model.storage import LogicalUnit
+from bigiron.sim.powervm.model.world import World
 from bigiron.sim.powervm.resources import RESOURCES
 from bigiron.sim.powervm.rest import atom
 from bigiron.sim.powervm.rest.renderings import Renderings
@@ -127,6 +135,104 @@ def test_a_taken_address_frees_the_directory_again(tmp_path: Path) -> None:
             second.start()
     with in_process(tmp_path / "two") as (_, control):
         assert control.audit() == []
+
+
+def test_a_start_that_fails_ends_everything(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    (tmp_path / "file").touch()
+    failing = Simulator(document(), tmp_path / "sim", Settings(management=tmp_path / "file"))
+    with pytest.raises(OSError, match="file"):
+        failing.start()
+    assert set(threading.enumerate()) <= before
+    with in_process(tmp_path / "sim") as (_, control):
+        assert control.audit() == []
+
+
+def test_the_command_ends_when_it_cannot_start(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"/proc/nope.*--management"):
+        SimulatorProcess(tmp_path / "sim", "--management", "/proc/nope")
+
+
+def _filled_unit(world: World, path: Path) -> LogicalUnit:
+    unit = pool.create(world, world.state.pools[0].tiers[0], pool.UnitSpec("image", 1, type=pool.IMAGE))
+    _fill(world, unit, path)
+    return unit
+
+
+def _fill(world: World, unit: LogicalUnit, path: Path) -> None:
+    path.write_bytes(b"data")
+    record = FileRecord("", "image", uploads.IMAGE, world.vioses[0].uuid, unit.udid, 4, None, "", 0)
+    world.file_uploaded(record, path)
+
+
+def _as_killed(simulator: Simulator, copy: Path) -> None:
+    """What is on disk now; the caller holds the world's lock, so that the store cannot write."""
+    shutil.copytree(simulator.state_dir, copy, ignore=shutil.ignore_patterns("management"))
+
+
+def test_a_state_never_names_contents_that_are_gone(tmp_path: Path) -> None:
+    with in_process(tmp_path / "sim") as (simulator, _):
+        with simulator.services.locked() as world:
+            unit = _filled_unit(world, tmp_path / "incoming")
+            assert unit.content is not None
+            file = unit.content.file
+        until(lambda: file in (simulator.state_dir / "state.json").read_text())
+        with simulator.services.locked() as world:
+            pool.delete(world, world.state.pools[0].tiers[0], unit)
+            _as_killed(simulator, tmp_path / "killed")
+        until(lambda: not (world.media_dir / file).exists())
+        assert file not in (simulator.state_dir / "state.json").read_text()
+    with in_process(tmp_path / "killed") as (simulator, _), simulator.services.locked() as world:
+        [again] = world.state.pools[0].units
+        assert again.content is not None
+        assert (world.media_dir / again.content.file).read_bytes() == b"data"
+
+
+def test_contents_that_no_state_names_are_swept(tmp_path: Path) -> None:
+    with in_process(tmp_path / "sim") as (simulator, _), simulator.services.locked() as world:
+        _filled_unit(world, tmp_path / "incoming")
+        _as_killed(simulator, tmp_path / "killed")
+    assert list((tmp_path / "killed" / "media").iterdir())
+    with in_process(tmp_path / "killed") as (simulator, _), simulator.services.locked() as world:
+        assert world.state.pools[0].units == []
+        assert list(world.media_dir.iterdir()) == []
+    with in_process(tmp_path / "sim") as (simulator, _), simulator.services.locked() as world:
+        assert len(list(world.media_dir.iterdir())) == 1
+
+
+@pytest.mark.parametrize("part", ["world", "files"])
+def test_a_state_of_another_version_is_refused_with_the_fix(tmp_path: Path, part: str) -> None:
+    with in_process(tmp_path):
+        pass
+    state = json.loads((tmp_path / "state.json").read_text())
+    if part == "world":
+        state["world"]["system"]["colour"] = "blue"
+    else:
+        state["files"] = [{"colour": "blue"}]
+    (tmp_path / "state.json").write_text(json.dumps(state))
+    with pytest.raises(StateError, match=r"another version.*colour.*--reset"):
+        Simulator(document(), tmp_path)
+    with in_process(tmp_path, settings=Settings(reset=True)) as (_, control):
+        assert control.audit() == []
+
+
+def test_time_does_not_run_backwards_after_a_restart(tmp_path: Path) -> None:
+    with in_process(tmp_path) as (simulator, control):
+        control.clock(advance=7200)
+        before = simulator.clock.now()
+    with in_process(tmp_path) as (simulator, _):
+        assert simulator.clock.now() >= before
+
+
+def test_a_state_put_back_leaves_nothing_under_way(tmp_path: Path) -> None:
+    with in_process(tmp_path) as (_, control):
+        state = control.state()
+        state["lpars"][0]["state"] = STARTING
+        state["vioses"][0]["state"] = SHUTTING_DOWN
+        control.put_state(state)
+        settled = control.state()
+        assert settled["lpars"][0]["state"] == RUNNING
+        assert settled["vioses"][0]["state"] == OFF
 
 
 def test_the_same_address_serves_again_at_once(tmp_path: Path) -> None:

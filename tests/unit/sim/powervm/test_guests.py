@@ -214,12 +214,18 @@ def test_a_replaced_state_switches_guests_that_run_no_more(guests: Guests, world
 
 
 def test_an_ibm_i_partition_shows_its_ipl() -> None:
-    hardware = Hardware(lpar_id=7, uuid="u", name="ibmi", memory_mb=1024, processors=1, ibm_i=True)
+    disk = Storage(slot=4, lua="0x8100000000000000", name="boot_ibmi", gigabytes=40.0)
+    hardware = Hardware(
+        lpar_id=7, uuid="u", name="ibmi", memory_mb=1024, processors=1, ibm_i=True, load_source=4, storage=(disk,)
+    )
     with ThreadPoolExecutor(1) as readers:
-        guest = ScriptedGuest(Console(), readers)
+        guest, lost = ScriptedGuest(Console(), readers), ScriptedGuest(Console(), readers)
         guest.power_on(hardware, 0.0, 5.0)
         assert guest.phase(5.0) is Phase.UP
+        lost.power_on(replace(hardware, load_source=3), 0.0, 5.0)
+        assert lost.phase(5.0) is Phase.NO_BOOT_DEVICE
     assert "Sign On" in guest.console.read().text
+    assert "B2003110" in lost.console.read().text
 
 
 def test_a_link_without_adapter_is_told() -> None:

@@ -10,6 +10,7 @@ from bigiron.sim.powervm.errors import BadRequest, Conflict, JobFailed
 from bigiron.sim.powervm.model import adapters, backing, capacity, lpars, mappings, networks, pool, power
 from bigiron.sim.powervm.model.partition import OFF, RUNNING, Lpar, Memory, Processors
 from bigiron.sim.powervm.model.world import World
+from bigiron.sim.powervm.resources.partition_parts import current_mode
 
 from .rich_world import StillClock, plain_world, shared, spec
 
@@ -110,6 +111,22 @@ class TestUpdate:
         with pytest.raises(BadRequest, match="minimum and maximum memory cannot change"):
             lpars.update(world, made, spec("a", memory=Memory(desired=3072, minimum=1024, maximum=8192)))
 
+    def test_slots_change_while_it_is_off_and_not_below_those_in_use(self, world: World) -> None:
+        made = lpars.create(world, spec("a"))
+        adapters.create(world, made, adapters.AdapterSpec(switch_id=0, pvid=1, slot=20))
+        for slots, allowed in ((100, True), (21, True), (20, False)):
+            change = lpars.PartitionSpec(fields={"max_slots": slots})
+            if allowed:
+                lpars.update(world, made, change)
+                assert made.max_slots == slots
+            else:
+                with pytest.raises(BadRequest, match="slot 20: MaximumVirtualIOSlots must be above"):
+                    lpars.update(world, made, change)
+        made.state, made.rmc = RUNNING, "active"
+        with pytest.raises(BadRequest, match="running: its MaximumVirtualIOSlots"):
+            lpars.update(world, made, lpars.PartitionSpec(fields={"max_slots": 200}))
+        lpars.update(world, made, lpars.PartitionSpec(fields={"max_slots": 21}))
+
     def test_a_running_partition_keeps_its_limits(self, world: World) -> None:
         made = lpars.create(world, spec("a"))
         made.state, made.rmc = RUNNING, "active"
@@ -200,6 +217,36 @@ class TestPower:
         power.finish_off(world, made, restart=False)
         assert made.state == RUNNING
 
+    def test_a_processor_mode_counts_from_the_next_start(self, world: World) -> None:
+        made = lpars.create(world, spec("a", fields={"compatibility_mode": "POWER8"}))
+        power.begin_on(world, made, "norm", None)
+        power.finish_on(world, made)
+        lpars.update(world, made, lpars.PartitionSpec(fields={"compatibility_mode": "POWER9"}))
+        assert current_mode(world, made) == "POWER8"
+        power.begin_off(world, made, "shutdown", True)
+        power.finish_off(world, made, restart=True)
+        assert current_mode(world, made) == "POWER9"
+
+    def test_a_vios_that_changes_its_state_changes_its_cluster(self, world: World) -> None:
+        [cluster], vios = world.state.clusters, world.vioses[0]
+        world.rmc_seconds = 30.0
+        seen = [cluster.version]
+
+        def grew() -> bool:
+            seen.append(cluster.version)
+            return seen[-1] > seen[-2]
+
+        power.begin_off(world, vios, "shutdown", False)
+        assert grew()
+        power.finish_off(world, vios, restart=True)
+        assert grew()
+        assert isinstance(world.clock, StillClock)
+        world.clock.time += 31
+        world.settle()
+        assert grew()
+        lpars.update(world, vios, lpars.PartitionSpec(name="renamed"))
+        assert grew()
+
     def test_rmc_follows_a_while_after_the_start(self, world: World) -> None:
         clock = world.clock
         assert isinstance(clock, StillClock)
@@ -213,6 +260,16 @@ class TestPower:
         clock.time += 31
         world.settle()
         assert made.rmc == "active"
+
+    def test_a_vios_without_adapters_is_reached_again_after_a_restart(self, world: World) -> None:
+        vios = world.vioses[0]
+        vios.adapters.clear()
+        power.begin_off(world, vios, "shutdown", False)
+        power.finish_off(world, vios, restart=False)
+        assert not vios.is_up
+        power.begin_on(world, vios, "norm", None)
+        power.finish_on(world, vios)
+        assert vios.is_up
 
     def test_a_job_cut_off_by_a_stop_ends_at_the_next_start(self, world: World) -> None:
         made = lpars.create(world, spec("a"))

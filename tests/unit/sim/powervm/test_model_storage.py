@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bigiron.sim.powervm.errors import BadRequest, Busy
-from bigiron.sim.powervm.model import backing, groups, lpars, mappings, pool, uploads
+from bigiron.sim.powervm.model import backing, blocks, groups, lpars, mappings, pool, uploads
 from bigiron.sim.powervm.model.groups import DiskSpec, MediaSpec, RepositorySpec
 from bigiron.sim.powervm.model.mappings import Wanted
 from bigiron.sim.powervm.model.partition import RUNNING, Lpar, Vios
@@ -63,6 +63,12 @@ def upload(world: World, tmp_path: Path, record: File, data: bytes) -> None:
     world.file_uploaded(record, path)
 
 
+def files_after_a_save(world: World) -> list[Path]:
+    """What is left of contents once the server has saved the state, which is when it removes files."""
+    world.remove_files(world.released())
+    return list(world.media_dir.iterdir())
+
+
 class TestGroups:
     def test_space_is_accounted(self, world: World, vios: Vios, group: VolumeGroup) -> None:
         groups.apply(world, vios, group, [DiskSpec(None, "d1", 100)], RepositorySpec("VMLibrary", 10))
@@ -97,6 +103,19 @@ class TestGroups:
         with pytest.raises(BadRequest, match=message):
             groups.apply(world, vios, group, disks, None)
         assert world.to_state()["vioses"] == before["vioses"]
+
+    def test_names_are_the_whole_vioses(self, world: World, vios: Vios, group: VolumeGroup) -> None:
+        other = next(g for g in vios.groups if g is not group)
+        groups.apply(world, vios, other, [DiskSpec(None, "d1", 1)], None)
+        with pytest.raises(BadRequest, match="d1 already exists on vios1, in volume group rootvg"):
+            groups.apply(world, vios, group, [DiskSpec(None, "d1", 1)], None)
+
+    def test_a_refused_list_leaves_the_disks_that_it_names(self, world: World, vios: Vios, group: VolumeGroup) -> None:
+        groups.apply(world, vios, group, [DiskSpec(None, "d1", 5)], None)
+        larger = DiskSpec(group.disks[0].udid, "renamed", 9)
+        with pytest.raises(BadRequest, match="no BaseImage"):
+            groups.apply(world, vios, group, [larger, DiskSpec(None, "d2", 1, base="03nowhere")], None)
+        assert [(d.name, d.capacity) for d in group.disks] == [("d1", 5)]
 
     def test_what_is_mapped_stays(self, world: World, vios: Vios, group: VolumeGroup, lpar: Lpar) -> None:
         groups.apply(world, vios, group, [DiskSpec(None, "d1", 5)], None)
@@ -161,6 +180,60 @@ class TestPool:
         pool.create(world, tier, UnitSpec("thick", 100, thin=False))
         assert tier.used == 100
 
+    def test_what_units_share_counts_as_long_as_one_has_it(
+        self, world: World, vios: Vios, tier: Tier, tmp_path: Path
+    ) -> None:
+        image = pool.create(world, tier, UnitSpec("i", 1, type=pool.IMAGE))
+        upload(world, tmp_path, File("i", uploads.IMAGE, vios.uuid, 8 << 20, target_udid=image.udid), b"x" * (8 << 20))
+        clones = [pool.create(world, tier, UnitSpec(n, 1, cloned_from=image.udid)) for n in "ab"]
+        assert tier.used == pytest.approx(8 / 1024, abs=1e-4)
+        pool.delete(world, tier, image)
+        assert tier.used == pytest.approx(8 / 1024, abs=1e-4)
+        blocks.write(world, clones[0], (3 << 20) - 1, b"two megabytes")
+        assert tier.used == pytest.approx(10 / 1024, abs=1e-4)
+        blocks.write(world, clones[0], 3 << 20, b"again")
+        pool.delete(world, tier, clones[1])
+        assert tier.used == pytest.approx(10 / 1024, abs=1e-4)
+        pool.delete(world, tier, clones[0])
+        assert tier.used == 0
+
+    def test_a_full_pool_takes_nothing_more(self, world: World, vios: Vios, tier: Tier, tmp_path: Path) -> None:
+        thin, image = (pool.create(world, tier, UnitSpec(n, 1)) for n in ("thin", "image"))
+        pool.create(world, tier, UnitSpec("thick", tier.capacity - 1 / 1024, thin=False))
+        before = tier.version
+        blocks.write(world, thin, 0, b"a megabyte")
+        assert tier.version > before
+        assert tier.used == tier.capacity
+        blocks.write(world, thin, 5, b"the same one")
+        file = thin.content
+        with pytest.raises(OSError, match="pool of thin is full"):
+            blocks.write(world, thin, 1 << 20, b"the next one")
+        assert thin.content is file
+        with pytest.raises(BadRequest, match="more than is free in the tier of image"):
+            uploads.check(world, File("i", uploads.IMAGE, vios.uuid, 2 << 20, target_udid=image.udid))
+        with pytest.raises(BadRequest, match="more than is free"):
+            upload(world, tmp_path, File("i", uploads.IMAGE, vios.uuid, 0, target_udid=image.udid), bytes(2 << 20))
+        assert image.content is None
+
+    def test_a_list_of_changes_is_all_or_nothing(self, world: World, vios: Vios, tier: Tier, lpar: Lpar) -> None:
+        unit, mapped = (pool.create(world, tier, UnitSpec(n, 1)) for n in ("unit", "mapped"))
+        mappings.connect(world, vios, lpar, backing.UNIT, mapped.udid)
+        shared, half = world.state.pools[0], tier.capacity * 0.6
+        for gone, specs, message in (
+            ([unit, mapped], [], "vios1 maps it"),
+            ([unit], [UnitSpec("x", 1), UnitSpec("x" * 80, 1)], "80 characters"),
+            ([], [UnitSpec("x", half, thin=False), UnitSpec("y", half, thin=False)], "does not fit"),
+            ([unit], [UnitSpec("x", 1, cloned_from=unit.udid)], "cloned and removed at once"),
+        ):
+            with pytest.raises(BadRequest, match=message):
+                pool.change(world, shared, gone, specs)
+            assert tier.units == [unit, mapped]
+        pool.change(world, shared, [unit], [UnitSpec("x", half, thin=False)])
+        assert [u.name for u in tier.units] == ["mapped", "x"]
+        unit = tier.units[1]
+        pool.change(world, shared, [unit], [UnitSpec("y", half, thin=False)])
+        assert [u.name for u in tier.units] == ["mapped", "y"]
+
     def test_a_mapped_unit_stays(self, world: World, vios: Vios, tier: Tier, lpar: Lpar) -> None:
         unit = pool.create(world, tier, UnitSpec("u", 1))
         mappings.connect(world, vios, lpar, backing.UNIT, unit.udid)
@@ -222,6 +295,30 @@ class TestMappings:
         with pytest.raises(BadRequest, match="HSCL294D"):
             mappings.replace(world, vios, [self.wanted(lpar, unit)])
 
+    def test_a_disk_of_a_volume_group_is_not_mapped(self, world: World, vios: Vios, lpar: Lpar) -> None:
+        volume = next(v for v in vios.volumes if v.name == "hdisk1")
+        with pytest.raises(BadRequest, match="hdisk1 of vios1 belongs to datavg"):
+            mappings.replace(world, vios, [Wanted(lpar.uuid, None, None, backing.VOLUME, volume.udid)])
+        assert vios.servers == []
+
+    @pytest.mark.parametrize("kind", [backing.DISK, backing.VOLUME])
+    def test_a_disk_has_one_client_and_the_management_partition(
+        self, world: World, vios: Vios, group: VolumeGroup, lpar: Lpar, kind: str
+    ) -> None:
+        groups.apply(world, vios, group, [DiskSpec(None, "d1", 5)], None)
+        volume = next(v for v in vios.volumes if v.fibre_channel)
+        key = group.disks[0].udid if kind == backing.DISK else volume.udid
+        other = lpars.create(world, spec("b"))
+        assert world.management is not None
+        mappings.replace(world, vios, [Wanted(lpar.uuid, None, None, kind, key)])
+        first = Wanted(lpar.uuid, vios.servers[0].slot, None, kind, key)
+        with pytest.raises(BadRequest, match="is in use: vhost0 serves it as vtscsi0"):
+            mappings.replace(world, vios, [first, Wanted(other.uuid, None, None, kind, key)])
+        mappings.replace(world, vios, [first, Wanted(world.management.uuid, None, None, kind, key)])
+        assert [s.client for s in vios.servers] == [lpar.uuid, world.management.uuid]
+        mappings.replace(world, vios, [Wanted(other.uuid, None, None, kind, key)])
+        assert [s.client for s in vios.servers] == [other.uuid]
+
     def test_media_are_taken_out_and_put_in(self, world: World, vios: Vios, group: VolumeGroup, lpar: Lpar) -> None:
         media = RepositorySpec("VMLibrary", 1, (MediaSpec("m1"), MediaSpec("m2")))
         groups.apply(world, vios, group, [], media)
@@ -256,7 +353,7 @@ class TestUploads:
         with pytest.raises(BadRequest, match="already exists"):
             upload(world, tmp_path, File("c.iso", uploads.ISO, vios.uuid, len(data)), data)
         groups.apply(world, vios, group, [], RepositorySpec("VMLibrary", 1))
-        assert list(world.media_dir.iterdir()) == []
+        assert files_after_a_save(world) == []
 
     def test_an_image_fills_its_unit_and_lives_as_long_as_its_clones(
         self, world: World, vios: Vios, tier: Tier, tmp_path: Path
@@ -268,7 +365,7 @@ class TestUploads:
         assert clone.content is not None
         assert (world.media_dir / clone.content.file).read_bytes() == b"data"
         pool.delete(world, tier, clone)
-        assert list(world.media_dir.iterdir()) == []
+        assert files_after_a_save(world) == []
 
     def test_what_cannot_be_placed_is_refused(self, world: World, vios: Vios, tier: Tier) -> None:
         unit = pool.create(world, tier, UnitSpec("u", 1))

@@ -6,12 +6,13 @@ import pytest
 from lxml import etree
 
 from bigiron.sim.powervm.errors import BadRequest
-from bigiron.sim.powervm.model.partition import Lpar
+from bigiron.sim.powervm.model import fibre, lpars, mappings, pool, slots
+from bigiron.sim.powervm.model.partition import Lpar, Vios
 from bigiron.sim.powervm.model.world import World
 from bigiron.sim.powervm.resource import Update
 from bigiron.sim.powervm.resources import RESOURCES, markup
 
-from .rich_world import instances, rich_world
+from .rich_world import instances, rich_world, spec
 
 NS = f'xmlns="{markup.UOM}"'
 
@@ -111,6 +112,40 @@ def test_a_document_with_seeded_empty_lists_removes_nothing_of_other_groups(worl
     RESOURCES["VirtualIOServer"].update(world, None, vios, Update(body, frozenset({"ViosFCMapping"})))
     assert len(vios.servers) == before
     assert vios.fibre == []
+
+
+def test_one_bad_section_of_a_document_refuses_the_others(world: World) -> None:
+    vios, resource = world.vioses[0], RESOURCES["VirtualIOServer"]
+    both = frozenset({"ViosSCSIMapping", "ViosFCMapping"})
+    before = _without_counters(world)
+    channel = "<VirtualFibreChannelMapping><Port><PortName>fcs9</PortName></Port></VirtualFibreChannelMapping>"
+    body = element(
+        "<VirtualIOServer><VirtualSCSIMappings/>"
+        f"<VirtualFibreChannelMappings>{channel}</VirtualFibreChannelMappings></VirtualIOServer>"
+    )
+    with pytest.raises(BadRequest, match="fcs9"):
+        resource.update(world, None, vios, Update(body, both))
+    assert _without_counters(world) == before
+
+
+def test_both_sections_of_a_document_share_the_slots(world: World) -> None:
+    vios = world.vioses[0]
+    made = lpars.create(world, spec("b"))
+    unit = pool.create(world, world.state.pools[0].tiers[0], pool.UnitSpec("u", 1))
+    reserve = slots.Reserve(world)
+    volume = mappings.Wanted(made.uuid, None, None, "LogicalUnit", unit.udid)
+    commits = [
+        mappings.plan(world, vios, [*_listed(vios), volume], reserve),
+        fibre.plan(world, vios, [fibre.Wanted(made.uuid, None, None, "fcs0")], reserve),
+    ]
+    for commit in commits:
+        commit()
+    assert len(slots.used(world, made) - slots.RESERVED) == 2
+    assert not {s.slot for s in vios.servers} & {f.slot for f in vios.fibre}
+
+
+def _listed(vios: Vios) -> list[mappings.Wanted]:
+    return [mappings.Wanted(s.client, s.slot, s.client_slot, t.kind, t.key) for s in vios.servers for t in s.targets]
 
 
 def test_a_rendered_document_posted_back_changes_nothing(world: World) -> None:

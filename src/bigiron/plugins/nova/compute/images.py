@@ -9,7 +9,7 @@ from nova import exception, objects
 from oslo_log import log as logging
 
 from bigiron import errors
-from bigiron.plugins.nova import translate
+from bigiron.plugins.nova import image
 from bigiron.plugins.nova.compute.host import host_errors
 from bigiron.plugins.nova.compute.service import Service
 
@@ -18,13 +18,18 @@ LOG = logging.getLogger(__name__)
 
 
 class Images(Service):
-    """What Nova's image cache manager asks."""
+    """What Nova's image cache manager asks, and which formats this host can use."""
+
+    def __init__(self, virtapi: Any) -> None:
+        super().__init__(virtapi)
+        # From this Nova takes the trait by which it may choose hosts.
+        self.capabilities = {**self.capabilities, "supports_image_type_qcow2": image.can_convert()}
 
     def cache_image(self, context: Any, image_id: str) -> bool:
         """True if the image was fetched, False if it was cached already."""
         image_meta = objects.ImageMeta.from_dict(self._image_api.get(context, image_id))
         try:
-            source = translate.image_source(context, image_meta, self._image_api)
+            source = self.image_source(context, image_meta)
             if source is None:
                 raise exception.ImageNotFound(image_id=image_id)
             return self.hypervisor.cache_image(source)

@@ -67,7 +67,7 @@ class Instances(Service):
             started.leftovers.building(instance.uuid),
             started.lifecycle.operation(instance.uuid, leaves),
         ):
-            image = translate.image_source(context, image_meta, self._image_api, instance.trusted_certs)
+            image = self.image_source(context, image_meta, instance.trusted_certs)
             spec = translate.guest_spec(
                 instance,
                 image_meta,

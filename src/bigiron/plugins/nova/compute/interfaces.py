@@ -6,6 +6,7 @@ import contextlib
 from typing import Any
 
 from nova import exception
+from nova.compute import vm_states
 from oslo_log import log as logging
 
 from bigiron import errors
@@ -37,16 +38,20 @@ class Interfaces(Service):
 
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
         """Plug what is not plugged; adapters belong to their partition, so that a start of the host loses none."""
-        vifs = list(network_info or ())
-        if vifs and self.looking_after and self._was_plugged(instance, len(vifs)):
+        try:
+            with translate.nova_errors(instance, exception.VirtualInterfacePlugException):
+                self._plug_all(instance.uuid, list(network_info or ()))
+        except exception.InstanceNotFound as error:
+            # Nova would end the service over it, and with it every other server of the host.
+            LOG.warning("has no guest on this host", instance=instance)
+            if instance.vm_state != vm_states.SHELVED:
+                raise exception.VirtualInterfacePlugException(f"instance {instance.uuid} has no guest") from error
+
+    def _plug_all(self, uuid: str, vifs: list[Any]) -> None:
+        if vifs and self.looking_after and self.hypervisor.was_plugged(uuid, len(vifs)):
             return
         for vif in vifs:
-            with translate.nova_errors(instance, exception.VirtualInterfacePlugException):
-                self._plug(instance.uuid, translate.nic_spec(vif))
-
-    def _was_plugged(self, instance: Any, ports: int) -> bool:
-        with translate.nova_errors(instance, exception.VirtualInterfacePlugException):
-            return self.hypervisor.was_plugged(instance.uuid, ports)
+            self._plug(uuid, translate.nic_spec(vif))
 
     def _plug(self, uuid: str, nic: NicSpec) -> None:
         """Plug a port, trying again: Nova sets a running server to ERROR when this fails as the service starts."""

@@ -6,11 +6,15 @@ from typing import Any
 
 from nova import exception
 from nova.compute import vm_states
+from oslo_log import log as logging
 
+from bigiron import errors
 from bigiron.model import PowerState
-from bigiron.plugins.nova import translate
+from bigiron.plugins.nova import localdisks, translate
 from bigiron.plugins.nova.compute import rescue, resize
-from bigiron.plugins.nova.compute.service import Service
+from bigiron.plugins.nova.compute.service import Service, Started
+
+LOG = logging.getLogger(__name__)
 
 
 class Power(Service):
@@ -45,12 +49,22 @@ class Power(Service):
     ) -> None:
         hard = reboot_type == "HARD"
         with self.operating(instance, exception.InstanceRebootFailure, PowerState.RUNNING) as started:
-            if hard and instance.vm_state == vm_states.ERROR:
-                # The revert of a resize may not have come to its end.
-                shape = translate.resize_spec(instance, instance.flavor, namespace=self.flavor_namespace, power_on=True)
-                resize.reshape(started, shape)
             if hard and started.hypervisor.is_rescued(instance.uuid):
                 # Nova reboots no rescued instance: it set this one to ERROR when its unrescue failed.
                 rescue.undo(started, instance)
-            else:
-                started.hypervisor.reboot(instance.uuid, hard=hard)
+                return
+            if hard and instance.vm_state == vm_states.ERROR:
+                self._restore_shape(started, instance, block_device_info)
+            started.hypervisor.reboot(instance.uuid, hard=hard)
+
+    def _restore_shape(self, started: Started, instance: Any, block_device_info: Any) -> None:
+        """Stop the guest and give it its flavor's shape: the revert of a resize may not have come to its end."""
+        empty = localdisks.empty_disks(instance.flavor, block_device_info)
+        shape = translate.resize_spec(
+            instance, instance.flavor, namespace=self.flavor_namespace, power_on=False, empty=empty
+        )
+        try:
+            resize.reshape(started, shape)
+        except errors.PlatformError as error:
+            # What was asked for is a reboot, which a guest of another shape can do as well.
+            LOG.warning("it is rebooted without its flavor's shape: %s", error, instance=instance)

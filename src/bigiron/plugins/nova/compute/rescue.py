@@ -37,11 +37,13 @@ class Rescue(Service):
         The manager has stopped the instance before this, and sets it to ERROR when this raises.
         """
         with self.operating(instance, exception.InstanceRescueFailure, PowerState.RUNNING) as started:
-            image = translate.image_source(context, image_meta, self._image_api, instance.trusted_certs)
+            image = self.image_source(context, image_meta, instance.trusted_certs)
             if started.hypervisor.is_rescued(instance.uuid):
                 # The last unrescue failed, and Nova set the instance to ERROR, from where it can be rescued again.
                 undo(started, instance)
-            spec = translate.rescue_spec(instance, image, config_drive=bool(configdrive.required_by(instance)))
+            spec = translate.rescue_spec(
+                instance, image_meta, image, config_drive=bool(configdrive.required_by(instance))
+            )
             steps: list[Step] = list(started.hypervisor.rescue_steps(spec))
             with tempfile.TemporaryDirectory(prefix="bigiron-", dir=CONF.tempdir) as scratch:
                 if spec.config_drive:

@@ -16,8 +16,8 @@ from nova.compute import task_states, vm_states
 from oslo_log import log as logging
 
 from bigiron import errors
-from bigiron.model import GuestSpec, PowerState
-from bigiron.plugins.nova import flows, translate
+from bigiron.model import DiskSpec, GuestSpec, PowerState
+from bigiron.plugins.nova import flows, localdisks, translate
 from bigiron.plugins.nova.compute.service import Service, Started
 
 CONF = nova.conf.CONF
@@ -52,12 +52,11 @@ class Resize(Service):
                     f"The root disk has {instance.flavor.root_gb} GB and cannot shrink to the {flavor.root_gb} GB of "
                     f"flavor {flavor.name!r}. Use a flavor whose disk is not smaller."
                 )
-            translate.check_disks(flavor, block_device_info)
-            if flavor.ephemeral_gb:
-                raise errors.InvalidSpec(f"flavor {flavor.name!r} asks for an ephemeral disk; use one that does not")
+            translate.check_disks(block_device_info)
+            empty = localdisks.resized_disks(instance.flavor, flavor, block_device_info)
             power_on = instance.vm_state != vm_states.STOPPED
             grown_gb = flavor.root_gb if flavor.root_gb > instance.flavor.root_gb else None
-            self._reshape(instance, flavor, power_on, timeout, grown_gb)
+            self._reshape(instance, flavor, power_on, empty, timeout, grown_gb)
         return ""
 
     def finish_migration(
@@ -75,6 +74,7 @@ class Resize(Service):
         share_info: Any = None,
     ) -> None:
         """The guest is as it should be already, unless it was stopped meanwhile."""
+        localdisks.note_growth(instance.old_flavor, instance.flavor, block_device_info)
         with translate.nova_errors(instance, lambda reason: exception.InstancePowerOnFailure(reason=reason)):
             stopped = self.hypervisor.guest(instance.uuid).power is PowerState.STOPPED
         if power_on and stopped:
@@ -94,23 +94,35 @@ class Resize(Service):
         power_on: bool = True,
         share_info: Any = None,
     ) -> None:
-        """Back to the old flavor, which the instance has again; a root disk that has grown stays as large."""
+        """Back to the old flavor, which the instance has again; a disk that has grown stays as large.
+
+        Nova has not stopped the guest, which its disks outlive: its operating system is given time to stop.
+        """
+        timeout_s = int(instance.system_metadata.get("image_os_shutdown_timeout", CONF.shutdown_timeout))
+        localdisks.note_growth(instance.new_flavor, instance.flavor, block_device_info)
+        empty = localdisks.empty_disks(instance.flavor, block_device_info)
         for pause in _REVERT_PAUSES_S:
             try:
-                self._reshape(instance, instance.flavor, power_on)
+                self._reshape(instance, instance.flavor, power_on, empty, timeout_s)
             except errors.PlatformError as error:
                 LOG.warning("the old flavor is not restored yet, trying again: %s", error, instance=instance)
                 self._stopping.wait(pause)
             else:
                 return
         with _resize_errors():
-            self._reshape(instance, instance.flavor, power_on)
+            self._reshape(instance, instance.flavor, power_on, empty, timeout_s)
 
     def _reshape(
-        self, instance: Any, flavor: Any, power_on: bool, timeout_s: int = 0, root_gb: int | None = None
+        self,
+        instance: Any,
+        flavor: Any,
+        power_on: bool,
+        empty: tuple[DiskSpec, ...],
+        timeout_s: int = 0,
+        root_gb: int | None = None,
     ) -> None:
         spec = translate.resize_spec(
-            instance, flavor, namespace=self.flavor_namespace, power_on=power_on, root_gb=root_gb
+            instance, flavor, namespace=self.flavor_namespace, power_on=power_on, root_gb=root_gb, empty=empty
         )
         reshape(self.started, spec, timeout_s)
 

@@ -7,6 +7,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import nova.conf
@@ -18,9 +19,10 @@ from oslo_log import log as logging
 
 from bigiron import errors
 from bigiron.hypervisor import Hypervisor
-from bigiron.model import GuestSpec, PowerState
-from bigiron.plugins.nova import conf, startup, translate, vifwait
+from bigiron.model import GuestSpec, ImageSource, PowerState
+from bigiron.plugins.nova import conf, inspection, startup, translate, vifwait
 from bigiron.plugins.nova import configdrive as drive
+from bigiron.plugins.nova.availability import Availability
 from bigiron.plugins.nova.leftovers import Leftovers
 from bigiron.plugins.nova.lifecycle import LifecycleReporter
 
@@ -44,6 +46,7 @@ class Started:
     lifecycle: LifecycleReporter
     wires: vifwait.Wires
     leftovers: Leftovers
+    availability: Availability
 
 
 class Service(driver.ComputeDriver):
@@ -51,6 +54,7 @@ class Service(driver.ComputeDriver):
 
     platform: str
     """The platform's name, in lower case."""
+    capabilities: dict[str, bool]
     hypervisor_type: str
     machines: Sequence[str]
     """Architectures that a guest can have, in Nova's words."""
@@ -60,6 +64,7 @@ class Service(driver.ComputeDriver):
     def __init__(self, virtapi: Any) -> None:
         super().__init__(virtapi)
         self._image_api = glance.API()
+        self._disk_bytes: dict[str, int] = {}
         self._started: Started | None = None
         self._stopping = threading.Event()
         self.looking_after = False
@@ -76,8 +81,14 @@ class Service(driver.ComputeDriver):
         """The network as the guest's config drive shows it."""
         return network_info
 
+    def image_source(self, context: Any, image_meta: Any, trusted_certs: Any = None) -> ImageSource | None:
+        """The image as the platform reads it; raises PlatformError for one that it cannot use."""
+        folder = Path(CONF.powervm.image_conversion_path)
+        return translate.image_source(context, image_meta, self._image_api, folder, trusted_certs, self._disk_bytes)
+
     def init_host(self, host: str) -> None:
         self._stopping.clear()
+        inspection.clear(Path(CONF.powervm.image_conversion_path))
         try:
             hypervisor = self.make_hypervisor()
             drive.check_format(CONF.config_drive_format)
@@ -90,11 +101,15 @@ class Service(driver.ComputeDriver):
             concurrent.futures.ThreadPoolExecutor(conf.parallel_steps(CONF), thread_name_prefix="bigiron-step"),
             LifecycleReporter(hypervisor, self.emit_event),
             vifwait.Wires(),
-            Leftovers(hypervisor.destroy),
+            Leftovers(hypervisor),
+            Availability(self.virtapi, host),
         )
         self._started.lifecycle.start()
         hypervisor.subscribe_wired(self._started.wires.ready)
         self._started.leftovers.start()
+        hypervisor.subscribe_reachable(self._started.availability.changed)
+        # What an earlier process took out of service may serve again.
+        self._started.availability.changed(True)
         LOG.info("%s", startup.report(hypervisor.facts()))
 
     def cleanup_host(self, host: str) -> None:
@@ -103,6 +118,7 @@ class Service(driver.ComputeDriver):
         if started:
             started.lifecycle.stop()
             started.leftovers.stop()
+            started.availability.stop()
             started.executor.shutdown(wait=False, cancel_futures=True)
             started.hypervisor.stop()
 
@@ -119,6 +135,10 @@ class Service(driver.ComputeDriver):
     def _half_made_removed(self, instance: Any) -> bool:
         if instance.vm_state != vm_states.BUILDING and instance.task_state not in _HALF_MADE:
             return False
+        if self.hypervisor.is_made(instance.uuid):
+            # All that is missing is Nova's note of it, and of an unshelved guest the image may be gone already.
+            LOG.warning("its guest is complete and stays, though Nova was ended before it knew", instance=instance)
+            return True
         LOG.info("removing what a build left that was interrupted", instance=instance)
         try:
             self.hypervisor.destroy(instance.uuid)

@@ -31,7 +31,12 @@ def banner(hardware: Hardware) -> str:
 
 
 def no_boot_device(hardware: Hardware) -> str:
-    """The firmware's last word when the boot list holds nothing that it can start."""
+    """The firmware's last word when the boot list holds nothing that it can start, or IBM i's without a load source."""
+    if hardware.ibm_i:
+        return (
+            f"\n B2003110  Partition {hardware.lpar_id} ({hardware.name}) found no load source in virtual slot "
+            f"{hardware.load_source}.\n"
+        )
     disks = f"{len(hardware.disks)} disk(s), none at {hardware.boot_string}" if hardware.disks else "no disk"
     seen = f"{len(hardware.optical)} optical device(s), {len(hardware.adapters)} network adapter(s), {disks}"
     return (
@@ -148,9 +153,12 @@ def shutdown(hostname: str) -> str:
 
 def ibm_i(hardware: Hardware) -> str:
     """An IBM i partition shows its IPL by codes; its console is a 5250, which this one stands in for."""
+    disk = hardware.boot_disk
+    assert disk is not None
     return (
         f"IBM i: IPL of partition {hardware.lpar_id} ({hardware.name})\n"
-        "C1004020  IPL in progress\nC2004031  Load source found\nC6004065  Starting the operating system\n"
+        f"C1004020  IPL in progress\nC2004031  Load source found: {disk.name} in slot {disk.slot}\n"
+        "C6004065  Starting the operating system\n"
         "C9002A99  Start of the system is complete\n\nSign On\n  User  . . . . . . . . . . . . . .\n"
     )
 

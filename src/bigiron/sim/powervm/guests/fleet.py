@@ -142,7 +142,7 @@ class Guests:
         hardware = Inventory(self._world).hardware(lpar)
         ready = now + self._world.rmc_seconds
         guest.power_on(hardware, now, ready)
-        boots = (hardware.boot_disk is not None or hardware.ibm_i) and not hardware.menu
+        boots = hardware.boot_disk is not None and not hardware.menu
         lpar.rmc_due = ready if boots and hardware.has_rmc else None
 
     def _shut_down(self, lpar: Lpar) -> None:

@@ -61,6 +61,8 @@ class Hardware:
     """Whether it was told to stop in its firmware instead of booting."""
     boot_string: str = ""
     """The device paths that this start was told to boot from, divided by blanks."""
+    load_source: int = 0
+    """The virtual slot that an IBM i partition loads from."""
     adapters: tuple[Adapter, ...] = ()
     storage: tuple[Storage, ...] = ()
 
@@ -72,6 +74,8 @@ class Hardware:
     @property
     def boot_disk(self) -> Storage | None:
         """The disk that its firmware starts: the first there is of the boot string, or of its own list without one."""
+        if self.ibm_i:
+            return next((disk for disk in self.disks if disk.slot == self.load_source), None)
         if not self.boot_string:
             return self.disks[0] if self.disks else None
         paths = {disk.path: disk for disk in self.disks}

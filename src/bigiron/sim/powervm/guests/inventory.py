@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bigiron.sim.powervm.guests.hardware import Adapter, Hardware, Storage
 from bigiron.sim.powervm.model.mapping import ServerAdapter, Target
-from bigiron.sim.powervm.model.partition import FIRMWARE, Lpar, Partition, Vios
+from bigiron.sim.powervm.model.partition import FIRMWARE, IBM_I, Lpar, Partition, Vios
 from bigiron.sim.powervm.model.world import World
 
 RMC_SWITCH = "MGMTSWITCH"
@@ -37,7 +37,8 @@ class Inventory:
             name=partition.name,
             memory_mb=partition.memory.desired,
             processors=partition.processors.vcpus,
-            ibm_i=partition.type == "OS400",
+            ibm_i=partition.type == IBM_I,
+            load_source=_load_source(partition),
             menu=partition.state == FIRMWARE,
             boot_string=partition.boot_string,
             adapters=tuple(self._adapters(partition)),
@@ -69,6 +70,12 @@ class Inventory:
         return Storage(
             server.client_slot, target.lua, medium.name, target.kind, vios.name, medium.size, media=file, optical=True
         )
+
+
+def _load_source(partition: Partition) -> int:
+    """The slot that an IBM i partition is told to load from; 0 where it is told none."""
+    told = partition.tagged_io.load_source if isinstance(partition, Lpar) and partition.tagged_io else ""
+    return int(told) if told.isdigit() else 0
 
 
 def _has_own_disk(partition: Partition) -> bool:

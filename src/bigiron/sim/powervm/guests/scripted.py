@@ -85,10 +85,11 @@ class ScriptedGuest:
             span = ready - now
             self._phase = Phase.FIRMWARE
             self._stages.clear()
-            self._stages.append(_Stage(now, lambda: _mark("power on", now) + bootlog.banner(hardware), Phase.FIRMWARE))
+            banner = "" if hardware.ibm_i else bootlog.banner(hardware)
+            self._stages.append(_Stage(now, lambda: _mark("power on", now) + banner, Phase.FIRMWARE))
             if hardware.menu:
                 self._stages.append(_Stage(now, lambda: bootlog.firmware_menu(hardware), Phase.FIRMWARE))
-            elif hardware.ibm_i:
+            elif hardware.ibm_i and hardware.boot_disk is not None:
                 self._stages.append(_Stage(ready, lambda: bootlog.ibm_i(hardware), Phase.UP))
             elif hardware.boot_disk is None:
                 missing = _Stage(now + span / 4, lambda: bootlog.no_boot_device(hardware), Phase.NO_BOOT_DEVICE)

@@ -7,6 +7,7 @@ which may be shorter than the disk, and the rest reads as zeros.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import os
 from collections.abc import Iterator
@@ -50,21 +51,45 @@ def present(world: World, disk: Disk, path: Path) -> None:
 
 
 def write(world: World, disk: Disk, offset: int, data: bytes) -> None:
-    """Write as a guest does; the first write gives the disk a file of its own. The caller holds the world's lock."""
+    """Write as a guest does; the first write gives the disk a file of its own. The caller holds the world's lock.
+
+    Raises OSError, nothing written, when a shared storage pool has no room for the blocks.
+    """
     if offset < 0 or offset + len(data) > size(disk):
         raise ValueError(f"{len(data)} bytes at {offset} lie outside of {disk.name} with its {size(disk)} bytes")
-    if disk.content is None or _is_shared(world, disk.content) or not disk.content.own:
-        before = disk.content
-        source = world.media_dir / before.file if before is not None else None
+    if not data:
+        return
+    before = disk.content
+    owned = before is not None and before.own and not _is_shared(world, before)
+    after = _written(world, disk, before, owned, range(offset >> 20, (offset + len(data) - 1 >> 20) + 1))
+    if isinstance(disk, LogicalUnit) and not pool.has_room(world, disk, after):
+        raise OSError(errno.ENOSPC, f"the shared storage pool of {disk.name} is full")
+    if not owned:
         world.media_dir.mkdir(parents=True, exist_ok=True)
-        name = world.new_hex(24)
-        _copy(source, world.media_dir / name, size(disk))
-        disk.content = Content(file=name, size=size(disk), sha256="", own=True)
+        _copy(world.media_dir / before.file if before is not None else None, world.media_dir / after.file, size(disk))
+    disk.content = after
+    if not owned:
         world.release(before)
     with (world.media_dir / disk.content.file).open("r+b") as file:
         file.seek(offset)
         file.write(data)
     _announce(world, disk)
+
+
+def _written(world: World, disk: Disk, before: Content | None, owned: bool, chunks: range) -> Content:
+    """The disk's content once these megabytes are written."""
+    if before is not None and owned:
+        return dataclasses.replace(before, written=sorted({*before.written, *chunks}))
+    taken = (len(before.written) << 20) + before.base_size if before is not None and before.own else 0
+    return Content(
+        file=world.new_hex(24),
+        size=size(disk),
+        sha256="",
+        own=True,
+        written=list(chunks),
+        base=before.file if before is not None else None,
+        base_size=(taken if before.own else before.size) if before is not None else 0,
+    )
 
 
 def _is_shared(world: World, content: Content) -> bool:
@@ -75,7 +100,9 @@ def _is_shared(world: World, content: Content) -> bool:
 
 def _announce(world: World, disk: Disk) -> None:
     if isinstance(disk, LogicalUnit):
-        world.changed(disk, "Other", next(t for p in world.state.pools for t in p.tiers if disk in t.units))
+        tier = next(t for p in world.state.pools for t in p.tiers if disk in t.units)
+        world.changed(disk, "Other", tier)
+        world.touch(tier, pool.owner(world, tier))
     else:
         vios = _vios_of(world, disk)
         world.changed(next(g for g in vios.groups if disk in g.disks), "Other", vios)

@@ -51,7 +51,7 @@ def check_memory(world: World, partition: Partition, before: Memory | None) -> N
                 f"size {region} MB."
             )
     wanted = memory.desired - (before.desired if before else 0)
-    if wanted > memory_free(world):
+    if wanted > max(0, memory_free(world)):
         raise BadRequest(
             f"Partition {partition.name}: {wanted} MB of memory are needed, {memory_free(world)} MB are available "
             f"on {world.system.name}."
@@ -82,7 +82,7 @@ def check_processors(world: World, partition: Partition, before: Processors | No
             "partition can have."
         )
     wanted = cpu.taken - (before.taken if before else 0)
-    if wanted > units_free(world) + 1e-9:
+    if wanted > max(0.0, units_free(world)) + 1e-9:
         raise BadRequest(
             f"Partition {partition.name}: {wanted:g} processing units are needed, {units_free(world):g} are "
             f"available on {world.system.name}."

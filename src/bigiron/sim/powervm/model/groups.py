@@ -48,7 +48,7 @@ def apply(
     world: World, vios: Vios, group: VolumeGroup, disks: list[DiskSpec], repository: RepositorySpec | None
 ) -> None:
     """Make the group's contents what a client's document says; raises BadRequest with nothing changed."""
-    kept = _plan_disks(group, disks)
+    kept = _plan_disks(vios, group, disks)
     media = _plan_media(group, repository)
     needed = sum(s.capacity for _, s in kept) + (repository.size if repository else 0.0)
     if needed > group.capacity + 1e-6:
@@ -56,9 +56,12 @@ def apply(
             f"Volume group {group.name} of {vios.name} has {group.capacity:g} GB, {needed:g} GB would be needed."
         )
     _refuse_mapped(world, vios, group, {id(d) for d, _ in kept if d}, {id(m) for m, _ in media if m})
-    before: list[VirtualDisk | OpticalMedia] = [*group.disks, *(group.repository.media if group.repository else [])]
     sources = {d.udid: d for g in vios.groups for d in g.disks}
-    group.disks = [_settle_disk(world, group, disk, spec, sources) for disk, spec in kept]
+    contents = [_copied(group, spec, sources) if disk is None else disk.content for disk, spec in kept]
+    before: list[VirtualDisk | OpticalMedia] = [*group.disks, *(group.repository.media if group.repository else [])]
+    group.disks = [
+        _settle_disk(world, group, disk, spec, content) for (disk, spec), content in zip(kept, contents, strict=True)
+    ]
     if repository is None:
         group.repository = None
     else:
@@ -71,15 +74,21 @@ def apply(
     world.touch(vios)
 
 
-def _plan_disks(group: VolumeGroup, specs: list[DiskSpec]) -> list[tuple[VirtualDisk | None, DiskSpec]]:
+def _plan_disks(vios: Vios, group: VolumeGroup, specs: list[DiskSpec]) -> list[tuple[VirtualDisk | None, DiskSpec]]:
     plan: list[tuple[VirtualDisk | None, DiskSpec]] = []
     names: set[str] = set()
+    elsewhere = {d.name: g.name for g in vios.groups if g is not group for d in g.disks}
     for spec in specs:
         disk = next((d for d in group.disks if spec.udid and d.udid == spec.udid), None)
         if spec.udid and disk is None:
             raise BadRequest(f"Volume group {group.name} has no virtual disk {spec.name} with udid {spec.udid}.")
         if spec.name in names:
             raise BadRequest(f"A virtual disk named {spec.name} already exists in volume group {group.name}.")
+        if spec.name in elsewhere:
+            raise BadRequest(
+                f"A virtual disk named {spec.name} already exists on {vios.name}, in volume group "
+                f"{elsewhere[spec.name]}."
+            )
         if disk is None and len(spec.name) > MAX_DISK_NAME:
             raise BadRequest(f"Virtual disk name {spec.name!r} is longer than {MAX_DISK_NAME} characters.")
         if disk is not None and spec.capacity < disk.capacity:
@@ -113,7 +122,7 @@ def _refuse_mapped(world: World, vios: Vios, group: VolumeGroup, disks: set[int]
 
 
 def _settle_disk(
-    world: World, group: VolumeGroup, disk: VirtualDisk | None, spec: DiskSpec, sources: dict[str, VirtualDisk]
+    world: World, group: VolumeGroup, disk: VirtualDisk | None, spec: DiskSpec, content: Content | None
 ) -> VirtualDisk:
     if disk is None:
         disk = VirtualDisk(
@@ -121,7 +130,7 @@ def _settle_disk(
             udid=f"03{group.serial}.{world.next_serial()}",
             capacity=spec.capacity,
             base=spec.base,
-            content=_copied(group, spec, sources),
+            content=content,
         )
     disk.name, disk.capacity, disk.label = spec.name, spec.capacity, spec.label
     disk.file_format = spec.file_format or disk.file_format

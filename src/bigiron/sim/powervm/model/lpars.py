@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bigiron.sim.powervm.errors import BadRequest, Conflict
-from bigiron.sim.powervm.model import capacity, mappings, networks
-from bigiron.sim.powervm.model.partition import Lpar, Memory, Partition, Processors
+from bigiron.sim.powervm.model import capacity, mappings, networks, slots
+from bigiron.sim.powervm.model.partition import IBM_I, Lpar, Memory, Partition, Processors
 from bigiron.sim.powervm.model.world import World
 
 MAX_NAME = 31
@@ -49,6 +49,8 @@ def create(world: World, spec: PartitionSpec) -> Lpar:
         serial=f"{world.system.mtms.serial}",
     )
     _set_fields(lpar, spec)
+    if lpar.type == IBM_I:
+        _check_ibm_i(world, lpar)
     capacity.check_partition(world, lpar)
     lpar.mac_prefix = world.new_hex(10)
     world.insert(lpar)
@@ -67,10 +69,12 @@ def update(world: World, partition: Partition, spec: PartitionSpec) -> None:
     trial.processors = spec.processors or partition.processors
     _set_fields(trial, spec)
     _check_resize(partition, trial)
+    _check_slots(world, partition, trial)
     capacity.check_partition(world, trial, partition)
     details = [] if trial.name == partition.name else ["PartitionName"]
     for field in dataclasses.fields(partition):
         setattr(partition, field.name, getattr(trial, field.name))
+    world.touch_clusters(partition)
     world.changed(partition, ",".join(details) or "Other")
     _touch_host(world)
 
@@ -100,6 +104,15 @@ def check_name(world: World, name: str) -> None:
         raise BadRequest(f"Partition name {name!r} has a character that is not allowed.")
     if any(p.name == name for p in world.partitions):
         raise BadRequest(f"HSCL0B0E A partition named {name} already exists.")
+
+
+def _check_ibm_i(world: World, lpar: Lpar) -> None:
+    """A system without slots for physical adapters of IBM i gives it virtual devices only."""
+    able = world.system.capabilities
+    if not able.get("IBMiCapable", True):
+        raise BadRequest(f"{world.system.name} cannot run IBM i: partition {lpar.name} cannot be of type {IBM_I}.")
+    if not (lpar.restricted_io or able.get("IBMiNativeIOCapable", False)):
+        raise BadRequest(f"Partition {lpar.name} is of type {IBM_I} and needs IsRestrictedIOPartition on this system.")
 
 
 def _new_uuid(world: World, wanted: str | None) -> str:
@@ -141,6 +154,19 @@ def _check_resize(before: Partition, after: Partition) -> None:
     if resized and before.rmc != "active":
         raise BadRequest(
             f"HSCL294D Partition {before.name} is running and its RMC state is {before.rmc!r}: it cannot be resized."
+        )
+
+
+def _check_slots(world: World, before: Partition, after: Partition) -> None:
+    """How many virtual slots there are is settled at the start, and those in use stay."""
+    if before.max_slots == after.max_slots:
+        return
+    if before.is_on:
+        raise BadRequest(f"Partition {before.name} is running: its MaximumVirtualIOSlots cannot change.")
+    highest = max(slots.used(world, before))
+    if after.max_slots <= highest:
+        raise BadRequest(
+            f"Partition {before.name} has an adapter in virtual slot {highest}: MaximumVirtualIOSlots must be above it."
         )
 
 

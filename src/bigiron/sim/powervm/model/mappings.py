@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bigiron.sim.powervm.errors import BadRequest
@@ -10,9 +11,12 @@ from bigiron.sim.powervm.model import backing, slots
 from bigiron.sim.powervm.model.mapping import ServerAdapter, Target
 from bigiron.sim.powervm.model.partition import Partition, Vios
 from bigiron.sim.powervm.model.reach import need_dlpar
+from bigiron.sim.powervm.model.storage import PhysicalVolume
 from bigiron.sim.powervm.model.world import World
 
 _OPTICAL = (backing.MEDIA, backing.EMPTY)
+_EXCLUSIVE = (backing.VOLUME, backing.DISK)
+"""Units of a shared storage pool can be given to several partitions, as clusters of guests need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +45,22 @@ class _Draft:
     world: World
     vios: Vios
     servers: list[ServerAdapter]
+    reserve: slots.Reserve
     kept: set[tuple[int, int]] = field(default_factory=set)
     """(slot, id(target)) of each target that the list names."""
     kept_servers: set[int] = field(default_factory=set)
-    taken: set[int] = field(default_factory=set)
-    client_taken: dict[str, set[int]] = field(default_factory=dict)
     fresh: dict[tuple[str, int], ServerAdapter] = field(default_factory=dict)
     """New pairs of this list by (client, client slot asked for): the list's next mapping joins them."""
 
 
 def replace(world: World, vios: Vios, wanted: list[Wanted]) -> None:
     """Make the VIOS's mappings what the list says; raises BadRequest, with nothing changed, when it cannot be."""
-    draft = _Draft(world, vios, [_copied(server) for server in vios.servers])
+    plan(world, vios, wanted, slots.Reserve(world))()
+
+
+def plan(world: World, vios: Vios, wanted: list[Wanted], reserve: slots.Reserve) -> Callable[[], None]:
+    """What makes the VIOS's mappings what the list says; raises BadRequest when it cannot be."""
+    draft = _Draft(world, vios, [_copied(server) for server in vios.servers], reserve)
     stock = backing.catalogue(world, vios)
     before = {server.slot: server for server in vios.servers}
     for item in sorted(wanted, key=lambda w: not _is_unchanged(before, w)):
@@ -65,7 +73,7 @@ def replace(world: World, vios: Vios, wanted: list[Wanted]) -> None:
         client = world.partition(server.client) if server.client else None
         if server.slot in gone and client is not None:
             need_dlpar(client, "remove a virtual SCSI adapter from")
-    _commit(world, vios, remaining)
+    return lambda: _commit(world, vios, remaining)
 
 
 def _copied(server: ServerAdapter) -> ServerAdapter:
@@ -90,12 +98,33 @@ def _place(draft: _Draft, item: Wanted, stock: dict[tuple[str, str], backing.Bac
     if target is None:
         if item.key is None:
             return
+        _check_unused(draft, server, item, stock[item.kind, item.key])
         target = _new_target(draft, server, item)
         server.targets.append(target)
     elif (target.kind, target.key) != (item.kind, item.key):
         # An optical drive: its medium is taken out, put in or changed, the drive stays.
         target.kind, target.key = (item.kind, item.key) if item.key else (backing.EMPTY, "")
     draft.kept.add((server.slot, id(target)))
+
+
+def _check_unused(draft: _Draft, server: ServerAdapter, item: Wanted, found: backing.Backing) -> None:
+    """A VIOS gives a disk to one adapter; the management partition may have it beside, as for a copy of it."""
+    vios, management = draft.vios, draft.world.management
+    if isinstance(found, PhysicalVolume) and found.group is not None:
+        raise BadRequest(
+            f"Physical volume {found.name} of {vios.name} belongs to {found.group} and cannot be mapped. Name another."
+        )
+    if item.kind not in _EXCLUSIVE or (management is not None and server.client == management.uuid):
+        return
+    for other in draft.servers:
+        if other is server or (management is not None and other.client == management.uuid):
+            continue
+        for target in other.targets:
+            if (target.kind, target.key) == (item.kind, item.key) and (other.slot, id(target)) in draft.kept:
+                raise BadRequest(
+                    f"{item.kind} {backing.name_of(found)} of {vios.name} is in use: {other.name} serves it as "
+                    f"{target.name} to partition id {other.client_id}. Remove that mapping first."
+                )
 
 
 def _server(draft: _Draft, item: Wanted) -> ServerAdapter:
@@ -137,15 +166,8 @@ def _existing(draft: _Draft, server: ServerAdapter, item: Wanted) -> Target | No
 def _new_pair(draft: _Draft, client: Partition, client_slot: int | None) -> ServerAdapter:
     world, vios = draft.world, draft.vios
     need_dlpar(client, "add a virtual SCSI adapter to")
-    if not draft.taken:
-        draft.taken = slots.used(world, vios)
-    mine = draft.client_taken.setdefault(client.uuid, slots.used(world, client))
-    if client_slot is not None and client_slot in mine:
-        raise BadRequest(f"Slot {client_slot} of partition {client.name} is already in use.")
-    theirs = client_slot if client_slot is not None else _free(client, mine)
-    slot = _free(vios, draft.taken)
-    draft.taken.add(slot)
-    mine.add(theirs)
+    theirs = draft.reserve.take(client, client_slot)
+    slot = draft.reserve.take(vios)
     server = ServerAdapter(
         slot=slot,
         name=next_name("vhost", {s.name for s in draft.servers}),
@@ -157,13 +179,6 @@ def _new_pair(draft: _Draft, client: Partition, client_slot: int | None) -> Serv
     draft.servers.append(server)
     draft.fresh[(client.uuid, theirs)] = server
     return server
-
-
-def _free(partition: Partition, taken: set[int]) -> int:
-    slot = next((n for n in range(2, partition.max_slots) if n not in taken), None)
-    if slot is None:
-        raise BadRequest(f"All {partition.max_slots} virtual slots of partition {partition.name} are in use.")
-    return slot
 
 
 def _new_target(draft: _Draft, server: ServerAdapter, item: Wanted) -> Target:
@@ -240,7 +255,7 @@ def drop_client(world: World, uuid: str) -> None:
 
 def connect(world: World, vios: Vios, client: Partition, kind: str, key: str) -> None:
     """Add one mapping, on a pair of its own."""
-    draft = _Draft(world, vios, vios.servers)
+    draft = _Draft(world, vios, vios.servers, slots.Reserve(world))
     server = _new_pair(draft, client, None)
     server.targets.append(_new_target(draft, server, Wanted(client.uuid, None, None, kind, key)))
     world.touch(vios, client)

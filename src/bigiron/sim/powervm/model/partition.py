@@ -17,6 +17,9 @@ FIRMWARE = "open firmware"
 SHUTTING_DOWN = "shutting down"
 ERROR = "error"
 
+IBM_I = "OS400"
+"""The type of a partition that runs IBM i."""
+
 RMC_ACTIVE = "active"
 RMC_INACTIVE = "inactive"
 RMC_BUSY = "busy"
@@ -86,6 +89,9 @@ class Partition(Entity):
     os_version: str = "Unknown"
     availability_priority: int = 127
     compatibility_mode: str = "default"
+    """What its next start takes up."""
+    current_mode: str = "default"
+    """What its last start took up."""
     keylock: str = "normal"
     boot_mode: str = "Normal"
     boot_string: str = ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bigiron.sim.powervm.errors import BadRequest
 from bigiron.sim.powervm.model import backing
-from bigiron.sim.powervm.model.storage import LogicalUnit, SharedStoragePool, Tier
+from bigiron.sim.powervm.model.storage import Content, LogicalUnit, SharedStoragePool, Tier, space
 from bigiron.sim.powervm.model.world import World
 
 DISK = "VirtualIO_Disk"
@@ -39,25 +39,7 @@ def find_unit(world: World, udid: str) -> LogicalUnit | None:
 
 def create(world: World, tier: Tier, spec: UnitSpec) -> LogicalUnit:
     """A new unit, as a linked clone where a source is named; raises BadRequest when the rules forbid it."""
-    if not 0 < len(spec.name) <= MAX_NAME:
-        raise BadRequest(
-            f"Logical unit name {spec.name!r} has {len(spec.name)} characters; 1 to {MAX_NAME} are allowed."
-        )
-    if spec.type not in TYPES:
-        raise BadRequest(f"LogicalUnitType {spec.type!r} is unknown. Use one of: {', '.join(TYPES)}.")
-    if spec.capacity <= 0:
-        raise BadRequest(f"Logical unit {spec.name} needs a UnitCapacity above zero.")
-    source = find_unit(world, spec.cloned_from) if spec.cloned_from else None
-    if spec.cloned_from and source is None:
-        raise BadRequest(f"Logical unit {spec.name}: there is no unit {spec.cloned_from} to clone.")
-    if source is not None and spec.capacity + 1e-6 < source.capacity:
-        raise BadRequest(
-            f"Logical unit {spec.name}: a clone of {source.name} cannot be smaller than its {source.capacity:g} GB."
-        )
-    if not spec.thin and spec.capacity > tier.capacity - tier.used:
-        raise _too_small(tier, spec)
-    if spec.capacity > tier.capacity:
-        raise _too_small(tier, spec)
+    source = _check_new(world, tier, spec, tier.capacity - tier.used)
     pool = owner(world, tier)
     unit = LogicalUnit(
         uuid=world.new_uuid(LogicalUnit.KIND),
@@ -76,19 +58,70 @@ def create(world: World, tier: Tier, spec: UnitSpec) -> LogicalUnit:
     return unit
 
 
+def change(world: World, pool: SharedStoragePool, gone: list[LogicalUnit], specs: list[UnitSpec]) -> None:
+    """Remove units and add new ones to the default tier; raises BadRequest with nothing changed."""
+    for unit in gone:
+        _check_unused(world, unit)
+    tier = next(t for t in pool.tiers if t.default)
+    free = tier.capacity - space((u, u.content) for u in tier.units if u not in gone)
+    for spec in specs:
+        source = _check_new(world, tier, spec, free)
+        if source in gone:
+            raise BadRequest(f"Logical unit {spec.name}: {source.name} cannot be cloned and removed at once.")
+        free -= 0.0 if spec.thin else spec.capacity
+    for unit in gone:
+        delete(world, _tier_of(world, unit), unit)
+    for spec in specs:
+        create(world, tier, spec)
+
+
+def _check_new(world: World, tier: Tier, spec: UnitSpec, free: float) -> LogicalUnit | None:
+    """Refuse a unit that cannot be; return the one that it is a clone of."""
+    if not 0 < len(spec.name) <= MAX_NAME:
+        raise BadRequest(
+            f"Logical unit name {spec.name!r} has {len(spec.name)} characters; 1 to {MAX_NAME} are allowed."
+        )
+    if spec.type not in TYPES:
+        raise BadRequest(f"LogicalUnitType {spec.type!r} is unknown. Use one of: {', '.join(TYPES)}.")
+    if spec.capacity <= 0:
+        raise BadRequest(f"Logical unit {spec.name} needs a UnitCapacity above zero.")
+    source = find_unit(world, spec.cloned_from) if spec.cloned_from else None
+    if spec.cloned_from and source is None:
+        raise BadRequest(f"Logical unit {spec.name}: there is no unit {spec.cloned_from} to clone.")
+    if source is not None and spec.capacity + 1e-6 < source.capacity:
+        raise BadRequest(
+            f"Logical unit {spec.name}: a clone of {source.name} cannot be smaller than its {source.capacity:g} GB."
+        )
+    if not spec.thin and spec.capacity > free:
+        raise _too_small(tier, spec)
+    if spec.capacity > tier.capacity:
+        raise _too_small(tier, spec)
+    return source
+
+
 def delete(world: World, tier: Tier, unit: LogicalUnit) -> None:
     """Remove a unit; refused while it is mapped. An image with clones goes, its clones keep its blocks."""
+    _check_unused(world, unit)
+    tier.units.remove(unit)
+    world.release(unit.content)
+    world.removed(unit, tier)
+    world.changed(owner(world, tier))
+    world.touch(tier)
+
+
+def _check_unused(world: World, unit: LogicalUnit) -> None:
     users = backing.users(world, backing.UNIT, unit.udid)
     if users:
         vios, _, target = users[0]
         raise BadRequest(
             f"Logical unit {unit.name} is in use: {vios.name} maps it as {target.name}. Remove the mapping first."
         )
-    tier.units.remove(unit)
-    world.release(unit.content)
-    world.removed(unit, tier)
-    world.changed(owner(world, tier))
-    world.touch(tier)
+
+
+def has_room(world: World, unit: LogicalUnit, content: Content) -> bool:
+    """Whether the unit's tier can hold it with this content."""
+    tier = _tier_of(world, unit)
+    return space((u, content if u is unit else u.content) for u in tier.units) <= tier.capacity + 1e-6
 
 
 def check_growth(world: World, unit: LogicalUnit, capacity: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bigiron.sim.powervm.errors import JobFailed
 from bigiron.sim.powervm.model.partition import (
     FIRMWARE,
+    IBM_I,
     OFF,
     RMC_ACTIVE,
     RMC_INACTIVE,
@@ -13,9 +14,12 @@ from bigiron.sim.powervm.model.partition import (
     STARTING,
     Lpar,
     Partition,
+    Vios,
 )
 from bigiron.sim.powervm.model.world import World
 
+KEYLOCKS = ("manual", "norm", "unknown")
+IPL_SOURCES = ("a", "b", "c", "d", "Unknown")
 OPERATIONS = ("shutdown", "osshutdown", "dumprestart")
 BOOT_MODES = {
     "norm": "Normal",
@@ -27,16 +31,35 @@ BOOT_MODES = {
 }
 
 
-def begin_on(world: World, partition: Partition, boot_mode: str, keylock: str | None, boot_string: str = "") -> None:
-    """Accept a power-on; raises JobFailed when the partition is not off or the mode is unknown."""
+def begin_on(
+    world: World,
+    partition: Partition,
+    boot_mode: str,
+    keylock: str | None,
+    boot_string: str = "",
+    ipl_source: str | None = None,
+) -> None:
+    """Accept a power-on; raises JobFailed when the partition is not off or an option is unknown."""
     if partition.state != OFF:
         raise JobFailed(f"HSCL3681 Partition {partition.name} is already powered on: its state is {partition.state!r}.")
     if boot_mode not in BOOT_MODES:
         raise JobFailed(f"bootmode {boot_mode!r} is unknown. Use one of: {', '.join(BOOT_MODES)}.")
+    if keylock not in (None, *KEYLOCKS):
+        raise JobFailed(f"keylock {keylock!r} is unknown. Use one of: {', '.join(KEYLOCKS)}.")
+    if ipl_source is not None:
+        _take_ipl_source(partition, ipl_source)
     partition.boot_mode, partition.boot_string = BOOT_MODES[boot_mode], boot_string
     partition.keylock = {"norm": "normal"}.get(keylock or "", keylock or partition.keylock)
     partition.reference_code = "C200C1FF"
     _set_state(world, partition, STARTING)
+
+
+def _take_ipl_source(partition: Partition, source: str) -> None:
+    if not isinstance(partition, Lpar) or partition.type != IBM_I:
+        raise JobFailed(f"iIPLsource is for IBM i, and partition {partition.name} is {partition.type}.")
+    if source not in IPL_SOURCES:
+        raise JobFailed(f"iIPLsource {source!r} is unknown. Use one of: {', '.join(IPL_SOURCES)}.")
+    partition.source = source
 
 
 def finish_on(world: World, partition: Partition) -> None:
@@ -44,9 +67,13 @@ def finish_on(world: World, partition: Partition) -> None:
     if world.partition(partition.uuid) is not partition or partition.state != STARTING:
         return
     partition.started = world.clock.now()
+    partition.current_mode = partition.compatibility_mode
     firmware = _in_firmware(partition)
-    partition.reference_code = "AA00E1A9" if firmware else "Linux ppc64le"
-    partition.rmc_due = None if firmware or not partition.adapters else world.clock.now() + world.rmc_seconds
+    running = "00000000" if partition.type == IBM_I else "Linux ppc64le"
+    partition.reference_code = "AA00E1A9" if firmware else running
+    # A client reaches the management side through an adapter of its own, a VIOS through the hypervisor as well.
+    reaches = isinstance(partition, Vios) or bool(partition.adapters)
+    partition.rmc_due = world.clock.now() + world.rmc_seconds if reaches and not firmware else None
     _set_state(world, partition, FIRMWARE if firmware else RUNNING)
     _tell(world, partition, on=True)
 
@@ -73,7 +100,8 @@ def begin_off(world: World, partition: Partition, operation: str, restart: bool)
         raise JobFailed(f"HSCL1558 Partition {partition.name} is already powered off.")
     if partition.management:
         raise JobFailed(f"Partition {partition.name} is the management partition and cannot be powered off.")
-    if operation == "osshutdown" and partition.rmc != RMC_ACTIVE:
+    # The hypervisor asks IBM i itself, without RMC.
+    if operation == "osshutdown" and partition.rmc != RMC_ACTIVE and partition.type != IBM_I:
         raise JobFailed(
             f"HSCL0DB4 The operating system of partition {partition.name} cannot be shut down: its resource "
             f"monitoring and control (RMC) state is {partition.rmc!r}."
@@ -113,6 +141,7 @@ def _in_firmware(partition: Partition) -> bool:
 
 def _set_state(world: World, partition: Partition, state: str) -> None:
     partition.state = state
+    world.touch_clusters(partition)
     world.changed(partition, "PartitionState")
 
 

@@ -68,11 +68,27 @@ def highest(world: World, partition: Partition) -> int:
 
 def claim(world: World, partition: Partition, slot: int) -> int:
     """The slot asked for; raises BadRequest when it cannot be had."""
-    if not 2 <= slot < partition.max_slots:
-        raise BadRequest(f"Slot {slot} of partition {partition.name} is outside 2..{partition.max_slots - 1}.")
-    if slot in used(world, partition):
-        raise BadRequest(f"Slot {slot} of partition {partition.name} is already in use.")
+    _check_slot(partition, slot, used(world, partition))
     return slot
+
+
+class Reserve:
+    """The slots that are taken once what is planned is done: several lists of one document must not meet in one."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._taken: dict[str, set[int]] = {}
+
+    def take(self, partition: Partition, wanted: int | None = None) -> int:
+        """The slot asked for, or the lowest free one; raises BadRequest when it cannot be had."""
+        taken = self._taken.setdefault(partition.uuid, used(self._world, partition))
+        if wanted is None:
+            wanted = next((n for n in range(2, partition.max_slots) if n not in taken), None)
+            if wanted is None:
+                raise _full(partition)
+        _check_slot(partition, wanted, taken)
+        taken.add(wanted)
+        return wanted
 
 
 def new_mac(world: World) -> str:
@@ -82,6 +98,13 @@ def new_mac(world: World) -> str:
         mac = f"FA{world.new_hex(10).upper()}"
         if mac not in taken:
             return mac
+
+
+def _check_slot(partition: Partition, slot: int, taken: set[int]) -> None:
+    if not 2 <= slot < partition.max_slots:
+        raise BadRequest(f"Slot {slot} of partition {partition.name} is outside 2..{partition.max_slots - 1}.")
+    if slot in taken:
+        raise BadRequest(f"Slot {slot} of partition {partition.name} is already in use.")
 
 
 def _full(partition: Partition) -> BadRequest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -18,6 +19,11 @@ class Content:
     sha256: str
     own: bool = False
     """Whether a guest has written to it: the file is then as long as the disk and nothing else shares it."""
+    written: list[int] = field(default_factory=list)
+    """The megabytes of an own content that a guest wrote: each takes space of its own in a shared storage pool."""
+    base: str | None = None
+    """The file that an own content began as a copy of: in a shared storage pool the rest of its blocks are shared."""
+    base_size: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -134,16 +140,27 @@ class Tier(Entity):
 
     @property
     def used(self) -> float:
-        """GB taken: a clone takes nothing until it is written, a thick unit all of it, a thin one what it holds."""
-        return round(sum(_taken(u) for u in self.units), 4)
+        """GB taken: a thick unit takes all of it, a thin one what it holds, and what several share counts once."""
+        return space((unit, unit.content) for unit in self.units)
 
 
-def _taken(unit: LogicalUnit) -> float:
-    if unit.cloned_from:
-        return 0.0
-    if not unit.thin:
-        return unit.capacity
-    return min(unit.capacity, unit.content.size / 2**30 if unit.content else 0.0)
+def space(units: Iterable[tuple[LogicalUnit, Content | None]]) -> float:
+    """GB that units with such contents take of their tier.
+
+    An image's blocks stay as long as anything uses them, be it a clone that was never written.
+    """
+    thick, within, shared = 0.0, set(), dict[str, int]()
+    for unit, content in units:
+        if not unit.thin:
+            thick += unit.capacity
+            within |= {content.file} if content is not None else set()
+        elif content is not None and content.own:
+            shared[content.file] = len(content.written) << 20
+            if content.base is not None:
+                shared[content.base] = max(content.base_size, shared.get(content.base, 0))
+        elif content is not None:
+            shared[content.file] = max(content.size, shared.get(content.file, 0))
+    return round(thick + sum(size for file, size in shared.items() if file not in within) / 2**30, 4)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

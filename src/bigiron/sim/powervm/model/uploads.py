@@ -18,18 +18,23 @@ ROUNDING = 0.01
 """GB; clients round the sizes of disks to hundredths."""
 
 
-def check(world: World, record: Upload) -> None:
-    """Refuse a File, before its bytes come, that could never be placed."""
+def check(world: World, record: Upload, size: int | None = None) -> None:
+    """Refuse a File that could never be placed; `size` is what came, before that the File's own word counts."""
+    size = record.size if size is None else size
     vios = world.vios(record.vios_uuid or "")
     need_vios(vios)
     if record.file_type == ISO:
-        _room_for_media(vios, record)
+        _room_for_media(vios, record, size)
     elif record.file_type == IMAGE:
         disk = _target(world, vios, record.target_udid)
-        if record.size > (disk.capacity + ROUNDING) * GB:
+        if size > (disk.capacity + ROUNDING) * GB:
             raise BadRequest(
-                f"File {record.filename} has {record.size} bytes and does not fit on {disk.name} of "
-                f"{disk.capacity:g} GB."
+                f"File {record.filename} has {size} bytes and does not fit on {disk.name} of {disk.capacity:g} GB."
+            )
+        if isinstance(disk, LogicalUnit) and not pool.has_room(world, disk, Content(file="", size=size, sha256="")):
+            raise BadRequest(
+                f"File {record.filename} has {size} bytes, more than is free in the tier of {disk.name}. "
+                "Remove logical units or add physical volumes to the shared storage pool."
             )
     else:
         raise BadRequest(f"FileEnumType {record.file_type!r} is unknown. Use {ISO} or {IMAGE}.")
@@ -37,9 +42,9 @@ def check(world: World, record: Upload) -> None:
 
 def receive(world: World, record: Upload, path: Path) -> None:
     """Put the bytes where the File said."""
-    check(world, record)
-    vios = world.vios(record.vios_uuid or "")
     size = path.stat().st_size
+    check(world, record, size)
+    vios = world.vios(record.vios_uuid or "")
     content = Content(file=world.store(path), size=size, sha256=record.sha256 or "")
     if record.file_type == ISO:
         _add_media(world, vios, record, content)
@@ -47,7 +52,7 @@ def receive(world: World, record: Upload, path: Path) -> None:
         _fill_disk(world, vios, record, content)
 
 
-def _room_for_media(vios: Vios, record: Upload) -> None:
+def _room_for_media(vios: Vios, record: Upload, size: int) -> None:
     group = vios.repository_group
     if group is None or group.repository is None:
         raise BadRequest(f"Virtual I/O Server {vios.name} has no media repository for {record.filename}: create one.")
@@ -55,10 +60,10 @@ def _room_for_media(vios: Vios, record: Upload) -> None:
     if any(m.name == record.filename for m in repository.media):
         raise BadRequest(f"Virtual optical media {record.filename} already exists on {vios.name}. Delete it first.")
     used = sum(m.size for m in repository.media)
-    if used + record.size / GB > repository.size:
+    if used + size / GB > repository.size:
         raise BadRequest(
             f"Media repository {repository.name} of {vios.name} has {repository.size:g} GB, {used:g} GB of them used: "
-            f"{record.filename} of {record.size} bytes does not fit."
+            f"{record.filename} of {size} bytes does not fit."
         )
 
 

@@ -77,6 +77,7 @@ class World:
         self.base_url = "http://localhost:12080"
         """What hrefs begin with."""
         self._subscribers: list[Subscriber] = []
+        self._released: set[str] = set()
         self._partitions: dict[str, Partition] = {}
         self._index()
 
@@ -102,12 +103,15 @@ class World:
 
     def replace_state(self, state: Mapping[str, Any]) -> None:
         """Take another state in place, as a control client's PUT /state asks; every object counts as changed."""
+        from bigiron.sim.powervm.model.power import settle_interrupted  # power acts on a World
+
         revision = self.revision
         self.state = entity.load(State, state)
         self.state.revision = max(revision, self.state.revision) + 1
         self._index()
         for obj in self._addressable():
             obj.version = self.state.revision
+        settle_interrupted(self)
         self._announce("CACHE_CLEARED", "", "")
 
     # -- announcing ---------------------------------------------------------------------------------------------
@@ -126,6 +130,10 @@ class World:
         self.state.revision += 1
         for obj in objects:
             obj.version = self.state.revision
+
+    def touch_clusters(self, partition: Partition) -> None:
+        """The clusters of a VIOS show its name, and whether it is up."""
+        self.touch(*(c for c in self.state.clusters if partition.uuid in c.nodes))
 
     def changed(self, obj: Entity, detail: str = "Other", parent: Entity | None = None) -> None:
         """Note a change of an object and tell the subscribers."""
@@ -261,6 +269,7 @@ class World:
             if partition.rmc_due is not None and partition.rmc_due <= now:
                 partition.rmc_due = None
                 partition.rmc = RMC_ACTIVE if partition.is_on else RMC_INACTIVE
+                self.touch_clusters(partition)
                 self.changed(partition, "RMCState")
 
     # -- uploads ------------------------------------------------------------------------------------------------
@@ -285,9 +294,30 @@ class World:
         return name
 
     def release(self, content: Content | None) -> None:
-        """Delete the file behind something that is gone now, unless something else shares it."""
+        """Give up the file behind something that is gone now, unless something else shares it.
+
+        It stays on disk until a state without it is saved: an older one may be loaded before.
+        """
         if content is not None and not any(c.file == content.file for c in self._contents()):
-            (self.media_dir / content.file).unlink(missing_ok=True)
+            self._released.add(content.file)
+
+    def released(self) -> frozenset[str]:
+        """The files given up so far, which a state written now does not name."""
+        return frozenset(self._released)
+
+    def remove_files(self, names: frozenset[str]) -> None:
+        """Delete files that were given up, now that no saved state names them."""
+        for name in names - {c.file for c in self._contents()}:
+            (self.media_dir / name).unlink(missing_ok=True)
+        self._released -= names
+
+    def sweep_files(self) -> None:
+        """Delete what no state came to name before an earlier simulator ended."""
+        if self.media_dir.is_dir():
+            known = {c.file for c in self._contents()}
+            for path in self.media_dir.iterdir():
+                if path.name not in known:
+                    path.unlink()
 
     def _contents(self) -> Iterator[Content]:
         for pool in self.state.pools:

@@ -220,7 +220,7 @@ def _nvram(partition: Partition) -> Grouped | None:
 
 def current_mode(world: World, partition: Partition) -> str:
     """The processor mode that the partition runs in."""
-    mode = partition.compatibility_mode
+    mode = partition.current_mode
     return world.system.compatibility_modes[-1] if mode == "default" else mode
 
 

@@ -130,13 +130,8 @@ class SharedStoragePools(Resource):
         """Clients of the old kind add and remove logical units by changing the pool's list of them."""
         listed = markup.children(markup.child(body.element, "LogicalUnits"), "LogicalUnit")
         kept = {markup.text(e, "UniqueDeviceID") for e in listed}
-        tier = next(t for t in obj.tiers if t.default)
-        for owner in obj.tiers:
-            for unit in [u for u in owner.units if u.udid not in kept]:
-                pool.delete(world, owner, unit)
-        for element in listed:
-            if markup.text(element, "UniqueDeviceID") is None:
-                pool.create(world, tier, read_unit(element))
+        gone = [u for u in obj.units if u.udid not in kept]
+        pool.change(world, obj, gone, [read_unit(e) for e in listed if markup.text(e, "UniqueDeviceID") is None])
         return obj
 
 

@@ -11,13 +11,14 @@ from bigiron.sim.powervm.resource import JobHandler, JobRun
 
 
 def power_on(world: World, partition: Any, parameters: Mapping[str, str]) -> JobRun:
-    """Start a partition: bootmode, keylock, bootstring; other options are accepted and have no effect here."""
+    """Start a partition: bootmode, keylock, bootstring, iIPLsource; other options have no effect here."""
     power.begin_on(
         world,
         partition,
         parameters.get("bootmode", "norm"),
         parameters.get("keylock"),
         parameters.get("bootstring", ""),
+        parameters.get("iIPLsource"),
     )
 
     def finish() -> dict[str, str]:

@@ -176,14 +176,17 @@ class VirtualIOServer(Resource):
         need_vios(obj)
         if not body.groups & self.groups:
             _update_partition(world, obj, body.element)
+        reserve, commits = slots.Reserve(world), []
         scsi = markup.child(body.element, "VirtualSCSIMappings")
         if SCSI in body.groups and scsi is not None:
             wanted = [scsi_parts.read_mapping(obj, e) for e in markup.children(scsi, "VirtualSCSIMapping")]
-            mappings.replace(world, obj, wanted)
+            commits.append(mappings.plan(world, obj, wanted, reserve))
         channel = markup.child(body.element, "VirtualFibreChannelMappings")
         if FIBRE in body.groups and channel is not None:
             found = [fibre_parts.read_mapping(e) for e in markup.children(channel, "VirtualFibreChannelMapping")]
-            fibre.replace(world, obj, found)
+            commits.append(fibre.plan(world, obj, found, reserve))
+        for commit in commits:  # only when no section was refused
+            commit()
         return obj
 
     def quick(self, world: World, obj: Any) -> Mapping[str, Any]:

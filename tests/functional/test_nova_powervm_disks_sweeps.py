@@ -1,0 +1,115 @@
+"""Every REST call fails in turn where servers have ephemeral disks and swap, run IBM i, or are rebuilt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from tests.functional import test_nova_powervm_faults as spawning
+from tests.functional import test_nova_powervm_resize_sweeps as resizing
+from tests.functional.sweep import explained, label_of
+from tests.functional.test_nova_powervm_disks import role_of
+from tests.functional.test_nova_powervm_rescue import Rescued
+
+from bigiron.sim.kernel.faults import Action, Fault
+from bigiron.sim.powervm.audit import audit
+
+LARGE = (1024, 2)
+"""The shape whose flavor has swap too."""
+
+
+class SpawnWithThreeDisks(spawning.SpawnSweep):
+    """A root disk, an ephemeral disk and swap, on a shared storage pool."""
+
+    def make_flavor(self, *args: Any, **fields: Any) -> str:
+        return super().make_flavor(*args, **{"ephemeral_gb": 1, "swap_mb": 256, **fields})
+
+
+@pytest.mark.full
+class SpawnWithThreeDisksOnVolumeGroup(SpawnWithThreeDisks):
+    """On a volume group of one VIOS."""
+
+    options = {"disk_driver": "localdisk", "volume_group_name": "datavg"}
+
+
+@pytest.mark.full
+class SpawnOfIbmI(spawning.SpawnSweep):
+    """An IBM i partition, which is told what to load from."""
+
+    def upload_image(self, content: bytes, **fields: Any) -> str:
+        return super().upload_image(content, **{"properties": {"os_distro": "ibmi"}, **fields})
+
+
+class ResizeOfDisks(resizing.ResizeSweep, Rescued):
+    """Swap comes with one flavor and goes with the other; on a shared storage pool."""
+
+    def flavor(self, shape: tuple[int, int], disk_gb: int) -> str:
+        swap_mb = 512 if shape == LARGE else 0
+        return self.make_flavor(memory_mb=shape[0], vcpus=shape[1], disk_gb=disk_gb, ephemeral_gb=1, swap_mb=swap_mb)
+
+    def root_of(self, server: dict[str, Any]) -> dict[str, Any]:
+        names = self.names_of(server)
+        (disk,) = [one for one in self.stored() if one["name"] in names and role_of(one["name"]) == "root"]
+        return disk
+
+    def check(self, server: dict[str, Any], disks: tuple[int, ...]) -> None:
+        super().check(server, disks)
+        wanted = ["ephemeral", "root", *(["swap"] if self.shape == LARGE else [])]
+        assert sorted(map(role_of, self.names_of(server))) == wanted
+        assert sorted({role_of(name) for _vios, name in self.presented(server)}) == wanted
+
+
+class ResizeOfDisksOnVolumeGroup(resizing.GroupDisks, ResizeOfDisks):
+    """On a volume group of one VIOS."""
+
+    def root_of(self, server: dict[str, Any]) -> dict[str, Any]:
+        return ResizeOfDisks.root_of(self, server)
+
+
+class RebuildSweep(Rescued):
+    """On a shared storage pool, with all kinds of disks and a config drive."""
+
+    @pytest.mark.full
+    @pytest.mark.timeout(1800)
+    def test_rebuild(self) -> None:
+        flavor_id = self.make_flavor(memory_mb=512, ephemeral_gb=1, swap_mb=256)
+        server = self.boot(flavor_id=flavor_id, config_drive=True)
+        self.disks = Counter(role_of(name) for name in self.names_of(server))
+        for _ in range(2):
+            self.simulator.journal.clear()
+            assert self.rebuild(server)["status"] == "ACTIVE"
+            calls = self.recorded()
+        # What the mirror reads in the background is not the rebuild's.
+        swept = [call for call in calls if call.method != "GET" or "LogicalPartition/{uuid}" not in call.template]
+        outcomes = Counter(self.strike(server, fault) for call in swept for fault in call.faults())
+        assert outcomes["ACTIVE"] and outcomes["ERROR"], outcomes
+        self.delete(server)
+
+    def rebuild(self, server: dict[str, Any]) -> dict[str, Any]:
+        self.api.post_server_action(server["id"], {"rebuild": {"imageRef": self.image_id}})
+        return self.idle(server)
+
+    def strike(self, server: dict[str, Any], fault: Fault) -> str:
+        """A rebuild under a fault; where it failed, the next one works and nothing is left of the first."""
+        label = f"rebuild with {label_of(fault)}"
+        with explained(label, self.simulator.journal):
+            self.simulator.journal.clear()
+            self.plan(fault)
+            status = str(self.rebuild(server)["status"])
+            self.check_fired(label)
+            assert status in ("ACTIVE", "ERROR")
+            assert status == "ERROR" or fault.action is not Action.ERROR or fault.method in ("GET", "DELETE"), label
+            if status == "ERROR":
+                assert self.rebuild(server)["status"] == "ACTIVE"
+            assert Counter(role_of(name) for name in self.names_of(server)) == self.disks
+            assert self.lpar_of(server)["state"] == "running"
+            with self.simulator.services.locked() as simulated:
+                assert audit(simulated) == []
+        return status
+
+
+class RebuildSweepOnVolumeGroup(RebuildSweep):
+    """On a volume group of one VIOS."""
+
+    options = {"disk_driver": "localdisk", "volume_group_name": "datavg"}

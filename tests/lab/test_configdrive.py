@@ -1,0 +1,107 @@
+"""A server's config drive as real cloud-init reads it: Debian's package, unpacked beside the lab and not installed."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pycdlib
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from openstack.connection import Connection
+from tests.support.lab import Lab
+
+from bigiron.lab import debian
+from bigiron.lab.paths import cache_root
+
+pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(600)]
+
+_WAIT = 120
+_USER_DATA = b"#cloud-config\nhostname: web\n"
+_READ = """
+import json, sys
+packages, drive, macs = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+sys.path.append(packages)
+from cloudinit.sources import DataSourceConfigDrive
+from cloudinit.sources.helpers import openstack
+found = DataSourceConfigDrive.read_config_drive(drive)
+print(json.dumps({
+    "metadata": found["metadata"], "userdata": found["userdata"].decode(),
+    "network": openstack.convert_net_json(found["networkdata"], known_macs=macs),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def cloud_init() -> Path:
+    """Where the module cloudinit is, with what it needs and this environment has not."""
+    cache = cache_root()
+    folder = cache / "cloud-init" / "usr" / "lib" / "python3" / "dist-packages"
+    if not (folder / "cloudinit").is_dir():
+        debian.unpack(cache, "cloud-init", ("cloud-init", "python3-configobj"), "this test needs it")
+    return folder
+
+
+def extracted(lab: Lab, folder: Path) -> Path:
+    """The files of the only optical medium, as the guest mounts it."""
+    platform = lab.platform()
+    assert platform is not None
+    groups = [group for vios in platform.ask("/state")["vioses"] for group in vios["groups"]]
+    (medium,) = [medium for group in groups for medium in (group["repository"] or {"media": []})["media"]]
+    (stored,) = (lab.paths.data / "sim").rglob(Path(medium["content"]["file"]).name)
+    iso = pycdlib.PyCdlib()
+    iso.open(str(stored))
+    for parent, _folders, names in iso.walk(rr_path="/"):
+        for name in names:
+            out = io.BytesIO()
+            iso.get_file_from_iso_fp(out, rr_path=f"{parent.rstrip('/')}/{name}")
+            target = folder / parent.strip("/") / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(out.getvalue())
+    iso.close()
+    return folder
+
+
+def test_cloud_init_takes_all_of_it(
+    lab: Lab, cloud: Connection, parts: dict[str, str], cloud_init: Path, tmp_path: Path
+) -> None:
+    compute = cloud.compute
+    key = compute.create_keypair(name=parts["name"], type="ssh", public_key=_public_key())
+    server = compute.create_server(
+        name="web", image_id=parts["image_id"], flavor_id=parts["flavor_id"], config_drive=True, key_name=key.name,
+        user_data=base64.b64encode(_USER_DATA).decode(), metadata={"role": "web"},
+        networks=[{"uuid": parts["network_id"]}],
+    )  # fmt: skip
+    server = compute.wait_for_server(server, wait=_WAIT, interval=1)
+    (port,) = cloud.network.ports(device_id=server.id)
+    drive = extracted(lab, tmp_path)
+    links = json.loads((drive / "openstack/latest/network_data.json").read_text(encoding="utf-8"))["links"]
+    macs = {link["ethernet_mac_address"]: f"eth{number}" for number, link in enumerate(links)}
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _READ, str(cloud_init), str(drive), json.dumps(macs)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    read: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    assert read["metadata"]["instance-id"] == server.id
+    assert read["metadata"]["local-hostname"] == "web"
+    assert read["metadata"]["meta"] == {"role": "web"}
+    assert list(read["metadata"]["public_keys"].values()) == [key.public_key]
+    assert read["userdata"].encode() == _USER_DATA
+    (first,) = [each for each in read["network"]["config"] if each.get("mac_address") == port.mac_address]
+    assert first["name"] == "eth0"
+    assert [subnet["address"] for subnet in first["subnets"]] == [port.fixed_ips[0]["ip_address"]]
+    compute.delete_server(server.id)
+    compute.wait_for_delete(server, interval=1, wait=_WAIT)
+    compute.delete_keypair(key)
+
+
+def _public_key() -> str:
+    public = ed25519.Ed25519PrivateKey.generate().public_key()
+    return public.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
