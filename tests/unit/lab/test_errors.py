@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from keystoneauth1.exceptions import ConnectFailure
 from openstack.exceptions import ResourceTimeout
 
-from bigiron.lab import broker, cli, database, demo, lifecycle, seed, spec
+from bigiron.lab import cli, database, debian, demo, lifecycle, seed, spec
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import LabPaths
 
@@ -55,6 +55,6 @@ def test_tools_that_hang_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr(seed, "program", lambda _name: str(tool))
     with pytest.raises(LabError, match=r"bootstrap did not end within.*bigiron lab up"):
         seed.bootstrap(LabPaths(tmp_path), spec.LabSpec().equipped())
-    monkeypatch.setattr(broker, "_APT_SECONDS", 0.1)
-    result = broker._run([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path)
+    monkeypatch.setattr(debian, "_APT_SECONDS", 0.1)
+    result = debian._run([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path)
     assert (result.returncode, result.stderr) == (1, "it did not end within 0.1 s")

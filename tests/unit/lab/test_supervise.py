@@ -95,7 +95,7 @@ def test_what_a_killed_supervisor_left_is_found_and_ended(paths: LabPaths) -> No
     os.kill(supervisor.pid(), signal.SIGKILL)
     _until(lambda: supervise.connect(paths) is None)
     try:
-        assert [process.pid for process in supervise.survivors(paths)] == [pid]
+        _until(lambda: [process.pid for process in supervise.survivors(paths)] == [pid])
         assert supervise.survivors(LabPaths(paths.root / "another")) == []
     finally:
         assert lifecycle.down(paths, Quiet())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 from tests.support.powervm_host import Host, until
 
@@ -100,11 +98,11 @@ def test_a_long_interruption_and_its_end_are_told_once_each(
 def test_a_stopped_loop_delivers_nothing_and_keeps_no_process_alive(
     connection: Connection, heard: list[RestEvent]
 ) -> None:
-    threads = [thread for thread in threading.enumerate() if thread.name == "powervm events"]
-    assert threads and all(thread.daemon for thread in threads)
+    thread = connection.events._thread
+    assert thread is not None and thread.daemon
     connection.events.stop()
     post_custom(connection.adapter, URI, "x")
-    until(lambda: not any(thread.is_alive() for thread in threads))
+    until(lambda: not thread.is_alive())
     assert not heard
 
 

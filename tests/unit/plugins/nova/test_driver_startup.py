@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from nova import exception
 from nova.compute import task_states, vm_states
 from nova.virt import fake
 from tests.support.memory import MemoryHypervisor
@@ -68,5 +69,8 @@ def test_a_guest_that_is_gone_does_not_keep_the_service_from_starting(
     monkeypatch.setattr(driver, "_started", SimpleNamespace(hypervisor=MemoryHypervisor()))
     driver.process_instances_at_startup(None, [])
     port = {"id": "p", "address": "fa:16:3e:00:00:01", "type": "pvm_sea", "details": {"vlan": 7}, "network": {}}
-    driver.plug_vifs(instance(GONE), [port])
-    assert "nothing is plugged" in caplog.text
+    with pytest.raises(exception.VirtualInterfacePlugException, match="has no guest"):
+        driver.plug_vifs(instance(GONE), [port])
+    # It was removed, and Nova ended before it knew.
+    driver.plug_vifs(instance(GONE, vm_states.SHELVED, task_states.SHELVING_OFFLOADING), [port])
+    assert caplog.text.count("has no guest on this host") == 2
