@@ -41,6 +41,14 @@ class Placed(PowerVMCloud):
         usage = self._get_provider_usages(provider)[resource]
         return int((record["total"] - record["reserved"]) * record["allocation_ratio"]) - int(usage)
 
+    def delete(self, *servers: dict[str, Any]) -> None:
+        """Nova gives back what a server had of placement when the server itself is gone already."""
+        super().delete(*servers)
+        for server in servers:
+            self.wait_until(
+                lambda uuid=server["id"]: not self._get_allocations_by_server_uuid(uuid), "all is given back"
+            )
+
     def resize(self, server: dict[str, Any], flavor_id: str) -> None:
         self.flags(allow_resize_to_same_host=True)
         self.api.post_server_action(server["id"], {"resize": {"flavorRef": flavor_id}})

@@ -54,11 +54,17 @@ class Host:
         self.driver._started = SimpleNamespace(hypervisor=self.hypervisor)
         self.driver._placement = Placement(lambda: self.client)
         self.driver.capabilities = {"supports_attach_interface": True}
+        self.driver.hypervisor_type, self.driver.machines = "phyp", ("ppc64le",)
         self.tracker = ResourceTracker(name, self.driver, reportclient=self.client)
         monkeypatch.setattr(self.tracker, "_sync_compute_service_disabled_trait", lambda *_: None)
 
     def update(self, startup: bool = False) -> None:
         """As Nova does in its periodic task, or as the service starts."""
+        self.driver.get_available_resource(self.name)
+        self.claim(startup)
+
+    def claim(self, startup: bool = False) -> None:
+        """As Nova does when a server comes."""
         node = SimpleNamespace(uuid=self.uuid, hypervisor_hostname=self.name)
         self.tracker._update_to_placement(nova_context.get_admin_context(), node, startup)
 
@@ -277,6 +283,22 @@ def test_what_guests_hold_beyond_their_allocations_is_reserved(api: Any, hosts: 
     host.change(processors_used=0.0, memory_used_mb=0)
     host.update()
     assert host.inventory()["VCPU"]["reserved"] == 10
+
+
+def test_a_server_that_comes_changes_nothing_until_the_next_audit(api: Any, hosts: tuple[Host, Host]) -> None:
+    """The scheduler gives of the host all the while, and each of its claims makes what Nova knows of it out of date."""
+    host, _ = hosts
+    host.update()
+    before = host.inventory()
+    host.change(processors_used=1.0, memory_reserved_mb=10240)
+    for consumer in CONSUMERS:
+        claim(api, consumer, **{host.uuid: {"VCPU": 1, "MEMORY_MB": 1024}})
+        generation = api.get(f"/resource_providers/{host.uuid}").body["generation"]
+        host.claim()
+        assert host.inventory() == before
+        assert api.get(f"/resource_providers/{host.uuid}").body["generation"] == generation, "nothing was written"
+    host.update()
+    assert host.inventory()["VCPU"]["reserved"] == 10 + 7
 
 
 def test_traits_come_and_go_and_the_operators_stay(api: Any, hosts: tuple[Host, Host]) -> None:

@@ -33,6 +33,8 @@ class Host(Service):
     def __init__(self, virtapi: Any) -> None:
         super().__init__(virtapi)
         self._placement = Placement()
+        self._audited: tuple[HostFacts, Mapping[str, int]] | None = None
+        """What the last audit has found: the host, and what placement has given out of it."""
 
     def get_available_nodes(self, refresh: bool = False) -> list[str]:
         return [CONF.host]
@@ -40,17 +42,22 @@ class Host(Service):
     def get_available_resource(self, nodename: str) -> dict[str, Any]:
         # The first audit comes when Nova has gone through its instances.
         self.looking_after = False
+        self._audited = None
         return providers.resource_view(self._facts(), nodename, self.hypervisor_type, self.machines)
 
     def update_provider_tree(self, provider_tree: Any, nodename: str, allocations: Any = None) -> None:
         """Set the node's inventory and traits, and those of the pool that it shares; may be called again and again.
 
-        Raises ReshapeNeeded, as Nova asks, where an option has moved the disks between the two; the call that follows
-        has the allocations, which move with them.
+        Nova also calls for each server that comes or goes. Only an audit changes the inventory: each change is
+        refused while the scheduler is at work on the host, and a build must not fail of that. Raises ReshapeNeeded, as
+        Nova asks, where an option has moved the disks between the two; the call that follows has the allocations,
+        which move with them.
         """
-        facts = self._facts()
         node = provider_tree.data(nodename)
-        found = providers.inventory(facts, self._policy(node.inventory), self._placement.allocated(node.uuid))
+        if self._audited is None:
+            self._audited = self._facts(), self._placement.allocated(node.uuid)
+        facts, allocated = self._audited
+        found = providers.inventory(facts, self._policy(node.inventory), allocated)
         pool = sharing.SharedPool(facts.disk_pool) if facts.disk_pool else None
         if pool is not None and CONF.powervm.ssp_sharing_provider:
             sharing.share(provider_tree, nodename, pool, facts.disk_gb, self._policy, self._placement, allocations)
