@@ -44,21 +44,24 @@ Run = Callable[[Sequence[str]], Ran]
 
 def run(argv: Sequence[str]) -> Ran:
     """Run a command to its end. Raises Unavailable where it does not start or does not end in time."""
-    try:
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_RUN_S,
-            check=False,
-            text=True,
-            errors="replace",
-        )
-    except subprocess.TimeoutExpired as error:
-        raise Unavailable(f"{' '.join(argv)} did not end within {_RUN_S:.0f} s.") from error
-    except OSError as error:
-        raise Unavailable(f"{argv[0]} cannot be run: {error}.") from error
-    return Ran(done.returncode, done.stdout, done.stderr.strip())
+    # Not by subprocess.run: under eventlet it raises a TimeoutExpired that is not subprocess's.
+    with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as complaints:
+        try:
+            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=printed, stderr=complaints)
+        except OSError as error:
+            raise Unavailable(f"{argv[0]} cannot be run: {error}.") from error
+        try:
+            status = process.wait(_RUN_S)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            process.wait()
+            raise Unavailable(f"{' '.join(argv)} did not end within {_RUN_S:.0f} s.") from error
+        return Ran(status, _text(printed), _text(complaints).strip())
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
 class Attachment:
