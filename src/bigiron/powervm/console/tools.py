@@ -8,6 +8,7 @@ the port of the VNC server that runs, if it is one.
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import shutil
@@ -65,7 +66,7 @@ def _text(file: IO[bytes]) -> str:
 
 
 class Attachment:
-    """An attached terminal: read what is printed from `fd`, which does not block; `end` closes it."""
+    """An attached terminal: `fd` tells when there is something to `read`; `end` closes it."""
 
     def __init__(self, argv: Sequence[str]) -> None:
         """Start the command on a pseudo-terminal, as the real one expects. Raises OSError."""
@@ -83,6 +84,16 @@ class Attachment:
             raise
         finally:
             os.close(inner)
+        # Not by os.read and os.write: eventlet's wait until they can do something, and the loop with them.
+        self._file = io.FileIO(self.fd, "r+b", closefd=False)
+
+    def read(self, most: int) -> bytes | None:
+        """What was printed, None where there is nothing yet, b"" at the end; of a terminal that is an OSError."""
+        return self._file.read(most)
+
+    def write(self, data: bytes) -> int:
+        """Type; returns how much of it there was room for."""
+        return self._file.write(data) or 0
 
     def end(self) -> Ran:
         """End the command, if it has not ended by itself, and free what it held; waits a few seconds at most."""
