@@ -425,7 +425,7 @@ class Soak(PowerVMCloud):
         lpars = {
             lpar["description"].removeprefix("openstack:"): lpar["state"]
             for lpar in self.state()["lpars"]
-            if lpar["description"].startswith("openstack:")
+            if (lpar["description"] or "").startswith("openstack:")
         }
         found = [f"a partition of {uuid}, which is no server" for uuid in lpars.keys() - servers.keys()]
         for uuid, status in self.looker.statuses(servers.values()).items():
