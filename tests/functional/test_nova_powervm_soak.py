@@ -345,6 +345,9 @@ class Soak(PowerVMCloud):
                 raise
             worker.done[f"{action}: refused"] += 1
             return
+        if action == "confirm":
+            # Nova says nothing of a confirmation that is under way.
+            self.looker.wait(server, lambda state, _task: state != "resized")
         worker.done[f"{action}: {self.idle(server)}"] += 1
         if action == "snapshot":
             self.drop_images(f"of {server['id']}")
