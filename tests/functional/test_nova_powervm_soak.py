@@ -345,6 +345,9 @@ class Soak(PowerVMCloud):
                 raise
             worker.done[f"{action}: refused"] += 1
             return
+        if action == "confirm":
+            # Nova says nothing of a confirmation that is under way.
+            self.looker.wait(server, lambda state, _task: state != "resized")
         worker.done[f"{action}: {self.idle(server)}"] += 1
         if action == "snapshot":
             self.drop_images(f"of {server['id']}")
@@ -425,7 +428,7 @@ class Soak(PowerVMCloud):
         lpars = {
             lpar["description"].removeprefix("openstack:"): lpar["state"]
             for lpar in self.state()["lpars"]
-            if lpar["description"].startswith("openstack:")
+            if (lpar["description"] or "").startswith("openstack:")
         }
         found = [f"a partition of {uuid}, which is no server" for uuid in lpars.keys() - servers.keys()]
         for uuid, status in self.looker.statuses(servers.values()).items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -92,7 +91,8 @@ def write_iso(path: Path, files: Iterable[tuple[str, str | bytes]]) -> None:
                 joliet_path=f"/{target}",
             )
         # The metadata holds passwords and keys.
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
+        path.touch(mode=0o600, exist_ok=False)
+        with path.open("wb") as out:
             iso.write_fp(out)
     finally:
         iso.close()

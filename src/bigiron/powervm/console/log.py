@@ -71,7 +71,10 @@ class ConsoleLog:
 
     def _write(self, data: bytes) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as file:
+        if not self.path.exists():
+            self.path.touch(mode=0o600)
+        # Not by os.fdopen, which eventlet replaces by one for pipes, that tells no place in a file.
+        with self.path.open("ab") as file:
             file.write(data)
             size = file.tell()
         if size > 2 * self._kept:

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import functools
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any
 
 from bigiron.errors import Busy, PlatformError
 from bigiron.powervm.console.log import ConsoleLog
-from bigiron.powervm.console.tools import ALREADY_OPEN, Ran, Tools
+from bigiron.powervm.console.tools import ALREADY_OPEN, Attachment, Ran, Tools
 
 LOG = logging.getLogger(__name__)
 
@@ -67,7 +66,7 @@ class Terminal:
         self._connections: set[asyncio.Task[Any]] = set()
         self._attached_at: float | None = None
         self._heard = False
-        self._fd: int | None = None
+        self._attachment: Attachment | None = None
         self._listeners: set[Listener] = set()
         self._closed = False
 
@@ -105,7 +104,7 @@ class Terminal:
     @contextlib.contextmanager
     def line(self, listener: Listener) -> Iterator[None]:
         """Have the listener called with what is printed, and with nothing when the recorder ends. Raises Busy."""
-        if self._fd is None:
+        if self._attachment is None:
             raise Busy(f"The console of {self.name} is not the recorder's now: it is shown by VNC or opened by hand.")
         self._listeners.add(listener)
         try:
@@ -116,11 +115,11 @@ class Terminal:
     async def type_text(self, data: bytes) -> None:
         """Type on the recorder's terminal, which takes as much as it has room for. Raises Busy."""
         while data:
-            if self._fd is None:
+            if self._attachment is None:
                 raise Busy(f"The console of {self.name} is not the recorder's any more.")
-            try:
-                data = data[os.write(self._fd, data) :]
-            except BlockingIOError:
+            written = self._attachment.write(data)
+            data = data[written:]
+            if not written:
                 await asyncio.sleep(_FULL_S)
 
     @contextlib.contextmanager
@@ -238,26 +237,26 @@ class Terminal:
         attachment = self._tools.attach(self._lpar_id)
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
-        self._attached_at, self._heard, self._fd = time.monotonic(), False, attachment.fd
-        loop.add_reader(attachment.fd, functools.partial(self._drain, attachment.fd, log, ended))
+        self._attached_at, self._heard, self._attachment = time.monotonic(), False, attachment
+        loop.add_reader(attachment.fd, functools.partial(self._drain, attachment, log, ended))
         try:
             await ended
         finally:
-            self._attached_at = self._fd = None
+            self._attached_at = self._attachment = None
             loop.remove_reader(attachment.fd)
             self._tell(b"")
             # Not to be cancelled: the next command must find the terminal free.
             ran = await asyncio.shield(asyncio.to_thread(attachment.end))
         return ran
 
-    def _drain(self, fd: int, log: ConsoleLog, ended: asyncio.Future[None]) -> None:
+    def _drain(self, attachment: Attachment, log: ConsoleLog, ended: asyncio.Future[None]) -> None:
         """Take what the terminal has; its end is an end of file or, on a pseudo-terminal, an error."""
         try:
-            data = os.read(fd, _CHUNK)
-        except BlockingIOError:
-            return
+            data = attachment.read(_CHUNK)
         except OSError:
             data = b""
+        if data is None:
+            return
         if data:
             self._heard = True
             log.append(data)

@@ -8,6 +8,7 @@ the port of the VNC server that runs, if it is one.
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import shutil
@@ -44,25 +45,28 @@ Run = Callable[[Sequence[str]], Ran]
 
 def run(argv: Sequence[str]) -> Ran:
     """Run a command to its end. Raises Unavailable where it does not start or does not end in time."""
-    try:
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_RUN_S,
-            check=False,
-            text=True,
-            errors="replace",
-        )
-    except subprocess.TimeoutExpired as error:
-        raise Unavailable(f"{' '.join(argv)} did not end within {_RUN_S:.0f} s.") from error
-    except OSError as error:
-        raise Unavailable(f"{argv[0]} cannot be run: {error}.") from error
-    return Ran(done.returncode, done.stdout, done.stderr.strip())
+    # Not by subprocess.run: under eventlet it raises a TimeoutExpired that is not subprocess's.
+    with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as complaints:
+        try:
+            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=printed, stderr=complaints)
+        except OSError as error:
+            raise Unavailable(f"{argv[0]} cannot be run: {error}.") from error
+        try:
+            status = process.wait(_RUN_S)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            process.wait()
+            raise Unavailable(f"{' '.join(argv)} did not end within {_RUN_S:.0f} s.") from error
+        return Ran(status, _text(printed), _text(complaints).strip())
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
 class Attachment:
-    """An attached terminal: read what is printed from `fd`, which does not block; `end` closes it."""
+    """An attached terminal: `fd` tells when there is something to `read`; `end` closes it."""
 
     def __init__(self, argv: Sequence[str]) -> None:
         """Start the command on a pseudo-terminal, as the real one expects. Raises OSError."""
@@ -80,6 +84,16 @@ class Attachment:
             raise
         finally:
             os.close(inner)
+        # Not by os.read and os.write: eventlet's wait until they can do something, and the loop with them.
+        self._file = io.FileIO(self.fd, "r+b", closefd=False)
+
+    def read(self, most: int) -> bytes | None:
+        """What was printed, None where there is nothing yet, b"" at the end; of a terminal that is an OSError."""
+        return self._file.read(most)
+
+    def write(self, data: bytes) -> int:
+        """Type; returns how much of it there was room for."""
+        return self._file.write(data) or 0
 
     def end(self) -> Ran:
         """End the command, if it has not ended by itself, and free what it held; waits a few seconds at most."""

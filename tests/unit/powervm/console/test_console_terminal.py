@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import threading
 from collections.abc import Awaitable, Callable
@@ -32,6 +33,9 @@ class FakeAttachment:
 
     def write(self, data: bytes) -> None:
         os.write(self._inner, data)
+
+    def read(self, most: int) -> bytes | None:
+        return io.FileIO(self.fd, closefd=False).read(most)
 
     def leave(self, status: int = 0) -> None:
         """The command ends by itself."""

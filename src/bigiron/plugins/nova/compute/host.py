@@ -43,6 +43,7 @@ class Host(Service):
         # The first audit comes when Nova has gone through its instances.
         self.looking_after = False
         self._audited = None
+        self.left_alone = frozenset()
         return providers.resource_view(self._facts(), nodename, self.hypervisor_type, self.machines)
 
     def update_provider_tree(self, provider_tree: Any, nodename: str, allocations: Any = None) -> None:

@@ -29,6 +29,8 @@ class Instances(Service):
     """Spawn, destroy, and what there is."""
 
     def get_info(self, instance: Any, use_cache: bool = True) -> hardware.InstanceInfo:
+        if instance.uuid in self.left_alone:
+            return hardware.InstanceInfo(state=instance.power_state)
         with translate.nova_errors(instance, exception.HypervisorUnavailable):
             guest = self.hypervisor.guest(instance.uuid, fresh=not use_cache and not self.looking_after)
         return hardware.InstanceInfo(state=translate.nova_power_state(guest.power))

@@ -38,6 +38,8 @@ class Interfaces(Service):
 
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
         """Plug what is not plugged; adapters belong to their partition, so that a start of the host loses none."""
+        if instance.uuid in self.left_alone:
+            return
         try:
             with translate.nova_errors(instance, exception.VirtualInterfacePlugException):
                 self._plug_all(instance.uuid, list(network_info or ()))

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import nova.conf
-from nova import exception
+from nova import context as nova_context
+from nova import exception, objects
 from nova.compute import task_states, vm_states
 from nova.image import glance
 from nova.virt import driver
@@ -70,6 +71,8 @@ class Service(driver.ComputeDriver):
         self.looking_after = False
         """Whether Nova is going through all its instances, as it does when it starts: asking the platform about each
         of hundreds would take minutes, and what the start has just read of them is kept current by events."""
+        self.left_alone: frozenset[str] = frozenset()
+        """Instances that Nova is to do nothing with meanwhile, where it goes through those too: before Nova 34."""
 
     # What a platform's driver says
 
@@ -111,6 +114,15 @@ class Service(driver.ComputeDriver):
         # What an earlier process took out of service may serve again.
         self._started.availability.changed(True)
         LOG.info("%s", startup.report(hypervisor.facts()))
+        if not hasattr(driver.ComputeDriver, "process_instances_at_startup"):
+            self._process_instances(host)
+
+    def _process_instances(self, host: str) -> None:
+        """Before Nova 34 nobody asks for it, and Nova goes through the instances that are not ours, too."""
+        context = nova_context.get_admin_context()
+        instances = objects.InstanceList.get_by_host(context, host)
+        ours = {instance.uuid for instance in self.process_instances_at_startup(context, instances)}
+        self.left_alone = frozenset(instance.uuid for instance in instances) - ours
 
     def cleanup_host(self, host: str) -> None:
         self._stopping.set()
