@@ -220,6 +220,7 @@ class Rebuild(Made):
             assert after["status"] == "ERROR"
             assert says in after["fault"]["message"], after["fault"]
             assert (self.lpar_of(server), self.presented(server)) == before
+            assert self.allocated(server)["MEMORY_MB"] == 512
         assert self.rebuild(server, self.image_id)["status"] == "ACTIVE"
         self.delete(server)
 
