@@ -49,7 +49,7 @@ class LocalDisks(Disks):
         server = self.boot(flavor_id=self.flavor(3, 512), config_drive=True)
         wanted = [("root", 2), ("ephemeral", 3), ("swap", 0.5)]
         assert self.disks(server) == wanted
-        assert self.mapping(server) == [("/dev/sdb", None, 3), ("/dev/sdc", "swap", 1)]
+        assert self.mapping(server) == [("/dev/sdb", None, 3), ("/dev/sdc", "swap", 512)]
         assert self.allocated(server)["DISK_GB"] == 2 + 3 + 1
         own, names = self.presented(server), self.names_of(server)
         self._stop_server(server)
