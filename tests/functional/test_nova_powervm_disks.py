@@ -49,7 +49,7 @@ class LocalDisks(Disks):
         server = self.boot(flavor_id=self.flavor(3, 512), config_drive=True)
         wanted = [("root", 2), ("ephemeral", 3), ("swap", 0.5)]
         assert self.disks(server) == wanted
-        assert self.mapping(server) == [("/dev/sdb", None, 3), ("/dev/sdc", "swap", 1)]
+        assert self.mapping(server) == [("/dev/sdb", None, 3), ("/dev/sdc", "swap", 512)]
         assert self.allocated(server)["DISK_GB"] == 2 + 3 + 1
         own, names = self.presented(server), self.names_of(server)
         self._stop_server(server)
@@ -73,6 +73,7 @@ class LocalDisks(Disks):
             {**blank, "volume_size": 1},
             {**blank, "guest_format": "swap", "volume_size": 256},
         ]
+        self.flags(max_local_block_devices=-1)
         server = self.boot(flavor_id=self.flavor(4, 512), block_device_mapping_v2=request)
         assert self.disks(server) == [("root", 2), ("ephemeral", 2), ("ephemeral", 1), ("swap", 0.25)]
         # Divided by the user, they stay as they are.
@@ -114,10 +115,14 @@ class LocalDisks(Disks):
 
     def test_a_smaller_ephemeral_disk_is_refused_and_nothing_changes(self) -> None:
         server = self.boot(flavor_id=self.flavor(2, 512))
-        before = self.state()
-        after = self.resize(server, self.flavor(1, 512), expected="ACTIVE")
-        assert "cannot shrink to the 1 GB" in after["fault"]["message"]
-        assert self.state()["lpars"] == before["lpars"]
+        lpar = self.lpar_of(server)
+        self.simulator.journal.clear()
+        self.api.post_server_action(server["id"], {"resize": {"flavorRef": self.flavor(1, 512)}})
+        assert self.result_of(server, "resize") == "Error"
+        assert self.idle(server)["status"] == "ACTIVE"
+        assert "cannot shrink to the 1 GB" in self.stdlog.logger.output
+        assert not [call for call in self.calls() if call.method != "GET"]
+        assert self.lpar_of(server) == lpar
         assert self.disks(server) == [("root", 2), ("ephemeral", 2), ("swap", 0.5)]
         self.delete(server)
 

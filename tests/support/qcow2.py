@@ -47,6 +47,13 @@ def write(content: bytes, disk_bytes: int, backing: str = "", data_file: bool = 
     return b"".join(block.ljust(CLUSTER, b"\0") for block in blocks)
 
 
+def announcing(disk_bytes: int) -> bytes:
+    """An image whose header tells of a disk of that size, to be looked at and not converted."""
+    image = bytearray(write(b"x", CLUSTER))
+    struct.pack_into(">Q", image, 24, disk_bytes)
+    return bytes(image)
+
+
 def disk_size(image: bytes) -> int:
     """The size of the disk in the image; raises ValueError where it is no image."""
     if image[:4] != b"QFI\xfb":

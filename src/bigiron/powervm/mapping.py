@@ -245,14 +245,21 @@ def _backing(node: Any) -> Backing | None:
     return None
 
 
+def _slot_of(nodes: Sequence[Any]) -> int:
+    return int(nodes[0].findtext(f"{_NS}ClientAdapter/{_NS}VirtualSlotNumber") or 0)
+
+
 def _adapter_with_room(doc: Any, lpar_uuid: str) -> Any | None:
-    """A mapping of the LPAR whose adapter pair can carry more devices, as a wrapper to copy the pair from."""
+    """A mapping of the LPAR whose adapter pair can carry more devices, as a wrapper to copy the pair from.
+
+    Of several the one in the highest slot, so that a guest finds what is added after all that it has.
+    """
     devices: dict[str, list[Any]] = {}
     for node in _nodes_of(doc, lpar_uuid):
         adapter = node.findtext(f"{_NS}ServerAdapter/{_NS}UniqueDeviceID")
         if adapter and node.find(f"{_NS}ClientAdapter") is not None:
             devices.setdefault(adapter, []).append(node)
-    for nodes in devices.values():
+    for nodes in sorted(devices.values(), key=_slot_of, reverse=True):
         if len(nodes) < _DEVICES_PER_ADAPTER:
             return VSCSIMapping.wrap(Element.wrapelement(nodes[0], doc.adapter))
     return None

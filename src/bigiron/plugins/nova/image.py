@@ -114,19 +114,16 @@ class ConvertedImage:
     def _disk_bytes(self) -> int:
         with inspection.scratch_file(self._folder) as path:
             head = inspection.head(_begun(self._download, self.id))
-            path.write_bytes(head)
+            with inspection.usable(self._folder):
+                path.write_bytes(head)
             inspection.check_format(path, self.id, "qcow2")
             return int(images.get_image_format(str(path)).virtual_size)
 
     def _fetch(self, path: Path) -> None:
-        try:
-            with path.open("wb") as file:
-                for chunk in _begun(self._download, self.id):
+        with path.open("wb") as file:
+            for chunk in _begun(self._download, self.id):
+                with inspection.usable(self._folder):
                     file.write(chunk)
-        except OSError as error:
-            raise errors.PlatformError(
-                f"Image {self.id} cannot be fetched to {path.parent.parent}: {error}."
-            ) from error
         fetched = path.stat().st_size
         if self._file_bytes and fetched != self._file_bytes:
             raise errors.InvalidSpec(
@@ -143,7 +140,7 @@ class ConvertedImage:
             if found.backing_file is not None or data_file is not None:
                 raise errors.InvalidSpec(f"Image {self.id} refers to another file. Upload it flattened.")
             nova.privsep.qemu.unprivileged_convert_image(str(path), str(raw), "qcow2", "raw", str(path.parent), False)
-        except (processutils.ProcessExecutionError, exception.NovaException, OSError) as error:
+        except (processutils.ProcessExecutionError, exception.NovaException) as error:
             raise errors.PlatformError(f"Image {self.id} cannot be converted to raw: {error}") from error
 
 

@@ -42,7 +42,8 @@ def checked(chunks: Iterable[bytes], image_id: str, disk_format: str, folder: Pa
     rest = iter(chunks)
     begun = head(rest)
     with scratch_file(folder) as path:
-        path.write_bytes(begun)
+        with usable(folder):
+            path.write_bytes(begun)
         check_format(path, image_id, disk_format)
     yield begun
     yield from rest
@@ -61,9 +62,23 @@ def head(chunks: Iterable[bytes]) -> bytes:
 @contextlib.contextmanager
 def scratch_file(folder: Path) -> Iterator[Path]:
     """A file name in a directory of its own below the folder, which goes with all that is in it."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as own:
-        yield Path(own, "image")
+    with usable(folder):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        own = tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder)
+    with own as name:
+        yield Path(name, "image")
+
+
+@contextlib.contextmanager
+def usable(folder: Path) -> Iterator[None]:
+    """Raise PlatformError, which names the option, where what is done inside meets no rights or no room."""
+    try:
+        yield
+    except OSError as error:
+        raise errors.PlatformError(
+            f"{folder} cannot hold images that are looked at or converted: {error}. Make room or mend its rights, or "
+            "set [powervm] image_conversion_path."
+        ) from error
 
 
 def clear(folder: Path) -> None:

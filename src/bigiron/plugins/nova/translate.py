@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nova import exception
-from nova.compute import power_state
+from nova.compute import power_state, task_states
 from nova.virt import driver as nova_driver
 
 from bigiron import errors
@@ -27,6 +27,12 @@ _POWER_STATES: dict[PowerState, int] = {
     PowerState.CHANGING: power_state.NOSTATE,
     PowerState.UNKNOWN: power_state.NOSTATE,
 }
+
+_REBUILDING = (
+    task_states.REBUILDING,
+    task_states.REBUILD_BLOCK_DEVICE_MAPPING,
+    task_states.REBUILD_SPAWNING,
+)
 
 _GUEST_OS = {"aix": GuestOs.AIX, "ibmi": GuestOs.IBMI}
 
@@ -206,6 +212,9 @@ def build_errors(instance: Any) -> Iterator[None]:
     except (errors.InvalidSpec, errors.Unsupported, errors.Conflict) as error:
         raise exception.BuildAbortException(instance_uuid=instance.uuid, reason=error.message) from error
     except errors.NoCapacity as error:
+        if instance.task_state in _REBUILDING:
+            # Nova would take it for an evacuation and give up the allocations of a guest that is here.
+            raise exception.BuildAbortException(instance_uuid=instance.uuid, reason=error.message) from error
         raise exception.ComputeResourcesUnavailable(reason=error.message) from error
     except errors.PlatformError as error:
         raise exception.InstanceDeployFailure(reason=error.message) from error

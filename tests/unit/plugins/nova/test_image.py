@@ -92,6 +92,12 @@ def test_without_the_program_the_package_is_named(folder: Path, monkeypatch: pyt
         converted(qcow2.write(CONTENT, DISK_BYTES), folder)
 
 
+def test_a_folder_that_cannot_be_used_is_named_with_its_option(folder: Path) -> None:
+    folder.touch()
+    with pytest.raises(errors.PlatformError, match="image_conversion_path"):
+        converted(qcow2.write(CONTENT, DISK_BYTES), folder)
+
+
 @pytest.mark.parametrize("content", [qcow2.write(CONTENT, DISK_BYTES), ISO])
 def test_a_raw_image_that_is_something_else_gives_no_byte(folder: Path, content: bytes) -> None:
     stream = GlanceImage("some-id", "linux", len(content), source(content), folder).open()

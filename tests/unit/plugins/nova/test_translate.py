@@ -27,7 +27,7 @@ def instance(**flavor: Any) -> Any:
         "name": "small", "memory_mb": 2048, "vcpus": 2, "root_gb": 10, "ephemeral_gb": 0, "swap": 0,
         "extra_specs": {"powervm:uncapped": "true", "hw:cpu_policy": "dedicated", "powervm:proc_units": "0.5"},
     }  # fmt: skip
-    return SimpleNamespace(uuid=UUID, name="web-1", flavor=flavor_obj.Flavor(**{**fields, **flavor}))
+    return SimpleNamespace(uuid=UUID, name="web-1", task_state=None, flavor=flavor_obj.Flavor(**{**fields, **flavor}))
 
 
 def image_meta(**fields: Any) -> Any:
@@ -131,6 +131,13 @@ def test_root_disk_first_then_ephemeral_disks_and_swap() -> None:
         (DiskRole.EPHEMERAL, 5),
         (DiskRole.SWAP, 0.5),
     ]
+
+
+def test_a_rebuild_that_finds_no_room_keeps_its_allocations() -> None:
+    rebuilt = instance()
+    rebuilt.task_state = "rebuild_spawning"
+    with pytest.raises(exception.BuildAbortException, match="full"), translate.build_errors(rebuilt):
+        raise errors.NoCapacity("full")
 
 
 @pytest.mark.parametrize("state", list(PowerState))

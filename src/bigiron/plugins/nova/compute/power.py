@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from nova import exception
-from nova.compute import vm_states
+from nova.compute import task_states, vm_states
 from oslo_log import log as logging
 
 from bigiron import errors
@@ -33,7 +34,10 @@ class Power(Service):
             self.hypervisor.power_on(instance.uuid)
 
     def power_off(self, instance: Any, timeout: int = 0, retry_interval: int = 0) -> None:
-        with self.operating(instance, exception.InstancePowerOffFailure, PowerState.STOPPED):
+        # A rebuild that failed has left no guest, and Nova would leave the next one unfinished where there is none.
+        rebuilding = instance.task_state == task_states.REBUILDING
+        gone = contextlib.suppress(exception.InstanceNotFound) if rebuilding else contextlib.nullcontext()
+        with gone, self.operating(instance, exception.InstancePowerOffFailure, PowerState.STOPPED):
             self.hypervisor.power_off(instance.uuid, timeout_s=timeout)
 
     def reboot(

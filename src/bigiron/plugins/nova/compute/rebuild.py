@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nova.virt import configdrive
+from nova.virt import driver as nova_driver
 
 from bigiron.plugins.nova import translate
 from bigiron.plugins.nova.compute.service import Service
@@ -35,7 +36,7 @@ class Rebuild(Service):
 
         Always raises: NotImplementedError has Nova go its own way, which also refuses to preserve ephemeral disks.
         """
-        if not (evacuate or preserve_ephemeral or reimage_boot_volume):
+        if not (evacuate or preserve_ephemeral or _boots_from_volume(block_device_info)):
             with translate.build_errors(instance):
                 image = self.image_source(context, image_meta, instance.trusted_certs)
                 spec = translate.guest_spec(
@@ -52,3 +53,8 @@ class Rebuild(Service):
                 if image is not None:
                     self.hypervisor.cache_image(image)
         raise NotImplementedError
+
+
+def _boots_from_volume(block_device_info: Any) -> bool:
+    """Whether the image goes into a volume, which Nova sees to; `reimage_boot_volume` only says that it may."""
+    return any(disk.get("boot_index") == 0 for disk in nova_driver.block_device_info_get_mapping(block_device_info))
