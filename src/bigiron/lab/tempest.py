@@ -145,12 +145,18 @@ def _facts(cloud: Connection, spec: LabSpec) -> Facts:
 
 
 def _public_network(cloud: Connection) -> str:
-    """A network for floating addresses, which Neutron gives out although no agent of the lab routes to them."""
+    """A network for floating addresses, which Neutron gives out although no agent of the lab routes to them.
+
+    With it, and a pool of addresses for the networks that Neutron then makes, servers can ask for `auto` networks.
+    """
     existing = cloud.network.find_network(PUBLIC_NETWORK)
     if existing is None:
-        existing = cloud.network.create_network(name=PUBLIC_NETWORK, is_router_external=True)
+        existing = cloud.network.create_network(name=PUBLIC_NETWORK, is_router_external=True, is_default=True)
         cloud.network.create_subnet(
             network_id=existing.id, name=PUBLIC_NETWORK, ip_version=4, cidr="172.24.4.0/24", enable_dhcp=False
+        )
+        cloud.network.create_subnet_pool(
+            name=PUBLIC_NETWORK, prefixes=["10.200.0.0/16"], default_prefix_length=26, is_default=True, is_shared=True
         )
     return str(existing.id)
 
