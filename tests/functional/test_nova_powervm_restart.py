@@ -82,14 +82,14 @@ ENDS = (
     Case(vm.SOFT_DELETED, None, STOPPED, "SOFT_DELETED", STOPPED),
 )
 STAYING = tuple(
-    Case(vm_state, state, left, "VERIFY_RESIZE" if vm_state == vm.RESIZED else "ACTIVE", left, stays=state)
-    for vm_state, state, left in (
-        (vm.ACTIVE, task.RESCUING, STOPPED),
-        (vm.ACTIVE, task.SHELVING, RUNNING),
-        (vm.ACTIVE, task.SHELVING_IMAGE_UPLOADING, STOPPED),
-        (vm.ACTIVE, task.SUSPENDING, RUNNING),
-        (vm.ACTIVE, task.RESIZE_FINISH, RUNNING),
-        (vm.ACTIVE, task.SOFT_DELETING, STOPPED),
+    Case(vm.ACTIVE, state, left, "RESIZE" if state == task.RESIZE_FINISH else "ACTIVE", left, stays=state)
+    for state, left in (
+        (task.RESCUING, STOPPED),
+        (task.SHELVING, RUNNING),
+        (task.SHELVING_IMAGE_UPLOADING, STOPPED),
+        (task.SUSPENDING, RUNNING),
+        (task.RESIZE_FINISH, RUNNING),
+        (task.SOFT_DELETING, STOPPED),
     )
 )
 """Nova does nothing about these; they must cost nobody anything, and a reset and a hard reboot mend them."""

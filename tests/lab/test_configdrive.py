@@ -34,7 +34,7 @@ found = DataSourceConfigDrive.read_config_drive(drive)
 print(json.dumps({
     "metadata": found["metadata"], "userdata": found["userdata"].decode(),
     "network": openstack.convert_net_json(found["networkdata"], known_macs=macs),
-}))
+}, default=repr))
 """
 
 
@@ -69,7 +69,7 @@ def extracted(lab: Lab, folder: Path) -> Path:
 
 
 def test_cloud_init_takes_all_of_it(
-    lab: Lab, cloud: Connection, parts: dict[str, str], cloud_init: Path, tmp_path: Path
+    request: pytest.FixtureRequest, lab: Lab, cloud: Connection, parts: dict[str, str], cloud_init: Path, tmp_path: Path
 ) -> None:
     compute = cloud.compute
     key = compute.create_keypair(name=parts["name"], type="ssh", public_key=_public_key())
@@ -78,6 +78,7 @@ def test_cloud_init_takes_all_of_it(
         user_data=base64.b64encode(_USER_DATA).decode(), metadata={"role": "web"},
         networks=[{"uuid": parts["network_id"]}],
     )  # fmt: skip
+    request.addfinalizer(lambda: _end(cloud, server, key))
     server = compute.wait_for_server(server, wait=_WAIT, interval=1)
     (port,) = cloud.network.ports(device_id=server.id)
     drive = extracted(lab, tmp_path)
@@ -97,9 +98,12 @@ def test_cloud_init_takes_all_of_it(
     (first,) = [each for each in read["network"]["config"] if each.get("mac_address") == port.mac_address]
     assert first["name"] == "eth0"
     assert [subnet["address"] for subnet in first["subnets"]] == [port.fixed_ips[0]["ip_address"]]
-    compute.delete_server(server.id)
-    compute.wait_for_delete(server, interval=1, wait=_WAIT)
-    compute.delete_keypair(key)
+
+
+def _end(cloud: Connection, server: Any, key: Any) -> None:
+    cloud.compute.delete_server(server.id)
+    cloud.compute.wait_for_delete(server, interval=1, wait=_WAIT)
+    cloud.compute.delete_keypair(key)
 
 
 def _public_key() -> str:

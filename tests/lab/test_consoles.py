@@ -66,7 +66,9 @@ def web_socket(url: str) -> Iterator[socket.socket]:
             with contextlib.suppress(ConnectionClosed, OSError):
                 for frame in opened:
                     far.sendall(frame.encode("latin-1") if isinstance(frame, str) else frame)
-            far.close()
+            # A mere close would not wake the other thread.
+            with contextlib.suppress(OSError):
+                far.shutdown(socket.SHUT_RDWR)
 
         def outward() -> None:
             with contextlib.suppress(ConnectionClosed, OSError):
@@ -79,6 +81,7 @@ def web_socket(url: str) -> Iterator[socket.socket]:
             yield near
         finally:
             near.close()
+            far.close()
 
 
 def browser_url(url: str) -> str:

@@ -12,12 +12,13 @@ from openstack.connection import Connection
 from openstack.exceptions import SDKException
 
 from bigiron.lab import broker
+from bigiron.lab.novnc import PAGE
 from bigiron.lab.spec import COMPUTE_HOST, REGION, LabSpec
 
 _ANSWER_SECONDS = 5.0
 _PATHS = {
     "keystone": "/v3", "glance": "/healthcheck", "placement": "/", "nova": "/", "neutron": "/", "cinder": "/",
-    "sim_control": "/audit", "nova-novncproxy": "/", "nova-serialproxy": "/",
+    "sim_control": "/audit", "nova-novncproxy": f"/{PAGE}", "nova-serialproxy": "/",
 }  # fmt: skip
 # Without web pages a console proxy refuses everything but web sockets, and works.
 _REFUSAL = {"nova-novncproxy": 405, "nova-serialproxy": 405}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
+import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -108,14 +110,7 @@ def run(paths: LabPaths, spec: LabSpec, name: str, concurrency: int, seconds: fl
         program("tempest", extra="test"), "run", "--config-file", str(options), "--include-list", str(include),
         "--exclude-list", str(exclude), "--concurrency", str(concurrency),
     ]  # fmt: skip
-    with output.open("w", encoding="utf-8") as stream:
-        try:
-            subprocess.run(
-                command, cwd=options.parent, env=base_environment(), stdout=stream, stderr=subprocess.STDOUT,
-                timeout=seconds, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired as error:
-            raise LabError(f"tempest did not end within {seconds:.0f} s: see {output}") from error
+    _await(command, options.parent, output, seconds)
     counts = dict.fromkeys(("Passed", "Skipped", "Failed"), 0)
     text = output.read_text(encoding="utf-8", errors="replace")
     found = {word: int(number) for word, number in _SUMMARY.findall(text)}
@@ -124,6 +119,23 @@ def run(paths: LabPaths, spec: LabSpec, name: str, concurrency: int, seconds: fl
         raise LabError(f"tempest ran no test; the end of {output}:\n{ending}")
     counts |= found
     return Result(counts["Passed"], counts["Skipped"], counts["Failed"], output)
+
+
+def _await(command: list[str], folder: Path, output: Path, seconds: float) -> None:
+    """Run Tempest with its output in a file; its workers end with it, whatever ends it."""
+    with (
+        output.open("w", encoding="utf-8") as stream,
+        subprocess.Popen(
+            command, cwd=folder, env=base_environment(), stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+        ) as process,
+    ):
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise LabError(f"tempest did not end within {seconds:.0f} s: see {output}") from error
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _flags() -> dict[str, bool]:
@@ -145,12 +157,18 @@ def _facts(cloud: Connection, spec: LabSpec) -> Facts:
 
 
 def _public_network(cloud: Connection) -> str:
-    """A network for floating addresses, which Neutron gives out although no agent of the lab routes to them."""
+    """A network for floating addresses, which Neutron gives out although no agent of the lab routes to them.
+
+    With it, and a pool of addresses for the networks that Neutron then makes, servers can ask for `auto` networks.
+    """
     existing = cloud.network.find_network(PUBLIC_NETWORK)
     if existing is None:
-        existing = cloud.network.create_network(name=PUBLIC_NETWORK, is_router_external=True)
+        existing = cloud.network.create_network(name=PUBLIC_NETWORK, is_router_external=True, is_default=True)
         cloud.network.create_subnet(
             network_id=existing.id, name=PUBLIC_NETWORK, ip_version=4, cidr="172.24.4.0/24", enable_dhcp=False
+        )
+        cloud.network.create_subnet_pool(
+            name=PUBLIC_NETWORK, prefixes=["10.200.0.0/16"], default_prefix_length=26, is_default=True, is_shared=True
         )
     return str(existing.id)
 
