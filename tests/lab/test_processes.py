@@ -106,7 +106,7 @@ def test_exports_are_for_a_shell(lab: Lab) -> None:
 
 def test_a_program_that_cannot_start_is_shown_with_the_end_of_its_log(tmp_path: Path) -> None:
     document = tmp_path / "broken.yaml"
-    document.write_text("this is: [no system document\n", encoding="utf-8")
+    document.write_text("this is: no system document\n", encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
         other = Lab(LabPaths(Path(folder) / "lab"))
         try:
