@@ -154,6 +154,7 @@ class ServerDiagnostics(PowerVMCloud):
             assert self.admin_api.get_server(server["id"])["status"] == "ACTIVE"
 
 
+@pytest.mark.full
 class ServerDiagnosticsOnVolumeGroup(ServerDiagnostics):
     """On a volume group of one VIOS."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from nova import context, objects
 from tests.functional.test_nova_powervm_rescue import Rescued
 from tests.functional.test_nova_powervm_resize import Resizing
@@ -156,6 +157,7 @@ class LocalDisks(Disks):
         self.delete(server)
 
 
+@pytest.mark.full
 class LocalDisksOnVolumeGroup(LocalDisks):
     """On a volume group of one VIOS."""
 

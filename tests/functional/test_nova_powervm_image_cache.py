@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 from unittest import mock
 
+import pytest
 from nova import context, exception
 from tests.functional import base
 from tests.functional.powervm import PowerVMCloud
@@ -190,6 +191,7 @@ class ImageCacheOfSeveralHosts(ImageCacheBase):
             pools.delete(simulated, tier, claim)
 
 
+@pytest.mark.full
 class ImageCacheOnVolumeGroup(ImageCache):
     """On a volume group of one VIOS."""
 

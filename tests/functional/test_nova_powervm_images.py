@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
 from tests.functional import base
 from tests.functional.test_nova_powervm_rescue import RESCUE_BYTES, Rescued
 from tests.functional.test_nova_powervm_resize import Resizing
@@ -181,6 +182,7 @@ class Systems(Made):
         self.delete(server)
 
 
+@pytest.mark.full
 class SystemsOnVolumeGroup(Systems):
     """On a volume group of one VIOS."""
 
@@ -255,6 +257,7 @@ class Rebuild(Made):
         self.delete(server)
 
 
+@pytest.mark.full
 class RebuildOnVolumeGroup(Rebuild):
     """On a volume group of one VIOS."""
 

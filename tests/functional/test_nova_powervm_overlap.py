@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import pytest
 from nova.tests.functional.api import client as api_client
 from tests.functional.powervm import PowerVMCloud
 
@@ -21,6 +22,7 @@ SOFT, HARD = {"reboot": {"type": "SOFT"}}, {"reboot": {"type": "HARD"}}
 OFF, ON = ("PUT", f"{LPAR}/do/PowerOff"), ("PUT", f"{LPAR}/do/PowerOn")
 
 
+@pytest.mark.full
 class Overlap(PowerVMCloud):
     """Two operations on one server at a time."""
 

@@ -161,6 +161,7 @@ class Rescue(Rescued):
         self.delete(server)
 
 
+@pytest.mark.full
 class RescueOnVolumeGroup(Rescue):
     """On a volume group of one VIOS."""
 

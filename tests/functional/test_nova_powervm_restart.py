@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from nova import context, objects
 from nova.compute import task_states as task
 from nova.compute import vm_states as vm
@@ -156,18 +157,22 @@ class Restart(PowerVMCloud):
     def test_power(self) -> None:
         self.run_table(POWER)
 
+    @pytest.mark.full
     def test_snapshots(self) -> None:
         self.run_table(IMAGES)
 
+    @pytest.mark.full
     def test_resize_and_rebuild(self) -> None:
         self.run_table(SHAPE)
 
     def test_builds_and_deletes(self) -> None:
         self.run_table(ENDS)
 
+    @pytest.mark.full
     def test_what_nova_leaves_as_it_is_can_be_deleted(self) -> None:
         self.run_table(STAYING)
 
+    @pytest.mark.full
     def test_what_nova_leaves_as_it_is_can_be_mended(self) -> None:
         made = self.after_death(STAYING)
         for case, server in made:

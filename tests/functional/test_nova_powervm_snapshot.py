@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.functional import base, world
 from tests.functional.powervm import PowerVMCloud
 
@@ -217,12 +218,14 @@ class Snapshot(SnapshotBase):
         opened.gen.gi_frame.f_locals["undo"].pop_all()
 
 
+@pytest.mark.full
 class SnapshotOnVolumeGroup(Snapshot):
     """On a volume group of one VIOS."""
 
     options = {"disk_driver": "localdisk", "volume_group_name": "datavg"}
 
 
+@pytest.mark.full
 class SnapshotWhereNovaLinkServesDisks(SnapshotOnVolumeGroup):
     """The management partition is the VIOS that has the volume group: it reads its own device."""
 
