@@ -31,5 +31,5 @@ def test_the_smoke_slice_passes(lab: Lab) -> None:
 @pytest.mark.timeout(3600)
 def test_the_wide_slice_passes(lab: Lab) -> None:
     counts = _run(lab, "wide", 3500, concurrency=4)
-    assert counts["passed"] >= 400
+    assert counts["passed"] >= 350
     assert counts["failed"] == 0
