@@ -28,6 +28,7 @@ from typing import Any
 import psutil
 import pytest
 from nova import context, exception
+from sqlalchemy.exc import OperationalError
 from tests.functional import base
 from tests.functional.powervm import PowerVMCloud
 from tests.functional.remote import RemoteSimulator
@@ -165,6 +166,9 @@ class Looker:
             try:
                 states = self._read()
                 self._each_time()
+            except OperationalError:
+                # A busy SQLite: there will be another look.
+                continue
             except BaseException as error:  # noqa: BLE001 - raised in those who wait
                 self._error = error
             with self._changed:
