@@ -11,7 +11,7 @@ from nova import context as nova_context
 from tests.functional import base
 from tests.functional.powervm import PowerVMCloud
 
-from bigiron.powervm import mirror, platform
+from bigiron.powervm import mirror
 from bigiron.sim.powervm.model.partition import RMC_ACTIVE
 
 UOM, WEB = "/rest/api/uom", "/rest/api/web"
@@ -86,8 +86,8 @@ class PerHost(PowerVMCloud):
     def test_an_audit_of_resources_asks_for_the_pool_and_the_system_alone(self) -> None:
         servers = [self.boot(f"web-{number}", flavor_id=self.make_flavor(memory_mb=512)) for number in range(3)]
         self.simulator.journal.clear()
-        with mock.patch.object(platform, "_CAPACITY_AGE_S", 0):
-            self.compute.manager.update_available_resource(nova_context.get_admin_context())
+        self.grow_old()
+        self.compute.manager.update_available_resource(nova_context.get_admin_context())
         assert 0 < self.kinds().total() <= 2, self.kinds()
         self.delete(*servers)
 

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from nova import exception
-from nova.compute import task_states, vm_states
+from nova import exception, objects
+from nova.compute import power_state, task_states, vm_states
 from nova.virt import fake
 from tests.support.memory import MemoryHypervisor
 
@@ -46,6 +46,24 @@ def test_a_server_whose_guest_is_not_ours_does_not_keep_the_service_from_startin
     kept = driver.process_instances_at_startup(None, instances)
     assert [one.uuid for one in kept] == [HERE, GONE, BUILDING]
     assert f"LPAR {FOREIGN} carries no mark: run `bigiron adopt`" in caplog.text
+
+
+def test_before_nova_34_the_driver_asks_for_the_instances_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host()
+    host.guests_by_uuid[HERE] = GuestState(HERE, "here", PowerState.RUNNING)
+    driver = BigironDriver(fake.FakeVirtAPI())
+    monkeypatch.setattr(driver, "_started", SimpleNamespace(hypervisor=host))
+    driver.hypervisor_type, driver.machines = "phyp", ("ppc64le",)
+    foreign = instance(FOREIGN)
+    foreign.power_state = power_state.SHUTDOWN
+    monkeypatch.setattr(objects.InstanceList, "get_by_host", lambda context, host: [instance(HERE), foreign])
+    driver._process_instances("power1")
+    assert driver.get_info(foreign).state == power_state.SHUTDOWN, "as Nova has it, so that it does nothing"
+    driver.plug_vifs(foreign, [{"id": "p"}])
+    assert driver.get_info(instance(HERE)).state == power_state.RUNNING
+    driver.get_available_resource("power1")
+    with pytest.raises(exception.HypervisorUnavailable, match="carries no mark"):
+        driver.get_info(foreign)
 
 
 @pytest.mark.parametrize(("half_made", "left"), [(False, [BUILT]), (True, [])])
