@@ -18,9 +18,15 @@ CONCURRENCY = os.environ.get("BIGIRON_CONCURRENCY") or ("eventlet" if NOVA < 34 
 os.environ["OS_NOVA_DISABLE_EVENTLET_PATCHING"] = "1" if CONCURRENCY == "threading" else "0"
 
 import nova.monkey_patch
-import pytest
 
 nova.monkey_patch.patch(backend=CONCURRENCY)
+
+import hypothesis
+import pytest
+
+# A deadline for each example is a timed test, and fails where the machine has other work.
+hypothesis.settings.register_profile("bigiron", deadline=None)
+hypothesis.settings.load_profile("bigiron")
 
 if CONCURRENCY == "eventlet":
     from tests.support import green_loops

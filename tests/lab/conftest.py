@@ -23,7 +23,12 @@ def lab() -> Iterator[Lab]:
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
         made = Lab(LabPaths(Path(given or folder)))
         options = ("--driver", driver, *(("--system", str(SYSTEM)) if driver == "powervm" else ()))
-        made.json("up", *(() if given else options))
+        try:
+            made.json("up", *(() if given else options))
+        except BaseException:
+            if not given:
+                made.command("destroy", check=False)
+            raise
         yield made
         if not given:
             family = made.processes()

@@ -175,7 +175,7 @@ def test_what_is_in_place_costs_nothing() -> None:
     assert store.updates == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     good=st.integers(0, 24),
     bad=st.integers(0, 4),

@@ -216,7 +216,7 @@ def cases(draw: st.DrawFn) -> tuple[tuple[Bridge, ...], Wanted, dict[str, frozen
     return bridges, Wanted(wish), unused
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(cases())
 def test_whatever_the_bridges_no_wanted_vlan_is_lost(
     case: tuple[tuple[Bridge, ...], Wanted, dict[str, frozenset[int]]],
@@ -236,7 +236,7 @@ def test_whatever_the_bridges_no_wanted_vlan_is_lost(
         assert [a.primary for a in now.adapters] == [a.primary for a in before.adapters]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(cases())
 def test_the_result_is_a_bridge_that_the_platform_accepts(
     case: tuple[tuple[Bridge, ...], Wanted, dict[str, frozenset[int]]],
@@ -256,7 +256,7 @@ def test_the_result_is_a_bridge_that_the_platform_accepts(
         assert len(numbers) == len(set(numbers)), "a number used twice on one virtual switch"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(cases())
 def test_a_plan_leaves_nothing_to_plan_and_does_no_more_than_it_must(
     case: tuple[tuple[Bridge, ...], Wanted, dict[str, frozenset[int]]],
@@ -273,7 +273,7 @@ def test_a_plan_leaves_nothing_to_plan_and_does_no_more_than_it_must(
     assert {op.bridge for op in result.ops if isinstance(op, AddTrunk)} <= {uuid for uuid, _ in needed}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(cases())
 def test_cleaning_removes_a_few_and_comes_to_an_end(
     case: tuple[tuple[Bridge, ...], Wanted, dict[str, frozenset[int]]],
