@@ -80,12 +80,13 @@ class SeaNeutron(neutron_fixture.NeutronFixture):
         network["provider:physical_network"] = self.physical_network
         network["provider:segmentation_id"] = self.vlan
         self._networks[network["id"]] = network
+        # Guests learn their addresses from their config drives.
+        self._subnets[self.subnet_1["id"]] = {**self.subnet_1, "enable_dhcp": False}
         self._ports.clear()
         self._numbers = itertools.count(1)
 
     def list_ports(self, *args: Any, **params: Any) -> Any:
         if params.get("device_owner") == "network:dhcp":
-            # No DHCP server: guests learn their addresses from their config drives.
             return {"ports": []}
         return super().list_ports(*args, **params)
 

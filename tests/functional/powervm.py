@@ -15,7 +15,7 @@ import requests
 from tests.functional import base, world
 from tests.functional.remote import DirectPool
 
-from bigiron.plugins.nova import conf
+from bigiron.plugins.nova import conf, lifecycle
 from bigiron.powervm import session
 from bigiron.powervm.options import PowerVMOptions
 from bigiron.sim.kernel.journal import Entry
@@ -28,6 +28,8 @@ _http_session = session._http_session
 SYSTEMS = Path(__file__).parents[2] / "examples" / "systems"
 USER, PASSWORD = "padmin", "padmin"
 EVENTS = "/rest/api/uom/Event"
+CONFIRM_AFTER_S = 2.0
+"""The simulated guests restart faster than real ones."""
 
 
 def free_port() -> int:
@@ -64,6 +66,7 @@ class PowerVMCloud(base.NovaCloud):
     def before_services(self) -> None:
         self.scratch = Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.enterContext(mock.patch.object(session, "_http_session", _direct_session))
+        self.enterContext(mock.patch.object(lifecycle, "CONFIRM_AFTER_S", CONFIRM_AFTER_S))
         self.document = self.edit_system(documents.read(SYSTEMS / self.system))
         self.simulator = self.start_simulator(Settings(listen=("127.0.0.1", free_port())))
         self.before = self.state()

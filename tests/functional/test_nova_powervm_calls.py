@@ -93,6 +93,8 @@ class PerHost(PowerVMCloud):
 
     def test_a_start_asks_the_platform_nothing_per_server(self) -> None:
         servers = [self.boot(f"web-{number}", flavor_id=self.make_flavor(memory_mb=512)) for number in range(3)]
+        # So that nothing changes by itself meanwhile, which the platform would tell.
+        self.wait_until(lambda: all(self.lpar_of(one)["rmc"] == RMC_ACTIVE for one in servers), "the guests are up")
         self.compute.stop()
         self.simulator.journal.clear()
         # However long Nova takes to go through its instances.

@@ -119,8 +119,8 @@ class LocalDisks(Disks):
         lpar = self.lpar_of(server)
         self.simulator.journal.clear()
         self.api.post_server_action(server["id"], {"resize": {"flavorRef": self.flavor(1, 512)}})
-        assert self.result_of(server, "resize") == "Error"
         assert self.idle(server)["status"] == "ACTIVE"
+        assert self.result_of(server, "resize") == "Error"
         assert "cannot shrink to the 1 GB" in self.stdlog.logger.output
         assert not [call for call in self.calls() if call.method != "GET"]
         assert self.lpar_of(server) == lpar

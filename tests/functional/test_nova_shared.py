@@ -123,6 +123,7 @@ class SharedDriver(base.NovaCloud):
         instance = objects.Instance.get_by_uuid(nova_context.get_admin_context(), server["id"])
         instance.vm_state, instance.task_state = vm_states.BUILDING, task_states.SPAWNING
         instance.save()
+        self.platform.half_made.add(server["id"])
         self.compute.stop()
         self.start_compute()
         assert self.platform.nothing_left()

@@ -34,11 +34,11 @@ class LifecycleReporter:
         self,
         hypervisor: Hypervisor,
         emit: Callable[[virtevent.LifecycleEvent], None],
-        confirm_after_s: float = CONFIRM_AFTER_S,
+        confirm_after_s: float | None = None,
     ) -> None:
         self._hypervisor = hypervisor
         self._emit = emit
-        self._confirm_after_s = confirm_after_s
+        self._confirm_after_s = CONFIRM_AFTER_S if confirm_after_s is None else confirm_after_s
         self._changed = threading.Condition()
         self._due: dict[str, float] = {}
         self._known: dict[str, PowerState] = {}

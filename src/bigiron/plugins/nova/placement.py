@@ -12,16 +12,15 @@ from typing import Any
 
 from nova import context as nova_context
 from nova import exception
-from nova.scheduler.client import report
 
 Allocations = Mapping[str, Mapping[str, Any]]
 """By consumer, in the shape of placement's GET /allocations/{consumer}."""
 
 
 class Placement:
-    """Reads of placement; `client` makes the report client, which Nova shares within the process."""
+    """Reads of placement; `client` gives the compute manager's report client."""
 
-    def __init__(self, client: Callable[[], Any] = report.report_client_singleton) -> None:
+    def __init__(self, client: Callable[[], Any]) -> None:
         self._client = client
 
     def allocated(self, provider_uuid: str) -> Counter[str]:

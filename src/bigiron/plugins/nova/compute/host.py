@@ -32,7 +32,8 @@ class Host(Service):
 
     def __init__(self, virtapi: Any) -> None:
         super().__init__(virtapi)
-        self._placement = Placement()
+        # Of the tree of providers that Nova compares with what this driver makes of it, only its own client knows.
+        self._placement = Placement(lambda: virtapi.reportclient)
         self._audited: tuple[HostFacts, Mapping[str, int]] | None = None
         """What the last audit has found: the host, and what placement has given out of it."""
 
