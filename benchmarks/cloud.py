@@ -35,7 +35,7 @@ def run() -> dict[str, float]:
         labs = {driver: stack.enter_context(_lab(driver)) for driver in ("fake", "powervm")}
         for lab in labs.values():
             figures[f"cloud.lab_up.seconds.{lab.driver}"] = round(lab.up_seconds, 1)
-            figures[f"cloud.lab.memory_mib.{lab.driver}"] = round(sum(r["rss_mib"] for r in lab.status["programs"]))
+            figures[f"cloud.lab.memory_mib.{lab.driver}"] = round(sum(r["memory_mib"] for r in lab.status["programs"]))
         control = labs["powervm"].status["addresses"]["sim_control"]
         rounds = []
         for number in range(WARM_UPS + SERVERS):

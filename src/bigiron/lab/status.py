@@ -24,7 +24,7 @@ class ProgramStatus:
     state: str
     pid: int
     port: int
-    rss_mib: float
+    memory_mib: float
     uptime_seconds: int
 
 
@@ -41,13 +41,13 @@ def collect(paths: LabPaths) -> list[ProgramStatus]:
         if process.state == "RUNNING":
             state = "working" if checks.works(_check_name(name), process.started) else "silent"
         age = int(time.time() - process.started) if process.pid else 0
-        rows.append(ProgramStatus(name, state, process.pid, _port(current, name), _rss(process.pid), age))
+        rows.append(ProgramStatus(name, state, process.pid, _port(current, name), _memory(process.pid), age))
     return rows
 
 
 def _own(pid: int) -> ProgramStatus:
     return ProgramStatus(
-        "supervisord", "working", pid, 0, _rss(pid), int(time.time() - psutil.Process(pid).create_time())
+        "supervisord", "working", pid, 0, _memory(pid), int(time.time() - psutil.Process(pid).create_time())
     )
 
 
@@ -59,28 +59,37 @@ def _port(current: spec.LabSpec, name: str) -> int:
     return current.ports.get(name, 0)
 
 
-def _rss(pid: int) -> float:
-    """Return the resident memory of a process and its children, in MiB."""
+def _memory(pid: int) -> float:
+    """Return the memory that a process and its children take, in MiB: of a page that several have, each its share."""
     if not pid:
         return 0.0
     try:
         process = psutil.Process(pid)
         family = [process] if process.name() == "supervisord" else [process, *process.children(recursive=True)]
-        return sum(member.memory_info().rss for member in family) / _MIB
+        return sum(_share(member) for member in family) / _MIB
     except psutil.NoSuchProcess:
         return 0.0
+
+
+def _share(process: psutil.Process) -> int:
+    try:
+        full = process.memory_full_info()
+    except psutil.Error:
+        # A child that has ended meanwhile.
+        return 0
+    return int(getattr(full, "pss", full.uss))
 
 
 def table(paths: LabPaths, rows: list[ProgramStatus]) -> Table:
     """Return the rows as a rich table with the sum of the memory."""
     shown = Table(title=f"lab in {paths.root}", title_justify="left", show_footer=True)
-    total = f"{sum(row.rss_mib for row in rows):.0f}"
+    total = f"{sum(row.memory_mib for row in rows):.0f}"
     for heading, footer in (("program", "total"), ("state", ""), ("pid", ""), ("port", ""), ("MiB", total), ("up", "")):
         shown.add_column(heading, footer, justify="right" if heading in ("pid", "port", "MiB", "up") else "left")
     for row in rows:
         colour = _COLOURS.get(row.state, "red")
         shown.add_row(
-            row.name, f"[{colour}]{row.state}[/]", str(row.pid or ""), str(row.port or ""), f"{row.rss_mib:.0f}",
+            row.name, f"[{colour}]{row.state}[/]", str(row.pid or ""), str(row.port or ""), f"{row.memory_mib:.0f}",
             f"{row.uptime_seconds // 60}m{row.uptime_seconds % 60:02}s" if row.pid else "",
         )  # fmt: skip
     return shown
@@ -93,7 +102,7 @@ def as_json(paths: LabPaths, rows: list[ProgramStatus]) -> dict[str, Any]:
         "directory": str(paths.root),
         "running": bool(rows),
         "working": bool(rows) and all(row.state == "working" for row in rows),
-        "rss_mib": round(sum(row.rss_mib for row in rows), 1),
+        "memory_mib": round(sum(row.memory_mib for row in rows), 1),
         "addresses": {name: current.url(name) for name in current.ports if name != "broker"},
         "programs": [asdict(row) for row in rows],
     }
