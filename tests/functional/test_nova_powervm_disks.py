@@ -9,6 +9,8 @@ from nova import context, objects
 from tests.functional.test_nova_powervm_rescue import Rescued
 from tests.functional.test_nova_powervm_resize import Resizing
 
+from bigiron.sim.powervm.model.partition import RMC_ACTIVE
+
 KINDS = {"boot": "root", "eph": "ephemeral", "swap": "swap", "rescue": "rescue", "cfg": "drive", "rsc": "drive"}
 LETTERS = {"b": "root", "s": "swap", "r": "rescue", **dict.fromkeys("efghjklmnopq", "ephemeral")}
 
@@ -116,6 +118,7 @@ class LocalDisks(Disks):
 
     def test_a_smaller_ephemeral_disk_is_refused_and_nothing_changes(self) -> None:
         server = self.boot(flavor_id=self.flavor(2, 512))
+        self.wait_until(lambda: self.lpar_of(server)["rmc"] == RMC_ACTIVE, "nothing changes by itself any more")
         lpar = self.lpar_of(server)
         self.simulator.journal.clear()
         self.api.post_server_action(server["id"], {"resize": {"flavorRef": self.flavor(1, 512)}})
