@@ -77,6 +77,10 @@ class ResizeOfDisks(resizing.ResizeSweep, Rescued):
         swap_mb = 512 if shape == LARGE else 0
         return self.make_flavor(memory_mb=shape[0], vcpus=shape[1], disk_gb=disk_gb, ephemeral_gb=1, swap_mb=swap_mb)
 
+    def makes(self, fault: Fault) -> bool:
+        # The disks are deleted with which the large shape was made.
+        return fault.method != "DELETE" or "jobs" in fault.path or self.shape == LARGE
+
     def root_of(self, server: dict[str, Any]) -> dict[str, Any]:
         names = self.names_of(server)
         (disk,) = [one for one in self.stored() if one["name"] in names and role_of(one["name"]) == "root"]

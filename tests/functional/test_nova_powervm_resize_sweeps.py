@@ -81,10 +81,19 @@ class ResizeSweep(Resizing, Sweep):
         self.confirm(server)
         self.check(server, (self.disk_gb,))
 
+    def makes(self, fault: Fault) -> bool:
+        """Whether a resize from the present shape makes the request of the fault."""
+        return True
+
     def strike_resize(self, server: dict[str, Any], fault: Fault) -> str:
         """A resize under a fault; where it failed the server is as it was, and the next try works."""
         label = f"resize with {label_of(fault)}"
         with explained(label, self.simulator.journal):
+            for _ in range(2):
+                if self.makes(fault):
+                    break
+                # It is a request of the other direction.
+                self.resize_on(server)
             was, target = self.shape, self.other()
             flavor_id = self.flavor(target, self.disk_gb + 1)
             self.simulator.journal.clear()

@@ -65,7 +65,7 @@ class MediaRepositories:
         self._options = connection.options
         self._vioses = connection.vioses
         self._groups = groups
-        self._uploads = Uploads(connection.adapter)
+        self._uploads = Uploads(connection)
         self._creating = threading.Lock()
         self._created: set[str] = set()
 

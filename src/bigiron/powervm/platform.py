@@ -35,6 +35,7 @@ from bigiron.powervm.disk.removal import remove_storage
 from bigiron.powervm.disk.snapshot import Snapshots
 from bigiron.powervm.disk.ssp import SharedStoragePool
 from bigiron.powervm.disk.steps import storage_steps
+from bigiron.powervm.disk.upload import Uploads
 from bigiron.powervm.disk.volume_group import LocalVolumeGroup
 from bigiron.powervm.events import RestEvent
 from bigiron.powervm.guest import Guests
@@ -290,6 +291,10 @@ class PowerVM(Hypervisor):
             self._started.disks.reconcile()
         except PlatformError as error:
             LOG.warning("What interrupted uploads left could not be removed: %s", error)
+        try:
+            Uploads(self.connection).reconcile()
+        except PlatformError as error:
+            LOG.warning("The descriptors of interrupted uploads could not be removed: %s", error)
         try:
             self._started.snapshots.reconcile()
         except PlatformError as error:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pypowervm.wrappers.vios_file import File, FileType
 from tests.support.powervm_host import DOCUMENT, Host, guest_spec, serve, until
 
 from bigiron import naming
 from bigiron.errors import InvalidSpec, Unavailable
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.groups import VolumeGroups
+from bigiron.powervm.disk.upload import Uploads
 from bigiron.powervm.mapping import AddMappings
 from bigiron.powervm.media import MediaRepositories
 from bigiron.sim.kernel.faults import Action
@@ -58,6 +60,20 @@ def test_an_upload_takes_three_requests_and_a_deletion_two(host: Host, media: Me
     stored = next(medium for medium in repository.media if medium.name == name)
     assert (host.world.media_dir / stored.content.file).read_bytes() == iso.read_bytes()
     assert not host.simulator.files.records()
+
+
+def test_a_descriptor_that_is_left_goes_at_the_next_start_and_no_other(
+    host: Host, connection: Connection, media: MediaRepositories, iso: Path
+) -> None:
+    host.fault("DELETE", f"{FILE}/{{uuid}}", Action.ERROR, times=2)
+    media.upload(naming.config_drive(instance()), iso)
+    vios = host.vios("vios1").uuid
+    foreign = File.bld(connection.adapter, "somebody.iso", FileType.MEDIA_ISO, vios, f_size=10).create()
+    assert len(host.simulator.files.records()) == 2
+    calls = host.calls(Uploads(connection).reconcile)
+    assert calls == {f"GET {FILE}": 1, f"DELETE {FILE}/{{uuid}}": 1}
+    assert [record.uuid for record in host.simulator.files.records()] == [foreign.uuid]
+    assert not host.calls(Uploads(connection).reconcile)
 
 
 def test_a_deletion_takes_the_medium_and_no_other(host: Host, media: MediaRepositories, iso: Path) -> None:

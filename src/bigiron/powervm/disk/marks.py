@@ -7,6 +7,8 @@ from pathlib import Path
 
 UPLOADS = "uploads"
 """Uploads into a volume group, which serves one host only, so that this host's files know all there is to know."""
+FILES = "files"
+"""Files, the platform's descriptors of uploads, by a digest of their names."""
 RESCUES = "rescued"
 """Guests that have something of a rescue, by instance uuid: an unmapped disk or medium is found by its name only."""
 TERMINALS = "terminals"

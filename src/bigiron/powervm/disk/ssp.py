@@ -50,7 +50,7 @@ class SharedStoragePool(DiskDriver):
         self._units = Units(self._adapter, self._tier_uuid)
         self._units.refresh()
         self._images = PoolImages(
-            self._units, Uploads(self._adapter), self._connection.system_uuid, self._serving, self.capacity
+            self._units, Uploads(self._connection), self._connection.system_uuid, self._serving, self.capacity
         )
         self.capacity()
 

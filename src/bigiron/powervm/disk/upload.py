@@ -15,6 +15,8 @@ from pypowervm import exceptions as pvm_errors
 from pypowervm.wrappers.vios_file import File, FileType
 
 from bigiron.errors import InvalidSpec
+from bigiron.powervm.connection import Connection
+from bigiron.powervm.disk.marks import FILES, Marks
 from bigiron.powervm.errors import translated
 
 LOG = logging.getLogger(__name__)
@@ -71,10 +73,23 @@ class CheckedStream:
 
 
 class Uploads:
-    """Uploads over one connection's adapter."""
+    """Uploads over one connection; what this host has begun to upload is noted where it outlives the process."""
 
-    def __init__(self, adapter: Any) -> None:
-        self._adapter = adapter
+    def __init__(self, connection: Connection) -> None:
+        self._adapter = connection.adapter
+        self._marks = Marks(connection.options.state_path, FILES)
+
+    def reconcile(self) -> None:
+        """Delete the descriptors that an earlier process of this host left; reads them only if it left any."""
+        marks = set(self._marks.all())
+        if not marks:
+            return
+        with translated("Reading the upload descriptors"):
+            known = File.get(self._adapter, service="web", xag=[])
+        gone = [self._forget(one.uuid, one.file_name) for one in known if _mark(one.file_name) in marks]
+        if all(gone):
+            for mark in marks:
+                self._marks.clear(mark)
 
     def disk(self, vios_uuid: str, name: str, udid: str, size: int, sha256: str | None, stream: CheckedStream) -> None:
         """Write the stream into the disk or logical unit with that udid, through the VIOS."""
@@ -90,10 +105,12 @@ class Uploads:
 
     def _send(self, descriptor: Any, stream: CheckedStream) -> None:
         name = descriptor.file_name
+        self._marks.set(_mark(name))
         try:
             created = descriptor.create()
         except pvm_errors.Error:
-            self._forget_all(name)
+            if self._forget_all(name):
+                self._marks.clear(_mark(name))
             raise
         try:
             # No helper may retry: the stream cannot be read twice.
@@ -103,27 +120,35 @@ class Uploads:
                 raise stream.problem from None
             raise
         finally:
-            self._forget(created.uuid, name)
+            if self._forget(created.uuid, name):
+                self._marks.clear(_mark(name))
 
-    def _forget(self, uuid: str, name: str) -> None:
-        """Delete the descriptor; a failure is tried once more and then only logged, for the bytes are in place."""
+    def _forget(self, uuid: str, name: str) -> bool:
+        """Delete the descriptor; a failure is tried once more and then only logged, for the bytes are in place.
+
+        Says whether it is gone; one that is not goes at the next start.
+        """
         for attempt in range(2):
             try:
                 self._adapter.delete(File.schema_type, root_id=uuid, service="web")
-                return
+                return True
             except pvm_errors.HttpNotFound:
-                return
+                return True
             except pvm_errors.Error as error:
                 report: Callable[..., None] = LOG.debug if attempt == 0 else LOG.warning
                 report("The upload descriptor %s of %s could not be deleted: %s", uuid, name, error)
+        return False
 
-    def _forget_all(self, name: str) -> None:
+    def _forget_all(self, name: str) -> bool:
         """Delete descriptors of that name: the answer to a creation was lost, so their uuids are not known."""
         try:
             known = File.get(self._adapter, service="web", xag=[])
         except pvm_errors.Error as error:
             LOG.warning("Upload descriptors of %s, if any, could not be looked for: %s", name, error)
-            return
-        for one in known:
-            if one.file_name == name:
-                self._forget(one.uuid, name)
+            return False
+        gone = [self._forget(one.uuid, name) for one in known if one.file_name == name]
+        return all(gone)
+
+
+def _mark(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()

@@ -37,7 +37,7 @@ class LocalVolumeGroup(DiskDriver):
     def __init__(self, connection: Connection, groups: VolumeGroups) -> None:
         self._connection = connection
         self._groups = groups
-        self._uploads = Uploads(connection.adapter)
+        self._uploads = Uploads(connection)
         self._marks = Marks(connection.options.state_path, UPLOADS)
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._known = Capacity(0.0, 0.0)

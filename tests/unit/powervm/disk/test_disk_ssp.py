@@ -44,9 +44,7 @@ def images(connection: Connection, host: str, wait_s: float = 20.0) -> PoolImage
     pool.start()
     units = Units(connection.adapter, pool._tier_uuid)
     serving = pool._serving
-    return PoolImages(
-        units, Uploads(connection.adapter), host, serving, pool.capacity, wait_s=wait_s, pause_s=(0.01, 0.05)
-    )
+    return PoolImages(units, Uploads(connection), host, serving, pool.capacity, wait_s=wait_s, pause_s=(0.01, 0.05))
 
 
 def test_the_pool_is_found_and_tells_its_capacity(pool: SharedStoragePool) -> None:
