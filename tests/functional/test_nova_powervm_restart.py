@@ -90,7 +90,6 @@ STAYING = tuple(
         (task.SHELVING_IMAGE_UPLOADING, STOPPED),
         (task.SUSPENDING, RUNNING),
         (task.RESIZE_FINISH, RUNNING),
-        (task.SOFT_DELETING, STOPPED),
     )
 )
 """Nova does nothing about these; they must cost nobody anything, and a reset and a hard reboot mend them."""
