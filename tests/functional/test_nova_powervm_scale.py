@@ -16,7 +16,6 @@ from tests.functional.powervm import PowerVMCloud
 
 from bigiron import naming
 from bigiron.plugins.nova.driver import BigironDriver
-from bigiron.powervm import platform
 
 SERVERS = 500
 VIOSES = 2
@@ -50,11 +49,12 @@ class ManyServers(PowerVMCloud):
 
     def start_service_under_test(self) -> None:
         """The first start makes the node's record; the one that counts finds the servers."""
-        self.enterContext(mock.patch.object(platform, "_CAPACITY_AGE_S", 0.0))
         # A new service refuses a host that has guests, as an old one's database would be the wrong one.
         with mock.patch.object(BigironDriver, "list_instance_uuids", lambda _driver: []):
             self.start_compute().stop()
         self.context = nova_context.get_admin_context()
+        (node,) = objects.ComputeNodeList.get_all_by_host(self.context, base.HOST)
+        self.node_id = node.id
         flavor = objects.Flavor(
             id=1, flavorid="1", name="resident", memory_mb=512, vcpus=1, root_gb=2, ephemeral_gb=0, swap=0,
             rxtx_factor=1.0, vcpu_weight=0, disabled=False, is_public=True, extra_specs={},
@@ -82,6 +82,7 @@ class ManyServers(PowerVMCloud):
             project_id="fake",
             host=base.HOST,
             node=base.HOST,
+            compute_id=self.node_id,
             vm_state=vm_states.ACTIVE,
             power_state=power_state.RUNNING,
             task_state=None,
@@ -109,6 +110,7 @@ class ManyServers(PowerVMCloud):
         assert any(not self.compute.manager._syncs_in_progress for _ in base.looks(600)), "the power sync does not end"
         assert self.kinds().total() <= 2, self.kinds()
         self.simulator.journal.clear()
+        self.grow_old()
         self.compute.manager.update_available_resource(self.context)
         assert self.kinds().total() <= 2, self.kinds()
         assert self.inventory()["VCPU"]["total"] == 4000
