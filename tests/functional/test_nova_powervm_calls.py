@@ -72,8 +72,14 @@ class CallsOnABusyHost(Calls):
 class PerHost(PowerVMCloud):
     """What Nova does for all servers of a host at once; test_nova_powervm_soak.py has the same of 500 servers."""
 
-    def test_a_power_sync_asks_the_platform_nothing_per_server(self) -> None:
+    def three_that_are_up(self) -> list[dict[str, Any]]:
+        """Servers of which nothing changes by itself any more, which the platform would tell."""
         servers = [self.boot(f"web-{number}", flavor_id=self.make_flavor(memory_mb=512)) for number in range(3)]
+        self.wait_until(lambda: all(self.lpar_of(one)["rmc"] == RMC_ACTIVE for one in servers), "the guests are up")
+        return servers
+
+    def test_a_power_sync_asks_the_platform_nothing_per_server(self) -> None:
+        servers = self.three_that_are_up()
         self.simulator.journal.clear()
         self.compute.manager._sync_power_states(nova_context.get_admin_context())
         deadline = time.monotonic() + base.SETTLE_S
@@ -84,7 +90,7 @@ class PerHost(PowerVMCloud):
         self.delete(*servers)
 
     def test_an_audit_of_resources_asks_for_the_pool_and_the_system_alone(self) -> None:
-        servers = [self.boot(f"web-{number}", flavor_id=self.make_flavor(memory_mb=512)) for number in range(3)]
+        servers = self.three_that_are_up()
         self.simulator.journal.clear()
         self.grow_old()
         self.compute.manager.update_available_resource(nova_context.get_admin_context())
@@ -92,9 +98,7 @@ class PerHost(PowerVMCloud):
         self.delete(*servers)
 
     def test_a_start_asks_the_platform_nothing_per_server(self) -> None:
-        servers = [self.boot(f"web-{number}", flavor_id=self.make_flavor(memory_mb=512)) for number in range(3)]
-        # So that nothing changes by itself meanwhile, which the platform would tell.
-        self.wait_until(lambda: all(self.lpar_of(one)["rmc"] == RMC_ACTIVE for one in servers), "the guests are up")
+        servers = self.three_that_are_up()
         self.compute.stop()
         self.simulator.journal.clear()
         # However long Nova takes to go through its instances.
