@@ -9,7 +9,7 @@ from typing import Any
 
 import nova.conf
 from nova import exception
-from nova.virt import configdrive, hardware
+from nova.virt import hardware
 from oslo_log import log as logging
 
 from bigiron import errors
@@ -70,16 +70,7 @@ class Instances(Service):
             started.lifecycle.operation(instance.uuid, leaves),
         ):
             image = self.image_source(context, image_meta, instance.trusted_certs)
-            spec = translate.guest_spec(
-                instance,
-                image_meta,
-                vifs,
-                block_device_info,
-                namespace=self.flavor_namespace,
-                config_drive=bool(configdrive.required_by(instance)),
-                power_on=power_on,
-                image=image,
-            )
+            spec = self._guest_spec(instance, image_meta, vifs, block_device_info, image, power_on)
             self.hypervisor.check(spec)
             self._run_spawn(instance, spec, injected_files, admin_password, vifs)
 

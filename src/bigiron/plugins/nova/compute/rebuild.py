@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from nova.virt import configdrive
 from nova.virt import driver as nova_driver
 
 from bigiron.plugins.nova import translate
@@ -39,16 +38,7 @@ class Rebuild(Service):
         if not (evacuate or preserve_ephemeral or _boots_from_volume(block_device_info)):
             with translate.build_errors(instance):
                 image = self.image_source(context, image_meta, instance.trusted_certs)
-                spec = translate.guest_spec(
-                    instance,
-                    image_meta,
-                    network_info,
-                    block_device_info,
-                    namespace=self.flavor_namespace,
-                    config_drive=bool(configdrive.required_by(instance)),
-                    power_on=True,
-                    image=image,
-                )
+                spec = self._guest_spec(instance, image_meta, network_info, block_device_info, image)
                 self.hypervisor.check(spec, replacing=True)
                 if image is not None:
                     self.hypervisor.cache_image(image)

@@ -15,7 +15,7 @@ from nova import context as nova_context
 from nova import exception, objects
 from nova.compute import task_states, vm_states
 from nova.image import glance
-from nova.virt import driver
+from nova.virt import configdrive, driver
 from oslo_log import log as logging
 
 from bigiron import errors
@@ -88,6 +88,27 @@ class Service(driver.ComputeDriver):
         """The image as the platform reads it; raises PlatformError for one that it cannot use."""
         folder = Path(CONF.powervm.image_conversion_path)
         return translate.image_source(context, image_meta, self._image_api, folder, trusted_certs, self._disk_bytes)
+
+    def _guest_spec(
+        self,
+        instance: Any,
+        image_meta: Any,
+        network_info: Any,
+        block_device_info: Any,
+        image: ImageSource | None,
+        power_on: bool = True,
+    ) -> GuestSpec:
+        """The guest that the instance is to have, made from the image; raises PlatformError for what cannot be."""
+        return translate.guest_spec(
+            instance,
+            image_meta,
+            network_info,
+            block_device_info,
+            namespace=self.flavor_namespace,
+            config_drive=bool(configdrive.required_by(instance)),
+            power_on=power_on,
+            image=image,
+        )
 
     def init_host(self, host: str) -> None:
         self._stopping.clear()
