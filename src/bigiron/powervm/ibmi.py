@@ -6,8 +6,6 @@ alternative, and what its console is; the keylock position and the IPL source sa
 
 from __future__ import annotations
 
-import itertools
-
 from pypowervm.wrappers.base_partition import KeylockPos, TaggedIO
 from pypowervm.wrappers.logical_partition import LPAR as LparDocument
 from pypowervm.wrappers.logical_partition import IPLSrc
@@ -18,7 +16,6 @@ from bigiron.hypervisor import Step, Values, nic_plugged
 from bigiron.model import GuestSpec
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.documents import Partitions
-from bigiron.powervm.errors import Stale
 from bigiron.powervm.keys import LPAR, MAPPED, RMC_NIC, TAGGED, disk_key
 from bigiron.powervm.mapping import client_slot
 from bigiron.powervm.partition import Lpar
@@ -27,7 +24,6 @@ START_PARAMETERS = {"iIPLsource": IPLSrc.B, "keylock": "norm"}
 """What the PowerOn job of an IBM i partition is told: load from the load source, attended by nobody."""
 
 _CONSOLE = "HMC"
-_STALE_TRIES = 4
 
 
 def check(name: str, system: System) -> None:
@@ -64,15 +60,7 @@ class TagLoadSource(Step):
     def execute(self, values: Values) -> None:
         lpar, disk = values[LPAR], values[disk_key(0)]
         slots = sorted(client_slot(self._vioses.document(vios), lpar.uuid, disk.backing) for vios in disk.vios_uuids)
-        for attempt in itertools.count(1):
-            current = self._partitions.read(lpar)
-            try:
-                self._partitions.write(lpar, tagged(current, slots[0], slots[:2][-1]), current)
-            except Stale:
-                if attempt == _STALE_TRIES:
-                    raise
-            else:
-                return
+        self._partitions.change(lpar, lambda document: tagged(document, slots[0], slots[:2][-1]))
 
 
 def tagged(document: LparDocument, load_source: int, alternative: int) -> LparDocument:

@@ -19,7 +19,6 @@ from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.cache import ImageCache
 from bigiron.powervm.disk.driver import DiskDriver
 from bigiron.powervm.documents import Partitions
-from bigiron.powervm.errors import Stale
 from bigiron.powervm.guest import Guests
 from bigiron.powervm.keys import RESHAPED
 from bigiron.powervm.partition import Lpar
@@ -27,8 +26,6 @@ from bigiron.powervm.power import Power
 from bigiron.powervm.power_steps import Start, Stop
 
 LOG = logging.getLogger(__name__)
-
-_STALE_TRIES = 4
 
 
 class ChangeLpar(Step):
@@ -49,16 +46,12 @@ class ChangeLpar(Step):
         self._before: LPAR | None = None
 
     def execute(self, values: Values) -> None:
-        for attempt in itertools.count(1):
-            before = self._current or self._partitions.read(self._lpar)
-            self._before, self._current = before, None
-            try:
-                self._partitions.write(self._lpar, self._guests.reshaped(before, self._guest), before)
-            except Stale:
-                if attempt == _STALE_TRIES:
-                    raise
-            else:
-                return
+        self._partitions.change(self._lpar, self._reshaped, self._current)
+
+    def _reshaped(self, before: LPAR) -> LPAR:
+        # Noted before the write: one whose answer is lost may have taken effect.
+        self._before = before
+        return self._guests.reshaped(before, self._guest)
 
     def revert(self, values: Values) -> None:
         if self._before is None:
