@@ -55,13 +55,18 @@ class Backing:
     name: str
     udid: str = ""
 
+    @property
+    def base_name(self) -> str:
+        """The name without the directories that some views of a device put before it."""
+        return self.name.rsplit("/", 1)[-1]
+
     def same(self, other: Backing) -> bool:
         """Whether both name one device; a unit's udid carries a type in its first two digits, which differ by view."""
         if self.kind is not other.kind:
             return False
         if self.udid and other.udid and self.kind is not BackingKind.OPTICAL:
             return self.udid[2:] == other.udid[2:]
-        return self.name.rsplit("/", 1)[-1] == other.name.rsplit("/", 1)[-1]
+        return self.base_name == other.base_name
 
     def reference(self, adapter: Any) -> Any:
         """The element by which a new mapping refers to the device."""

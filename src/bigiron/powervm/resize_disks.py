@@ -43,7 +43,7 @@ def plan(disks: DiskDriver, guest: GuestSpec, lpar: Lpar) -> DiskPlan:
 
     Raises InvalidSpec or NoCapacity for what cannot be made. A root disk that the spec does not name stays.
     """
-    found = {_name(disk): disk for disk in disks.find(lpar.uuid)}
+    found = {disk.backing.base_name: disk for disk in disks.find(lpar.uuid)}
     grow: list[tuple[Disk, float]] = []
     add: list[int] = []
     kept = {name for name, disk in found.items() if is_root_disk(disk.backing) or is_rescue_disk(disk.backing)}
@@ -164,7 +164,3 @@ def steps(
     if todo.drop:
         chain.append(UnmapDisks(connection, lpar, guest.uuid, todo.drop))
     return chain
-
-
-def _name(disk: Disk) -> str:
-    return disk.backing.name.rsplit("/", 1)[-1]

@@ -178,9 +178,9 @@ def role_name(role: DiskRole, number: int) -> str:
 
 def is_rescue_disk(backing: Backing) -> bool:
     """Whether a disk of ours is a rescue disk, by its name in a pool or a volume group."""
-    return backing.name.rsplit("/", 1)[-1].startswith(("rescue_", "r_"))
+    return backing.base_name.startswith(("rescue_", "r_"))
 
 
 def is_root_disk(backing: Backing) -> bool:
     """Whether a disk of ours is the one that its guest boots from, by its name in a pool or a volume group."""
-    return backing.name.rsplit("/", 1)[-1].startswith(("boot_", "b_"))
+    return backing.base_name.startswith(("boot_", "b_"))

@@ -127,7 +127,7 @@ class LocalVolumeGroup(DiskDriver):
             self._remove(name)
 
     def delete(self, backing: Backing) -> None:
-        name = backing.name.rsplit("/", 1)[-1]
+        name = backing.base_name
         if disk_named(self._group.writer.document(), name) is None:
             self._group.fresh()
         self._remove(name)
@@ -137,7 +137,7 @@ class LocalVolumeGroup(DiskDriver):
         known = {disk.name: disk for disk in disks_of(self._group.writer.document())}
         found: list[Disk] = []
         for backing in mapped(self._connection.vioses.document(vios), lpar_uuid):
-            name = backing.name.rsplit("/", 1)[-1]
+            name = backing.base_name
             if backing.kind is BackingKind.VIRTUAL_DISK and _OURS.fullmatch(name):
                 size = known[name].size_gb if name in known else 0.0
                 found.append(Disk(backing, size, (vios,)))
@@ -164,7 +164,7 @@ class LocalVolumeGroup(DiskDriver):
 
     def grow(self, disk: Disk, size_gb: float) -> None:
         self._serving()
-        name = disk.backing.name.rsplit("/", 1)[-1]
+        name = disk.backing.base_name
         change = GrowDisk(name, self.label, name, size_gb)
         self._known = _capacity(self._group.writer.submit(change, COPY_TIMEOUT_S))
 
