@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from bigiron import naming
-from bigiron.errors import Foreign, InvalidSpec, NotFound, PlatformError, Unavailable
+from bigiron.errors import Foreign, NotFound, PlatformError, Unavailable
 from bigiron.hypervisor import Hypervisor, Step
 from bigiron.model import (
     ConsoleAddress,
@@ -27,31 +27,17 @@ from bigiron.model import (
 from bigiron.powervm import diagnostics, host, resize
 from bigiron.powervm.connect import connect
 from bigiron.powervm.connection import Connection
-from bigiron.powervm.console.consoles import make_consoles
-from bigiron.powervm.disk.cache import ImageCache
-from bigiron.powervm.disk.driver import DiskDriver
-from bigiron.powervm.disk.groups import VolumeGroups
 from bigiron.powervm.disk.removal import remove_storage
-from bigiron.powervm.disk.snapshot import Snapshots
-from bigiron.powervm.disk.ssp import SharedStoragePool
 from bigiron.powervm.disk.steps import storage_steps
-from bigiron.powervm.disk.upload import Uploads
-from bigiron.powervm.disk.volume_group import LocalVolumeGroup
 from bigiron.powervm.events import RestEvent
-from bigiron.powervm.guest import Guests
 from bigiron.powervm.ibmi import TagLoadSource
 from bigiron.powervm.management.access import Access, DirectAccess
-from bigiron.powervm.media import MediaRepositories
-from bigiron.powervm.metrics import HostProcessors
 from bigiron.powervm.network import hotplug, rmc
 from bigiron.powervm.network import steps as network
-from bigiron.powervm.network.nic import SEA_SWITCH, ClientAdapters
 from bigiron.powervm.network.vif_events import parse_wired
-from bigiron.powervm.network.vswitch import VirtualSwitches
 from bigiron.powervm.options import PowerVMOptions
 from bigiron.powervm.partition import Lpar
-from bigiron.powervm.power import Power
-from bigiron.powervm.rescue import Rescue
+from bigiron.powervm.parts import Parts
 from bigiron.powervm.session import Journal
 from bigiron.powervm.steps import CreateLpar, StartGuest
 
@@ -59,58 +45,6 @@ LOG = logging.getLogger(__name__)
 
 _REBOOT_S = 120.0
 _CAPACITY_AGE_S = 60.0
-_PARTITIONS_AGE_S = 600.0
-
-
-class _Started:
-    """The parts that exist while the platform is started."""
-
-    def __init__(self, connection: Connection, access: Access) -> None:
-        self.connection = connection
-        self.consoles = make_consoles(connection)
-        self.guests = Guests(connection, self.consoles)
-        self.power = Power(connection, self.consoles)
-        self.switches = VirtualSwitches(connection)
-        self.adapters = ClientAdapters(connection, self.switches)
-        groups = VolumeGroups(connection)
-        self.media = MediaRepositories(connection, groups)
-        local = connection.options.disk_driver == "localdisk"
-        self.disks: DiskDriver = LocalVolumeGroup(connection, groups) if local else SharedStoragePool(connection)
-        self.images = ImageCache(connection.options.state_path)
-        self.snapshots = Snapshots(connection, self.disks, access)
-        self.rescue = Rescue(connection, self.guests, self.power, self.disks, self.media, self.images)
-        self.processors = HostProcessors(connection)
-        self.capacity_read_at = 0.0
-
-    def check_host(self) -> None:
-        """Find everything that guests will need; raises with the option to change."""
-        serving = self.connection.vioses.active()
-        self.disks.start()
-        self.capacity_read_at = time.monotonic()
-        self.media.load()
-        self.switches.load()
-        if self.switches.find(SEA_SWITCH) is None:
-            raise InvalidSpec(
-                f"The system has no virtual switch {SEA_SWITCH}, on which guests' networks are bridged. Create it."
-            )
-        LOG.info(
-            "System %s: VIOS %s serve, disks come from %s, %d partitions",
-            self.connection.system.system_name,
-            ", ".join(vios.name for vios in serving),
-            self.disks.label,
-            len(self.connection.mirror.lpars()),
-        )
-
-    def read_capacity(self) -> None:
-        """Read again how large the pool and the system are; what was known stays where that fails."""
-        for what, read in (
-            (self.disks.label, self.disks.capacity),
-            ("the managed system", self.connection.document.refresh),
-        ):
-            try:
-                read()
-            except PlatformError as error:
-                LOG.warning("The capacity of %s is not known anew: %s", what, error)
 
 
 class PowerVM(Hypervisor):
@@ -121,7 +55,7 @@ class PowerVM(Hypervisor):
         self._access = access or DirectAccess()
         self._options = options
         self._journal = journal
-        self._parts: _Started | None = None
+        self._parts: Parts | None = None
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[GuestEvent], None]] = []
 
@@ -133,7 +67,7 @@ class PowerVM(Hypervisor):
                 return
             connection = connect(self._options, self._journal, wait=False)
             try:
-                parts = _Started(connection, self._access)
+                parts = Parts(connection, self._access)
                 parts.check_host()
                 parts.consoles.start()
             except BaseException:
@@ -163,7 +97,7 @@ class PowerVM(Hypervisor):
         self.connection.events.watch(callback)
 
     @property
-    def _started(self) -> _Started:
+    def _started(self) -> Parts:
         if self._parts is None:
             raise Unavailable("The PowerVM platform is not started.")
         return self._parts
@@ -191,10 +125,6 @@ class PowerVM(Hypervisor):
         if time.monotonic() - parts.capacity_read_at >= _CAPACITY_AGE_S:
             parts.capacity_read_at = time.monotonic()
             parts.read_capacity()
-            try:
-                parts.connection.mirror.load_if_older(_PARTITIONS_AGE_S)
-            except PlatformError as error:
-                LOG.warning("What others changed of their partitions is not known: %s", error)
         disks = parts.disks
         return host.facts(parts.connection, disks.known_capacity(), disks.label, disks.shared_uuid)
 
@@ -287,18 +217,7 @@ class PowerVM(Hypervisor):
     def reconcile(self, known: Collection[str]) -> Sequence[str]:
         kept = {uuid.lower() for uuid in known}
         removed = []
-        try:
-            self._started.disks.reconcile()
-        except PlatformError as error:
-            LOG.warning("What interrupted uploads left could not be removed: %s", error)
-        try:
-            Uploads(self.connection).reconcile()
-        except PlatformError as error:
-            LOG.warning("The descriptors of interrupted uploads could not be removed: %s", error)
-        try:
-            self._started.snapshots.reconcile()
-        except PlatformError as error:
-            LOG.warning("What interrupted snapshots left could not be removed: %s", error)
+        self._started.reconcile()
         for entry in self.connection.ledger.making():
             if entry.instance in kept:
                 continue
@@ -310,7 +229,7 @@ class PowerVM(Hypervisor):
         return removed
 
     @staticmethod
-    def _remaining(parts: _Started, uuid: str) -> Lpar | None:
+    def _remaining(parts: Parts, uuid: str) -> Lpar | None:
         """The guest's partition, if it has one; raises Foreign where it is not ours."""
         lpar_uuid = naming.lpar_uuid(uuid)
         lpar = parts.connection.mirror.find(lpar_uuid)
@@ -323,7 +242,7 @@ class PowerVM(Hypervisor):
         return lpar
 
     @staticmethod
-    def _delete_lpar(parts: _Started, uuid: str, lpar: Lpar | None) -> None:
+    def _delete_lpar(parts: Parts, uuid: str, lpar: Lpar | None) -> None:
         if lpar is not None:
             with contextlib.suppress(NotFound):
                 parts.guests.delete(lpar)
