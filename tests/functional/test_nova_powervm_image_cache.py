@@ -53,6 +53,16 @@ class ImageCacheBase(PowerVMCloud):
     def cache(self, image_id: str) -> str:
         return str(self.compute.manager.cache_images(context.get_admin_context(), [image_id])[image_id])
 
+    def long_after_a_boot(self) -> dict[str, Any]:
+        """A server, and days later, in which another image was cached and used by nobody."""
+        server = self.boot(flavor_id=self.flavor_id)
+        other = self.upload_image(b"another" * 1000)
+        self.cache(other)
+        for _ in range(3):
+            self.now += DAY
+            self.clean_up()
+        return server
+
 
 class ImageCache(ImageCacheBase):
     """On a shared storage pool."""
@@ -111,12 +121,7 @@ class ImageCache(ImageCacheBase):
         assert self.cached() == []
 
     def test_the_image_of_a_server_stays(self) -> None:
-        server = self.boot(flavor_id=self.flavor_id)
-        other = self.upload_image(b"another" * 1000)
-        self.cache(other)
-        for _ in range(3):
-            self.now += DAY
-            self.clean_up()
+        server = self.long_after_a_boot()
         assert [name.endswith(self.image_id) for name in self.cached()] == [True]
         self.delete(server)
 
@@ -204,12 +209,7 @@ class ImageCacheOnVolumeGroup(ImageCache):
         return [disk["name"] for group in groups for disk in group["disks"] if disk["name"].startswith("i_")]
 
     def test_the_image_of_a_server_stays(self) -> None:
-        server = self.boot(flavor_id=self.flavor_id)
-        other = self.upload_image(b"another" * 1000)
-        self.cache(other)
-        for _ in range(3):
-            self.now += DAY
-            self.clean_up()
+        server = self.long_after_a_boot()
         assert len(self.cached()) == 1
         self.simulator.journal.clear()
         second = self.boot("second", flavor_id=self.flavor_id)

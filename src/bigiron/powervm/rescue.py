@@ -16,11 +16,11 @@ from bigiron.powervm import ibmi
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.cache import ImageCache
 from bigiron.powervm.disk.driver import DiskDriver, is_rescue_disk
-from bigiron.powervm.disk.marks import RESCUES, Marks
 from bigiron.powervm.disk.steps import CacheImage, CreateDisk, UploadConfigDrive
 from bigiron.powervm.guest import Guests
 from bigiron.powervm.keys import BOOT
 from bigiron.powervm.mapping import Backing, BackingKind, mapped
+from bigiron.powervm.marks import RESCUES, Marks
 from bigiron.powervm.media import MediaRepositories
 from bigiron.powervm.partition import Lpar
 from bigiron.powervm.power import Power

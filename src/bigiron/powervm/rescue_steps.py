@@ -13,9 +13,9 @@ from bigiron.hypervisor import STOPPED, Step, Values
 from bigiron.model import GuestSpec
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.driver import DiskDriver, is_rescue_disk, is_root_disk
-from bigiron.powervm.disk.marks import Marks
 from bigiron.powervm.keys import BOOT, OPTICAL, STARTED, disk_key
 from bigiron.powervm.mapping import Backing, BackingKind, boot_paths
+from bigiron.powervm.marks import Marks
 from bigiron.powervm.media import MediaRepositories, Medium
 from bigiron.powervm.partition import Lpar
 from bigiron.powervm.presented import Presented, exchange

@@ -22,7 +22,7 @@ from bigiron.powervm.console.terminal import Pauses, Terminal, close_shown
 from bigiron.powervm.console.tools import Tools
 from bigiron.powervm.console.vencrypt import VncCertificates, server_context
 from bigiron.powervm.console.viewers import Kind, Viewers, Wanted
-from bigiron.powervm.disk.marks import TERMINALS, Marks
+from bigiron.powervm.marks import TERMINALS, Marks
 from bigiron.powervm.partition import Lpar
 
 LOG = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from pypowervm.wrappers.vios_file import File, FileType
 
 from bigiron.errors import InvalidSpec
 from bigiron.powervm.connection import Connection
-from bigiron.powervm.disk.marks import FILES, Marks
 from bigiron.powervm.errors import translated
+from bigiron.powervm.marks import FILES, Marks
 
 LOG = logging.getLogger(__name__)
 

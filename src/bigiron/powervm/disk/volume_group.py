@@ -18,9 +18,9 @@ from bigiron.powervm.disk.cache import CachedImage
 from bigiron.powervm.disk.driver import Capacity, Disk, DiskDriver, image_gb, ordinal, size_gb
 from bigiron.powervm.disk.group_disks import AddDisk, GrowDisk, RemoveDisk, VirtualDisk, disk_named, disks_of
 from bigiron.powervm.disk.groups import COPY_TIMEOUT_S, Group, VolumeGroups
-from bigiron.powervm.disk.marks import UPLOADS, Marks
 from bigiron.powervm.disk.upload import CheckedStream, Uploads
 from bigiron.powervm.mapping import Backing, BackingKind, mapped, users
+from bigiron.powervm.marks import UPLOADS, Marks
 
 LOG = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from bigiron.powervm.console import consoles
 from bigiron.powervm.console.consoles import Consoles, ConsoleSettings
 from bigiron.powervm.console.tools import Tools
 from bigiron.powervm.console.vencrypt import VncCertificates
-from bigiron.powervm.disk.marks import TERMINALS, Marks
+from bigiron.powervm.marks import TERMINALS, Marks
 from bigiron.powervm.partition import Lpar
 
 SERIAL = "78A0001"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bigiron.powervm.disk.marks import UPLOADS, Marks
+from bigiron.powervm.marks import UPLOADS, Marks
 
 
 def test_a_mark_outlives_the_process_and_ends_with_the_upload(tmp_path: Path) -> None:
