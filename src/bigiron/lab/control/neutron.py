@@ -20,14 +20,12 @@ def start_rpc_listeners() -> None:
     from neutron_lib.plugins import directory
 
     for plugin in directory.get_unique_plugins():
-        if not hasattr(plugin, "start_rpc_listeners"):
-            continue
-        try:
-            plugin.start_rpc_listeners()
-        except NotImplementedError:
-            LOG.debug("%s has no RPC listeners", type(plugin).__name__)
-        if hasattr(plugin, "start_rpc_state_reports_listener"):
-            plugin.start_rpc_state_reports_listener()
+        # Every plug-in inherits them; one that hears no agent says so only when it is called.
+        for name in ("start_rpc_listeners", "start_rpc_state_reports_listener"):
+            try:
+                getattr(plugin, name, lambda: None)()
+            except NotImplementedError:
+                LOG.debug("%s has no %s", type(plugin).__name__, name)
 
 
 def main() -> None:
