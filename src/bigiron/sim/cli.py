@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bigiron.sim.powervm.cli import powervm
-from bigiron.sim.show import console, show
+from bigiron.sim.show import console, show, topology
 
 
 @click.group(name="sim")
@@ -13,5 +13,5 @@ def sim() -> None:
     """Simulate a PowerVM system, so that OpenStack can be run without the hardware."""
 
 
-for command in (powervm, show, console):
+for command in (powervm, show, topology, console):
     sim.add_command(command)

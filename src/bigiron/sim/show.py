@@ -1,4 +1,4 @@
-"""`bigiron sim show` and `bigiron sim console`: look at a running simulator through its control address."""
+"""`bigiron sim show`, `topology` and `console`: look at running simulators through their control addresses."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bigiron.sim import topology as drawing
 from bigiron.sim.powervm.management.endpoint import Simulator, Unreachable
 
 _PLAIN_WIDTH = 150
@@ -70,6 +71,28 @@ def show(partitions: tuple[str, ...], control: str | None, state: Path | None, a
         screen.width = _PLAIN_WIDTH
     screen.print(_partition_table(guests))
     screen.print(_network_table(networks))
+
+
+@click.command(name="topology")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, writable=True, allow_dash=True))
+@click.option("--control", "controls", metavar="URL", multiple=True, help="Control address of a simulator; repeatable.")
+@click.option(
+    "--state", "states", type=click.Path(path_type=Path, file_okay=False), multiple=True,
+    help="State directory of a simulator, while it runs; repeatable.",
+)  # fmt: skip
+def topology(file: Path, controls: tuple[str, ...], states: tuple[Path, ...]) -> None:
+    """Draw the networks of one or more simulated systems as an SVG picture to FILE, or to - for standard output.
+
+    It shows the partitions, the VLANs of their adapters, and the Shared Ethernet Adapters that carry these.
+    """
+    simulators = [_simulator(url, None) for url in controls] + [_simulator(None, folder) for folder in states]
+    if not simulators:
+        raise click.UsageError("name the simulators: --control URL, or --state DIR of a running one")
+    systems = [
+        drawing.System(_ask(one, "/system")["name"], _ask(one, "/guests"), _ask(one, "/networks")) for one in simulators
+    ]
+    with click.open_file(str(file), "w", encoding="utf-8") as out:
+        out.write(drawing.picture(systems) + "\n")
 
 
 @click.command(name="console")

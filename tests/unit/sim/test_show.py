@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner, Result
@@ -21,6 +23,7 @@ from bigiron.sim.powervm.management.partition import ManagementPartition
 from bigiron.sim.powervm.model.network import NetworkBridge, SharedEthernet, VirtualEthernet
 from bigiron.sim.show import _ranges
 
+SVG = "{http://www.w3.org/2000/svg}"
 VIOS = "3443DB77-AED1-47ED-9AA5-3DB9C6CF7089"
 
 
@@ -107,3 +110,25 @@ def test_no_simulator_is_told(tmp_path: Path) -> None:
 def test_ranges_are_short() -> None:
     assert _ranges([1, 3, 4, 7, 8, 9]) == "1, 3, 4, 7-9"
     assert _ranges([]) == ""
+
+
+def test_topology_draws_partitions_vlans_and_bridges(state: Path, tmp_path: Path) -> None:
+    file = tmp_path / "networks.svg"
+    result = run("topology", "--state", str(state), "--state", str(state), str(file))
+    assert result.exit_code == 0, result.output
+    root = ElementTree.fromstring(file.read_text(encoding="utf-8"))
+    texts = Counter(element.text for element in root.iter(f"{SVG}text"))
+    # Both systems have the partition and the SEA; the VLAN that the SEA carries is one line for both.
+    assert texts["web1-c5d2f1b4"] == texts["ent8 of vios1"] == 2
+    assert texts["ETHERNET0 100"] == 1
+    boxes = [element for element in root.iter(f"{SVG}rect") if element.find(f"{SVG}title") is not None]
+    (width, height) = (float(root.attrib[name]) for name in ("width", "height"))
+    for box in boxes:
+        x, y, wide, high = (float(box.attrib[name]) for name in ("x", "y", "width", "height"))
+        assert min(x, y) >= 0 and x + wide <= width and y + high <= height
+
+
+def test_topology_wants_a_simulator(tmp_path: Path) -> None:
+    result = run("topology", str(tmp_path / "networks.svg"))
+    assert result.exit_code == 2
+    assert "name the simulators" in result.output

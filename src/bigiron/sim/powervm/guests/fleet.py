@@ -72,6 +72,10 @@ class Guests:
         """Type on a partition's console. Raises NoPartition."""
         self.seat(reference).guest.type_text(text, self.now())
 
+    def system_name(self) -> str:
+        """The managed system's name."""
+        return self._world.state.system.name
+
     def overview(self) -> list[dict[str, Any]]:
         """Every partition with its guest, adapters and storage, as JSON-able values."""
         with self._world.lock:

@@ -21,6 +21,7 @@ _MAX_WAIT_S = 30.0
 _SLICE_S = 0.2
 
 RULES = (
+    Rule("/system", endpoint="system", methods=["GET"]),
     Rule("/guests", endpoint="guests", methods=["GET"]),
     Rule("/networks", endpoint="networks", methods=["GET"]),
     Rule("/consoles/<reference>", endpoint="console", methods=["GET"]),
@@ -40,6 +41,7 @@ class ConsoleRoutes:
         self._vterms = vterms
         self._map = Map([rule.empty() for rule in RULES])
         self._handlers: dict[str, Callable[..., tuple[Any, int]]] = {
+            "system": self._show_system,
             "guests": self._list_guests,
             "networks": self._list_networks,
             "console": self._read_console,
@@ -63,10 +65,14 @@ class ConsoleRoutes:
 
     def mount(self, control: Control) -> None:
         """Take these paths of a simulator's control address."""
+        control.mount("system", GET=self)
         control.mount("guests", GET=self)
         control.mount("networks", GET=self)
         control.mount("consoles", GET=self, POST=self)
         control.mount("vterms", GET=self, POST=self, DELETE=self)
+
+    def _show_system(self, _request: Request) -> tuple[Any, int]:
+        return {"name": self._guests.system_name()}, HTTPStatus.OK
 
     def _list_guests(self, _request: Request) -> tuple[Any, int]:
         return self._guests.overview(), HTTPStatus.OK
