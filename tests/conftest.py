@@ -40,6 +40,8 @@ if worker := re.fullmatch(r"gw(\d+)", os.environ.get("PYTEST_XDIST_WORKER", ""))
     os.sched_setaffinity(0, {cores[int(worker[1]) % len(cores)]})
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that take longest, so that no worker is left alone with one in the end."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Side by side, begin with the tests that take longest, so that no worker is left alone with one in the end."""
+    if not hasattr(config, "workerinput"):
+        return
     items.sort(key=lambda item: not (item.get_closest_marker("long") or item.get_closest_marker("full")))
