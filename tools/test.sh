@@ -19,8 +19,8 @@ bin=.venv/bin
 [[ $release == 2026.2 ]] || bin=.venv-$release/bin
 select="not full"
 [[ -z $full ]] || select="full or not full"
-# One more than the cores that we count on: a functional test waits for the platform half of its time.
-parallel=("$bin/pytest" -q -n "${WORKERS:-3}" --dist worksteal --durations=10 -m "$select")
+# Twice the cores that we count on: a functional test waits for the platform half of its time.
+parallel=("$bin/pytest" -q -n "${WORKERS:-4}" --dist worksteal --durations=10 -m "$select")
 alone=("$bin/pytest" -q -p no:xdist -m "$select")
 nova=(tests/functional --ignore-glob='*test_neutron_*' --ignore-glob='*test_nova_powervm_soak*')
 
