@@ -44,11 +44,12 @@ class Lab:
         """Return the OpenStack SDK's connection as the lab's administrator, made from clouds.yaml as a user would."""
         return Connection(config=OpenStackConfig(config_files=[str(self.paths.clouds_yaml)]).get_one("bigiron"))
 
-    def platform(self) -> Platform | None:
-        """Return the simulated platform; None with Nova's fake driver."""
+    def platform(self, host: int = 1) -> Platform | None:
+        """Return the simulated platform of a compute host; None with Nova's fake driver."""
         status = self.json("status")
-        simulated = any(row["name"] == "sim" for row in status["programs"])
-        return Platform(status["addresses"]["sim_control"]) if simulated else None
+        suffix = "" if host == 1 else f"-{host}"
+        simulated = any(row["name"] == f"sim{suffix}" for row in status["programs"])
+        return Platform(status["addresses"][f"sim_control{suffix}"]) if simulated else None
 
     def processes(self) -> list[psutil.Process]:
         """Return the supervisor and everything that runs below it."""

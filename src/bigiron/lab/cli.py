@@ -75,8 +75,9 @@ def prepare(as_json: bool) -> None:
     "--driver", type=click.Choice(spec.DRIVERS), help="Compute driver; fake is Nova's own and needs no platform."
 )
 @click.option(
-    "--system", type=click.Path(dir_okay=False, exists=True), help="System document of the simulated platform."
-)
+    "--system", "systems", type=click.Path(dir_okay=False, exists=True), multiple=True,
+    help="System document of a simulated system; once for each compute host that there is to be.",
+)  # fmt: skip
 @click.option("--latency", help="Latency profile of the simulated platform.")
 @click.option(
     "--broker", "broker_url", metavar="URL", envvar="BIGIRON_BROKER_URL", show_envvar=True,
@@ -91,11 +92,10 @@ def prepare(as_json: bool) -> None:
 @_json_option
 @click.pass_obj
 @_explained
-def up(paths: LabPaths, as_json: bool, chosen: tuple[str, ...], **wishes: Any) -> None:
+def up(paths: LabPaths, as_json: bool, chosen: tuple[str, ...], systems: tuple[str, ...], **wishes: Any) -> None:
     """Start the lab and wait until everything works; starts only what is missing when it runs already."""
     wishes["settings"] = configs.settings(chosen) if chosen else None
-    if wishes["system"]:
-        wishes["system"] = str(Path(wishes["system"]).absolute())
+    wishes["systems"] = tuple(str(Path(system).absolute()) for system in systems) or None
     with _reporting("lab", as_json) as report:
         current = lifecycle.up(paths, lifecycle.Wishes(**wishes), report)
         rows = status.collect(paths)

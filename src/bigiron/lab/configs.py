@@ -27,15 +27,17 @@ _FILES = {
     "glance-api.conf.j2": "glance/glance-api.conf",
     "placement.conf.j2": "placement/placement.conf",
     "nova.conf.j2": "nova/nova.conf",
-    "nova-compute.conf.j2": "nova-compute/nova.conf",
     "nova-novncproxy.conf.j2": "nova-novncproxy/nova.conf",
     "nova-serialproxy.conf.j2": "nova-serialproxy/nova.conf",
     "neutron.conf.j2": "neutron/neutron.conf",
     "ml2_conf.ini.j2": "neutron/ml2_conf.ini",
-    "neutron-sea-agent.conf.j2": "neutron-sea-agent/neutron.conf",
     "cinder.conf.j2": "cinder/cinder.conf",
 }
-_PROGRAMS = {name.partition("/")[0]: name for name in _FILES.values() if name.endswith(".conf")}
+# Likewise for each compute host, whose number the folder has from the second on.
+_HOST_FILES = {
+    "nova-compute.conf.j2": ("nova-compute", "nova.conf"),
+    "neutron-sea-agent.conf.j2": ("neutron-sea-agent", "neutron.conf"),
+}
 _SETTING = re.compile(r"(?P<key>(?P<program>[\w-]+):(?P<group>\w+)\.(?P<option>\w+))=(?P<value>[^\r\n]*)")
 _MACROS = ("logging", "database", "auth", "token", "rabbit", "console_proxy")
 _STATE_FOLDERS = (
@@ -44,15 +46,13 @@ _STATE_FOLDERS = (
     "glance/staging",
     "glance/lock",
     "nova/lock",
-    "nova-compute/lock",
     "nova-novncproxy/lock",
     "nova-serialproxy/lock",
     "neutron/lock",
-    "neutron-sea-agent/lock",
     "cinder/lock",
     "cinder/coordination",
-    "sim",
 )
+_HOST_STATE_FOLDERS = (("nova-compute", "lock"), ("neutron-sea-agent", "lock"), ("sim", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,6 @@ class Renderer:
             "log_megabytes": LOG_MEGABYTES,
             "region": lab_spec.REGION,
             "control_host": lab_spec.CONTROL_HOST,
-            "compute_host": lab_spec.COMPUTE_HOST,
             "physical_network": lab_spec.PHYSICAL_NETWORK,
             "novnc_pages": novnc.find(cache_root()) or "",
             "mechanism_driver": "pvm_sea" if self.spec.driver == "powervm" else "lab_fake",
@@ -105,43 +104,58 @@ def shared_folder() -> Path:
 
 def write(paths: LabPaths, spec: LabSpec) -> None:
     """Write every option file and make every state directory."""
-    for folder in _STATE_FOLDERS:
+    of_hosts = [str(Path(host.named(name), below)) for host in spec.hosts for name, below in _HOST_STATE_FOLDERS]
+    for folder in (*_STATE_FOLDERS, *of_hosts):
         (paths.data / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     renderer = Renderer(paths, spec)
     for template, name in _FILES.items():
-        write_private(paths.etc / name, renderer.text(template) + _added(name, spec.settings))
+        write_private(paths.etc / name, renderer.text(template) + _added(_program(name), spec.settings))
+    for host in spec.hosts:
+        for template, (folder, name) in _HOST_FILES.items():
+            text = renderer.text(template, host=host) + _added(folder, spec.settings)
+            write_private(paths.etc / host.named(folder) / name, text)
     write_private(paths.clouds_yaml, renderer.text("clouds.yaml.j2"))
     (paths.etc / "neutron" / "policy.d").mkdir(mode=0o700, exist_ok=True)
     shutil.copyfile(shared_folder() / "nova" / "api-paste.ini", paths.etc / "nova" / "api-paste.ini")
     if spec.driver == "fake":
         # Nova's fake driver derives its node's uuid from the host name but never writes it down, and nova-compute
         # refuses a second start without it.
-        identity = str(uuid.uuid5(uuid.NAMESPACE_DNS, lab_spec.COMPUTE_HOST))
-        write_private(paths.data / "nova-compute" / "compute_id", identity)
+        for host in spec.hosts:
+            identity = str(uuid.uuid5(uuid.NAMESPACE_DNS, host.compute))
+            write_private(paths.data / host.named("nova-compute") / "compute_id", identity)
     for repository in ("fernet-keys", "credential-keys"):
         _write_keys(paths.data / "keystone" / repository)
 
 
 def settings(texts: Iterable[str]) -> dict[str, str]:
-    """Read options given as PROGRAM:GROUP.OPTION=VALUE; raises LabError for one that no program would find."""
+    """Read options given as PROGRAM:GROUP.OPTION=VALUE; raises LabError for one that no program would find.
+
+    What a program of the compute hosts is given holds on all of them.
+    """
+    programs = [*filter(None, map(_program, _FILES.values())), *(folder for folder, _ in _HOST_FILES.values())]
     found = {}
     for text in texts:
         match = _SETTING.fullmatch(text)
         if match is None:
             raise LabError(f"{text!r} is no setting: write PROGRAM:GROUP.OPTION=VALUE, e.g. nova:DEFAULT.debug=true")
-        if match["program"] not in _PROGRAMS:
-            raise LabError(f"{text!r} names no program with options of its own: choose from {', '.join(_PROGRAMS)}")
+        if match["program"] not in programs:
+            raise LabError(f"{text!r} names no program with options of its own: choose from {', '.join(programs)}")
         found[match["key"]] = match["value"]
     return found
 
 
-def _added(name: str, chosen: Mapping[str, str]) -> str:
-    """The lines that give an option file what the user chose: of an option given twice, oslo.config takes the last."""
+def _program(name: str) -> str:
+    """The program that an option file under etc/ is for; plug-ins' own files are for none."""
+    return name.partition("/")[0] if name.endswith(".conf") else ""
+
+
+def _added(program: str, chosen: Mapping[str, str]) -> str:
+    """The lines that give a program what the user chose: of an option given twice, oslo.config takes the last."""
     matches = [_SETTING.fullmatch(f"{key}={value}") for key, value in chosen.items()]
     return "".join(
         f"\n[{match['group']}]\n{match['option']} = {match['value']}\n"
         for match in matches
-        if match and _PROGRAMS[match["program"]] == name
+        if match and match["program"] == program
     )
 
 

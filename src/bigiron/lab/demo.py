@@ -36,7 +36,8 @@ def demo(root: Path, system: str | None, driver: str | None, latency: str | None
     paths = LabPaths(root.expanduser().absolute())
     console = Console()
     begun = time.monotonic()
-    wishes = lifecycle.Wishes(driver=driver, system=str(Path(system).absolute()) if system else None, latency=latency)
+    systems = (str(Path(system).absolute()),) if system else None
+    wishes = lifecycle.Wishes(driver=driver, systems=systems, latency=latency)
     try:
         with explained():
             with Board(console, "start") as board:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import openstack
 import requests
@@ -13,12 +14,12 @@ from openstack.exceptions import SDKException
 
 from bigiron.lab import broker
 from bigiron.lab.novnc import PAGE
-from bigiron.lab.spec import COMPUTE_HOST, REGION, LabSpec
+from bigiron.lab.spec import REGION, LabSpec
 
 _ANSWER_SECONDS = 5.0
 _PATHS = {
     "keystone": "/v3", "glance": "/healthcheck", "placement": "/", "nova": "/", "neutron": "/", "cinder": "/",
-    "sim_control": "/audit", "nova-novncproxy": f"/{PAGE}", "nova-serialproxy": "/",
+    "nova-novncproxy": f"/{PAGE}", "nova-serialproxy": "/",
 }  # fmt: skip
 # Without web pages a console proxy refuses everything but web sockets, and works.
 _REFUSAL = {"nova-novncproxy": 405, "nova-serialproxy": 405}
@@ -43,24 +44,29 @@ class Health:
     def __init__(self, spec: LabSpec) -> None:
         self._spec = spec
         self._cloud: Connection | None = None
-        self._reporting: dict[str, Callable[[float], bool]] = {"compute": self._compute, "sea_agent": self._sea_agent}
+        self._reporting: dict[str, Callable[[float], bool]] = {}
+        self._simulators: dict[str, str] = {}
+        for host in spec.hosts:
+            self._reporting[host.named("nova-compute")] = partial(self._compute, host.compute)
+            self._reporting[host.named("neutron-sea-agent")] = partial(self._sea_agent, host.compute)
+            self._simulators[host.named("sim")] = host.named("sim_control")
 
     def works(self, check: str, since: float) -> bool:
         """Run one check of a process that was started at `since` (seconds since the epoch)."""
         if check == "broker":
             return broker.answers(self._spec.ports["broker"])
-        if check == "sim":
-            return self._answers("sim_control")
+        if check in self._simulators:
+            return self._answers(self._simulators[check], "/audit")
         if check in self._reporting:
             try:
                 return self._reporting[check](since)
             except (SDKException, ClientException):
                 return False
-        return self._answers(check)
+        return self._answers(check, _PATHS[check])
 
-    def _answers(self, name: str) -> bool:
+    def _answers(self, name: str, path: str) -> bool:
         try:
-            answer = requests.get(self._spec.url(name) + _PATHS[name], timeout=_ANSWER_SECONDS)
+            answer = requests.get(self._spec.url(name) + path, timeout=_ANSWER_SECONDS)
         except requests.RequestException:
             return False
         return answer.status_code < 400 or answer.status_code == _REFUSAL.get(name)
@@ -70,21 +76,22 @@ class Health:
             self._cloud = connection(self._spec)
         return self._cloud
 
-    def _compute(self, since: float) -> bool:
+    def _compute(self, name: str, since: float) -> bool:
         """A compute host works when it reports, is mapped into the cell, and has its inventory in Placement."""
         cloud = self._connection()
-        services = list(cloud.compute.services(binary="nova-compute", host=COMPUTE_HOST))
+        services = list(cloud.compute.services(binary="nova-compute", host=name))
         # The first report is stamped when the service is created, and has no time of its own.
         if not any(each.state == "up" and (not each.updated_at or _after(each.updated_at, since)) for each in services):
             return False
-        for host in cloud.compute.hypervisors():
-            provider = f"/resource_providers/{host.id}/inventories"
-            if cloud.placement.get(provider).json().get("inventories"):
+        for hypervisor in cloud.compute.hypervisors(details=True):
+            provider = f"/resource_providers/{hypervisor.id}/inventories"
+            ours = hypervisor.service_details["host"] == name
+            if ours and cloud.placement.get(provider).json().get("inventories"):
                 return True
         return False
 
-    def _sea_agent(self, since: float) -> bool:
-        agents = self._connection().network.agents(host=COMPUTE_HOST)
+    def _sea_agent(self, name: str, since: float) -> bool:
+        agents = self._connection().network.agents(host=name)
         return any(agent.is_alive and _after(agent.last_heartbeat_at, since) for agent in agents)
 
 

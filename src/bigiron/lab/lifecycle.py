@@ -32,7 +32,7 @@ class Wishes:
     """What the user asked `up` for; None leaves what the lab already has."""
 
     driver: str | None = None
-    system: str | None = None
+    systems: tuple[str, ...] | None = None
     latency: str | None = None
     broker_url: str | None = None
     debug: bool | None = None
@@ -41,6 +41,8 @@ class Wishes:
     def applied(self, current: LabSpec) -> LabSpec:
         """Return the spec with the wishes in it."""
         wanted = {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
+        if len(wanted.get("systems", ())) != len(set(wanted.get("systems", ()))):
+            raise LabError("a system document is given twice: each host manages a system of its own, with its own name")
         return replace(current, **wanted)
 
 
@@ -100,7 +102,7 @@ def up(paths: LabPaths, wishes: Wishes, report: Reporter) -> LabSpec:
 
 def _launch(paths: LabPaths, wanted: LabSpec, report: Reporter) -> tuple[LabSpec, Supervisor]:
     if wanted.driver == "powervm":
-        wanted = replace(wanted, platform=_platform(paths, wanted))
+        wanted = replace(wanted, platforms=_platforms(paths, wanted))
     if wanted.broker_url:
         broker.require(wanted.broker_url)
     wanted = wanted.equipped()
@@ -115,16 +117,16 @@ def _launch(paths: LabPaths, wanted: LabSpec, report: Reporter) -> tuple[LabSpec
     return wanted, supervise.launch(paths, _table(paths, wanted))
 
 
-def _platform(paths: LabPaths, wanted: LabSpec) -> str:
-    """Return the digest of the system document; refuse another one than the simulator's state was made from."""
-    document = spec.system_document(wanted)
-    digest = spec.digest(document)
-    if wanted.platform not in ("", digest) and (paths.data / "sim" / "state.json").exists():
-        raise LabError(
-            f"system document {document} is not what the platform of this lab was made from: put the old one back, "
-            "begin anew with `bigiron lab destroy` and `bigiron lab up`, or make another lab with --dir"
-        )
-    return digest
+def _platforms(paths: LabPaths, wanted: LabSpec) -> tuple[str, ...]:
+    """Return the digests of the system documents; refuse another one than a simulator's state was made from."""
+    digests = tuple(spec.digest(host.document()) for host in wanted.hosts)
+    for host, digest, old in zip(wanted.hosts, digests, wanted.platforms, strict=False):
+        if digest != old and (paths.data / host.named("sim") / "state.json").exists():
+            raise LabError(
+                f"system document {host.document()} is not what the platform of this lab was made from: put the old "
+                "one back, begin anew with `bigiron lab destroy` and `bigiron lab up`, or make another lab with --dir"
+            )
+    return digests
 
 
 def _table(paths: LabPaths, wanted: LabSpec) -> tuple[Program, ...]:
@@ -237,8 +239,10 @@ def _stop(paths: LabPaths, report: Reporter, *, gently: bool = True) -> bool:
     pid = supervisor.pid()
     if gently:
         # The guests' side first, so that nothing reports to a control plane that has gone; the broker last.
-        outer, base = {"nova-compute", "neutron-sea-agent"}, {"broker", "sim", "keystone"}
-        for level in (outer, supervisor.states().keys() - outer - base, base):
+        names = supervisor.states().keys()
+        outer = {name for name in names if name.startswith(("nova-compute", "neutron-sea-agent"))}
+        base = {name for name in names if name.startswith(("broker", "sim", "keystone"))}
+        for level in (outer, names - outer - base, base):
             supervisor.stop(level, _STOP_SECONDS)
     else:
         supervisor.kill()

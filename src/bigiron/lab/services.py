@@ -11,7 +11,7 @@ from pathlib import Path
 from bigiron.lab import broker
 from bigiron.lab.database import file_url
 from bigiron.lab.paths import LabPaths, program
-from bigiron.lab.spec import LabSpec, system_document
+from bigiron.lab.spec import Host, LabSpec
 
 # Steps that are no processes, but that programs wait for.
 BOOTSTRAP = "administrator"
@@ -40,9 +40,11 @@ def programs(paths: LabPaths, spec: LabSpec, broker_binaries: broker.Binaries | 
     if broker_binaries is not None:
         table.insert(0, _broker(paths, spec, broker_binaries))
     if spec.driver == "powervm":
-        table += _powervm(paths, spec)
         table += (_console_proxy(paths, name) for name in ("nova-novncproxy", "nova-serialproxy"))
-    table.append(_compute(paths, spec))
+    for host in spec.hosts:
+        if spec.driver == "powervm":
+            table += _powervm(paths, spec, host)
+        table.append(_compute(paths, spec, host))
     return tuple(table)
 
 
@@ -81,11 +83,12 @@ def _broker(paths: LabPaths, spec: LabSpec, binaries: broker.Binaries) -> Progra
     )  # fmt: skip
 
 
-def _compute(paths: LabPaths, spec: LabSpec) -> Program:
-    after = ("nova", "neutron", "placement", *(("sim",) if spec.driver == "powervm" else ()))
-    options = paths.etc / "nova-compute" / "nova.conf"
+def _compute(paths: LabPaths, spec: LabSpec, host: Host) -> Program:
+    name = host.named("nova-compute")
+    after = ("nova", "neutron", "placement", *((host.named("sim"),) if spec.driver == "powervm" else ()))
+    options = paths.etc / name / "nova.conf"
     return Program(
-        "nova-compute", (program("nova-compute"), "--config-file", str(options)), "compute", after=after,
+        name, (program("nova-compute"), "--config-file", str(options)), name, after=after,
         environment=_concurrency(), stop_seconds=20,
     )  # fmt: skip
 
@@ -105,17 +108,18 @@ def _console_proxy(paths: LabPaths, name: str) -> Program:
     )  # fmt: skip
 
 
-def _powervm(paths: LabPaths, spec: LabSpec) -> tuple[Program, ...]:
-    listen, control = (f"127.0.0.1:{spec.ports[name]}" for name in ("sim", "sim_control"))
+def _powervm(paths: LabPaths, spec: LabSpec, host: Host) -> tuple[Program, ...]:
+    sim, sea_agent = host.named("sim"), host.named("neutron-sea-agent")
+    listen, control = (f"127.0.0.1:{spec.ports[host.named(name)]}" for name in ("sim", "sim_control"))
     simulator = (
-        program("bigiron"), "sim", "powervm", "--system", str(system_document(spec).resolve()),
-        "--state", str(paths.data / "sim"), "--listen", listen, "--control", control, "--latency", spec.latency,
+        program("bigiron"), "sim", "powervm", "--system", str(host.document().resolve()),
+        "--state", str(paths.data / sim), "--listen", listen, "--control", control, "--latency", spec.latency,
     )  # fmt: skip
-    options = paths.etc / "neutron-sea-agent" / "neutron.conf"
+    options = paths.etc / sea_agent / "neutron.conf"
     agent = (program("bigiron-neutron-sea-agent"), "--config-file", str(options))
     return (
-        Program("sim", simulator, "sim", "sim", own_log=False),
-        Program("neutron-sea-agent", agent, "sea_agent", after=("neutron", "sim", SEED)),
+        Program(sim, simulator, sim, sim, own_log=False),
+        Program(sea_agent, agent, sea_agent, after=("neutron", sim, SEED)),
     )
 
 

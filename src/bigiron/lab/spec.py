@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -26,10 +26,8 @@ PORT_NAMES = (
     "cinder",
     "nova-novncproxy",
     "nova-serialproxy",
-    "consoles",
-    "sim",
-    "sim_control",
 )
+HOST_PORT_NAMES = ("consoles", "sim", "sim_control")
 SECRET_NAMES = (
     "admin",
     "demo",
@@ -42,7 +40,6 @@ SECRET_NAMES = (
     "neutron",
     "cinder",
 )
-COMPUTE_HOST = "lab-compute"
 CONTROL_HOST = "lab-control"
 REGION = "RegionOne"
 PHYSICAL_NETWORK = "default"
@@ -50,15 +47,40 @@ _EXAMPLE = Path(__file__).parents[3] / "examples" / "systems" / "one-host.yaml"
 
 
 @dataclass(frozen=True, slots=True)
+class Host:
+    """One compute host, by its number from 1 on; `system` is the document of the system that it manages."""
+
+    number: int
+    system: str = ""
+
+    def named(self, name: str) -> str:
+        """The name of this host's program, port or folder of that kind; those of the first host have no number."""
+        return name if self.number == 1 else f"{name}-{self.number}"
+
+    @property
+    def compute(self) -> str:
+        """What Nova and Neutron call it."""
+        return self.named("lab-compute")
+
+    def document(self) -> Path:
+        """The system document, checked to exist: the chosen one, or the repository's example."""
+        document = Path(self.system).expanduser() if self.system else _EXAMPLE
+        if not document.is_file():
+            raise LabError(f"system document {document} does not exist: give one with --system FILE.yaml")
+        return document
+
+
+@dataclass(frozen=True, slots=True)
 class LabSpec:
     """One lab's choices, ports and secrets.
 
+    `systems` are system documents, one for each compute host; empty means one host with the repository's example.
     `broker_url` empty means: run a private RabbitMQ. `settings` holds options beyond those that the lab itself sets,
     PROGRAM:GROUP.OPTION -> value.
     """
 
     driver: str = "powervm"
-    system: str = ""
+    systems: Sequence[str] = ()
     latency: str = "none"
     broker_url: str = ""
     debug: bool = False
@@ -66,8 +88,13 @@ class LabSpec:
     ports: Mapping[str, int] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     seeded: str = ""
-    platform: str = ""
-    """The digest of the system document that the simulated platform was made from."""
+    platforms: Sequence[str] = ()
+    """The digests of the system documents that the simulated platforms were made from."""
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """The compute hosts."""
+        return tuple(Host(number, system) for number, system in enumerate(self.systems or ("",), 1))
 
     def url(self, name: str) -> str:
         """Return the base URL of a service of the lab, without a trailing slash."""
@@ -94,7 +121,8 @@ class LabSpec:
     def equipped(self) -> LabSpec:
         """Return a copy in which every port is free and every secret exists."""
         made = {name: self.secrets.get(name) or secrets.token_hex(16) for name in SECRET_NAMES}
-        return replace(self, ports=ports.choose(PORT_NAMES, self.ports), secrets=made)
+        names = (*PORT_NAMES, *(host.named(name) for host in self.hosts for name in HOST_PORT_NAMES))
+        return replace(self, ports=ports.choose(names, self.ports), secrets=made)
 
 
 def load(paths: LabPaths) -> LabSpec | None:
@@ -104,7 +132,8 @@ def load(paths: LabPaths) -> LabSpec | None:
     except FileNotFoundError:
         return None
     try:
-        return LabSpec(**json.loads(text))
+        found = LabSpec(**json.loads(text))
+        return replace(found, systems=tuple(found.systems), platforms=tuple(found.platforms))
     except (ValueError, TypeError) as error:
         raise LabError(f"{paths.spec} is damaged ({error}): remove the lab with `bigiron lab destroy`") from error
 
@@ -135,11 +164,3 @@ def digest(document: Path) -> str:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise LabError(f"system document {document} is not YAML: {error}") from error
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def system_document(spec: LabSpec) -> Path:
-    """Return the system document the simulator loads, checked to exist: the chosen one, or the repository's example."""
-    document = Path(spec.system).expanduser() if spec.system else _EXAMPLE
-    if not document.is_file():
-        raise LabError(f"system document {document} does not exist: give one with --system FILE.yaml")
-    return document

@@ -39,7 +39,7 @@ def collect(paths: LabPaths) -> list[ProgramStatus]:
     for name, process in supervisor.states().items():
         state = process.state.lower()
         if process.state == "RUNNING":
-            state = "working" if checks.works(_check_name(name), process.started) else "silent"
+            state = "working" if checks.works(name, process.started) else "silent"
         age = int(time.time() - process.started) if process.pid else 0
         rows.append(ProgramStatus(name, state, process.pid, _port(current, name), _memory(process.pid), age))
     return rows
@@ -49,10 +49,6 @@ def _own(pid: int) -> ProgramStatus:
     return ProgramStatus(
         "supervisord", "working", pid, 0, _memory(pid), int(time.time() - psutil.Process(pid).create_time())
     )
-
-
-def _check_name(name: str) -> str:
-    return {"nova-compute": "compute", "neutron-sea-agent": "sea_agent"}.get(name, name)
 
 
 def _port(current: spec.LabSpec, name: str) -> int:

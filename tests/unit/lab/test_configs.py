@@ -43,7 +43,7 @@ def test_the_compute_host_has_no_database_and_its_own_state(lab: tuple[LabPaths,
     paths, made = lab
     compute = _read(paths.etc / "nova-compute" / "nova.conf")
     assert not {"database", "api_database"} & set(compute.sections())
-    assert compute["DEFAULT"]["host"] == spec.COMPUTE_HOST
+    assert compute["DEFAULT"]["host"] == "lab-compute"
     assert compute["DEFAULT"]["state_path"] != _read(paths.etc / "nova" / "nova.conf")["DEFAULT"]["state_path"]
     assert compute.has_section("powervm") == (made.driver == "powervm")
 

@@ -50,13 +50,13 @@ def test_what_is_no_lab_is_not_removed(paths: LabPaths) -> None:
 def test_a_platform_is_not_started_from_another_document(paths: LabPaths, tmp_path: Path) -> None:
     document = tmp_path / "system.yaml"
     document.write_text("system: {name: one}")
-    first = spec.LabSpec(system=str(document))
-    first = replace(first, platform=spec.digest(document))
+    first = spec.LabSpec(systems=(str(document),))
+    first = replace(first, platforms=(spec.digest(document),))
     spec.save(paths, first)
     (paths.data / "sim").mkdir()
     (paths.data / "sim" / "state.json").touch()
     document.write_text("# a comment\nsystem:\n  name: one\n")
-    assert spec.digest(document) == first.platform
+    assert (spec.digest(document),) == first.platforms
     document.write_text("system: {name: two}")
     with pytest.raises(LabError, match=r"system.yaml is not what the platform.*lab destroy"):
         lifecycle.up(paths, lifecycle.Wishes(), Quiet())

@@ -10,6 +10,9 @@ from bigiron.lab import broker, configs, health, services, spec
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import LabPaths
 
+SYSTEMS = Path(__file__).parents[3] / "examples" / "systems"
+ONE, ANOTHER = SYSTEMS / "one-host.yaml", SYSTEMS / "another-host.yaml"
+
 
 @pytest.fixture
 def binaries(tmp_path: Path) -> broker.Binaries:
@@ -76,4 +79,22 @@ def test_a_program_that_does_not_answer_does_not_work(tmp_path: Path, binaries: 
 
 def test_a_missing_system_document_is_named() -> None:
     with pytest.raises(LabError, match=r"system document /nowhere/x.yaml does not exist.*--system"):
-        spec.system_document(spec.LabSpec(system="/nowhere/x.yaml"))
+        spec.Host(1, "/nowhere/x.yaml").document()
+
+
+def test_each_host_has_programs_ports_and_files_of_its_own(tmp_path: Path, binaries: broker.Binaries) -> None:
+    paths, made = LabPaths(tmp_path / "lab"), spec.LabSpec(systems=(str(ONE), str(ANOTHER))).equipped()
+    paths.create()
+    configs.write(paths, made)
+    table = _table(tmp_path, made, binaries)
+    for kind, file in (("nova-compute", "nova.conf"), ("neutron-sea-agent", "neutron.conf")):
+        texts = [(paths.etc / name / file).read_text(encoding="utf-8") for name in (kind, f"{kind}-2")]
+        for port, text in zip((made.ports["sim"], made.ports["sim-2"]), texts, strict=True):
+            assert f"rest_port = {port}" in text
+        assert [f"host = lab-compute{suffix}\n" in text for suffix, text in zip(("", "-2"), texts, strict=True)] == [
+            True, True
+        ]  # fmt: skip
+        assert {"sim-2", "sim"} & set(table[f"{kind}-2"].after) == {"sim-2"}
+    assert str(ANOTHER) in table["sim-2"].argv
+    assert str(paths.data / "sim-2") in table["sim-2"].argv
+    assert len(set(made.ports.values())) == len(made.ports)
