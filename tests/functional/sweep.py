@@ -44,6 +44,14 @@ def calls_of(entries: Iterable[Entry]) -> list[Call]:
     return calls
 
 
+def made_by_all(runs: list[list[Call]]) -> list[Call]:
+    """The requests that every recorded run makes, but for the first, which may read what is known from then on.
+
+    How often a state is asked for, and how many changes of a document go into one write, is up to the clock.
+    """
+    return [call for call in runs[-1] if all(call in run for run in runs[1:])]
+
+
 def label_of(fault: Fault) -> str:
     """The fault in words, for messages."""
     return f"{fault.action} at {fault.method} {fault.path} number {fault.nth}"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.functional import test_nova_powervm_faults as spawning
 from tests.functional import test_nova_powervm_resize_sweeps as resizing
-from tests.functional.sweep import Call, explained, label_of
+from tests.functional.sweep import Call, explained, label_of, made_by_all
 from tests.functional.test_nova_powervm_disks import role_of
 from tests.functional.test_nova_powervm_rescue import Rescued
 from tests.functional.test_nova_powervm_sweeps import RUNS
@@ -114,10 +114,10 @@ class RebuildSweep(Rescued):
             self.simulator.journal.clear()
             assert self.rebuild(server)["status"] == "ACTIVE"
             runs.append(self.recorded())
-        # How many changes of a document go into one write is up to the clock.
-        calls = [call for call in runs[-1] if all(call in run for run in runs[1:])]
         # What the mirror reads in the background is not the rebuild's.
-        swept = [call for call in calls if call.method != "GET" or "LogicalPartition/{uuid}" not in call.template]
+        swept = [
+            call for call in made_by_all(runs) if call.method != "GET" or "LogicalPartition/{uuid}" not in call.template
+        ]
         outcomes = Counter(self.strike(server, fault) for call in swept for fault in call.faults())
         assert outcomes["ACTIVE"] and outcomes["ERROR"], outcomes
         self.delete(server)

@@ -15,7 +15,7 @@ import pytest
 from nova import context
 from tests.functional import base, world
 from tests.functional.powervm import EVENTS, PowerVMCloud
-from tests.functional.sweep import Call, calls_of, explained, label_of
+from tests.functional.sweep import Call, calls_of, explained, label_of, made_by_all
 
 from bigiron.plugins.nova.driver import BigironDriver
 from bigiron.powervm import mirror
@@ -123,10 +123,8 @@ class PowerSweep(Sweep):
             assert self.act(server, action)["status"] == ends
             runs.append(self.recorded())
             assert self.result_of(server, action.split()[-1]) == "Success"
-        # The first time may read what is known from then on, and how often a state is asked for is up to the clock.
-        calls = [call for call in runs[-1] if all(call in run for run in runs[1:])]
         outcomes = Counter(
-            self.strike(server, action, begins, ends, fault) for call in calls for fault in call.faults()
+            self.strike(server, action, begins, ends, fault) for call in made_by_all(runs) for fault in call.faults()
         )
         assert outcomes["Success"] or outcomes["Error"], "no request was recorded"
         self.delete(server)

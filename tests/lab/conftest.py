@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from openstack.connection import Connection
-from tests.support.lab import SYSTEM, Lab
+from tests.support.lab import SYSTEM, Lab, parts_of
 
 from bigiron.lab.paths import LabPaths
 
@@ -47,14 +46,5 @@ def cloud(lab: Lab) -> Connection:
 @pytest.fixture
 def parts(cloud: Connection) -> Iterator[dict[str, str]]:
     """An image, a flavor and a VLAN network, removed afterwards."""
-    name = f"lab-test-{secrets.token_hex(4)}"
-    image = cloud.image.create_image(
-        name, data=secrets.token_bytes(1 << 20), disk_format="raw", container_format="bare", wait=True
-    )
-    flavor = cloud.compute.create_flavor(name=name, ram=512, vcpus=1, disk=1)
-    network = cloud.network.create_network(name=name)
-    cloud.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.77.0.0/24", enable_dhcp=False)
-    yield {"name": name, "image_id": image.id, "flavor_id": flavor.id, "network_id": network.id}
-    cloud.network.delete_network(network.id)
-    cloud.compute.delete_flavor(flavor.id)
-    cloud.image.delete_image(image.id)
+    with parts_of(cloud, "lab-test") as made:
+        yield made

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import secrets
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from openstack.compute.v2.server import Server
 from openstack.connection import Connection
-from tests.support.lab import SYSTEM, Lab
+from tests.support.lab import SYSTEM, Lab, parts_of
 
+from bigiron.lab.demo_platform import Platform
 from bigiron.lab.paths import LabPaths, program
+from bigiron.lab.spec import Host
 
 pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(900)]
 
@@ -38,17 +39,23 @@ def test_servers_of_both_hosts_are_on_one_vlan(two_hosts: Lab, tmp_path: Path) -
     cloud = two_hosts.cloud()
     platforms = [two_hosts.platform(number) for number in (1, 2)]
     before = [platform.inventory() for platform in platforms if platform]
-    name = f"two-{secrets.token_hex(4)}"
-    image = cloud.image.create_image(
-        name, data=secrets.token_bytes(1 << 20), disk_format="raw", container_format="bare", wait=True
-    )
-    flavor = cloud.compute.create_flavor(name=name, ram=512, vcpus=1, disk=1)
-    network = cloud.network.create_network(name=name)
-    cloud.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.78.0.0/24", enable_dhcp=False)
+    with parts_of(cloud, "two") as parts:
+        _use(two_hosts, cloud, platforms, parts, tmp_path)
+    for platform, old in zip(platforms, before, strict=True):
+        assert platform is not None
+        assert platform.inventory().left_from(old) == []
+        assert platform.ask("/audit") == []
+
+
+def _use(
+    lab: Lab, cloud: Connection, platforms: Sequence[Platform | None], parts: dict[str, str], folder: Path
+) -> None:
+    """A server on each host, both on one network, looked at and deleted."""
+    vlan = cloud.network.get_network(parts["network_id"]).provider_segmentation_id
     servers = [
         cloud.compute.create_server(
-            name=f"{name}-{number}", image_id=image.id, flavor_id=flavor.id, networks=[{"uuid": network.id}],
-            availability_zone=f"nova:{host}",
+            name=f"{parts['name']}-{number}", image_id=parts["image_id"], flavor_id=parts["flavor_id"],
+            networks=[{"uuid": parts["network_id"]}], availability_zone=f"nova:{host}",
         )
         for number, host in enumerate(_HOSTS, 1)
     ]  # fmt: skip
@@ -60,26 +67,22 @@ def test_servers_of_both_hosts_are_on_one_vlan(two_hosts: Lab, tmp_path: Path) -
         assert platform is not None
         partition = platform.partition_of(server.id)
         names.append(partition["name"])
-        assert network.provider_segmentation_id in {adapter["vlan"] for adapter in partition["adapters"]}
+        assert vlan in {adapter["vlan"] for adapter in partition["adapters"]}
         assert all(
-            network.provider_segmentation_id in sea["vlans"]
+            vlan in sea["vlans"]
             for bridge in platform.ask("/networks") for sea in bridge["seas"]
         )  # fmt: skip
-    texts = _picture(two_hosts, tmp_path / "networks.svg")
-    assert texts.count(f"ETHERNET0 {network.provider_segmentation_id}") == 1
+    texts = _picture(lab, folder / "networks.svg")
+    assert texts.count(f"ETHERNET0 {vlan}") == 1
     # Long names are shown in part.
     assert all(any(one.startswith(text.removesuffix("…")) for text in texts if text) for one in names), (names, texts)
     _end(cloud, servers)
-    cloud.network.delete_network(network.id)
-    for platform, old in zip(platforms, before, strict=True):
-        assert platform is not None
-        assert platform.inventory().left_from(old) == []
-        assert platform.ask("/audit") == []
 
 
 def _picture(lab: Lab, file: Path) -> list[str]:
     """The texts of the picture that the command draws of both systems."""
-    states = [word for number in ("", "-2") for word in ("--state", str(lab.paths.data / f"sim{number}"))]
+    folders = [lab.paths.data / Host(number).named("sim") for number in (1, 2)]
+    states = [word for folder in folders for word in ("--state", str(folder))]
     subprocess.run([program("bigiron"), "sim", "topology", *states, str(file)], check=True, timeout=60)
     root = ElementTree.fromstring(file.read_text(encoding="utf-8"))
     return [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from openstack.connection import Connection
 
 from bigiron.lab.demo_platform import Platform
 from bigiron.lab.paths import LabPaths, program
+from bigiron.lab.spec import Host
 
 REPOSITORY = Path(__file__).parents[2]
 SYSTEM = REPOSITORY / "examples" / "systems" / "one-host.yaml"
@@ -47,12 +51,28 @@ class Lab:
     def platform(self, host: int = 1) -> Platform | None:
         """Return the simulated platform of a compute host; None with Nova's fake driver."""
         status = self.json("status")
-        suffix = "" if host == 1 else f"-{host}"
-        simulated = any(row["name"] == f"sim{suffix}" for row in status["programs"])
-        return Platform(status["addresses"][f"sim_control{suffix}"]) if simulated else None
+        named = Host(host).named
+        simulated = any(row["name"] == named("sim") for row in status["programs"])
+        return Platform(status["addresses"][named("sim_control")]) if simulated else None
 
     def processes(self) -> list[psutil.Process]:
         """Return the supervisor and everything that runs below it."""
         supervisor = next(row for row in self.json("status")["programs"] if row["name"] == "supervisord")
         process = psutil.Process(supervisor["pid"])
         return [process, *process.children(recursive=True)]
+
+
+@contextmanager
+def parts_of(cloud: Connection, prefix: str) -> Iterator[dict[str, str]]:
+    """An image, a flavor and a VLAN network, removed afterwards."""
+    name = f"{prefix}-{secrets.token_hex(4)}"
+    image = cloud.image.create_image(
+        name, data=secrets.token_bytes(1 << 20), disk_format="raw", container_format="bare", wait=True
+    )
+    flavor = cloud.compute.create_flavor(name=name, ram=512, vcpus=1, disk=1)
+    network = cloud.network.create_network(name=name)
+    cloud.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.77.0.0/24", enable_dhcp=False)
+    yield {"name": name, "image_id": image.id, "flavor_id": flavor.id, "network_id": network.id}
+    cloud.network.delete_network(network.id)
+    cloud.compute.delete_flavor(flavor.id)
+    cloud.image.delete_image(image.id)
