@@ -79,7 +79,10 @@ class DiskSpec:
 
 @dataclass(frozen=True, slots=True)
 class NicSpec:
-    """A network adapter to create; `id` is the network service's port id and the MAC is chosen beforehand."""
+    """A network adapter to create; `id` is the network service's port id and the MAC is chosen beforehand.
+
+    `tagged_vlans` are further VLANs that a guest tells apart by their tags; None where it is to see none.
+    """
 
     id: str
     mac: str
@@ -87,6 +90,7 @@ class NicSpec:
     vlan: int | None = None
     physical_network: str | None = None
     mtu: int | None = None
+    tagged_vlans: tuple[int, ...] | None = None
     details: Mapping[str, str] = field(default_factory=dict)
 
 

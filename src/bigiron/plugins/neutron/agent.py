@@ -32,6 +32,7 @@ from bigiron.plugins.neutron.reconcile import Network, Reconciler
 from bigiron.powervm.network.bridges import BridgeDocuments
 from bigiron.powervm.network.clients import ClientAdapters
 from bigiron.powervm.network.link import NetworkLink, open_link
+from bigiron.powervm.network.load_groups import bridge_documents
 from bigiron.powervm.options import PowerVMOptions
 from bigiron.powervm.session import Journal
 
@@ -61,7 +62,7 @@ def connect(options: cfg.ConfigOpts, stopping: threading.Event, journal: Journal
     mappings = conf.parse_mappings(options.AGENT.bridge_mappings)
     link = open_link(PowerVMOptions(**powervm_rest.values(options), max_parallel=_MAX_PARALLEL), journal, stopping)
     try:
-        bridges = BridgeDocuments(link.adapter, link.system_uuid)
+        bridges = bridge_documents(link.adapter, link.system_uuid)
         bridges.read_orphans()
         networks = bridgemap.resolve(mappings, bridges.read(), bridges.switch_names())
     except BaseException:
@@ -83,6 +84,7 @@ def state(host_name: str, host: Host) -> dict[str, Any]:
         "configurations": {
             "bridge_mappings": {physnet: network.bridge for physnet, network in networks.items()},
             "virtual_switches": {physnet: network.vswitch_name for physnet, network in networks.items()},
+            "mtus": {physnet: network.mtu for physnet, network in networks.items()},
             "bridges": {physnet: network.name for physnet, network in networks.items()},
             "system": host.link.system_name,
         },

@@ -99,6 +99,8 @@ class WorkLoop:
         announced = parse(event)
         if announced is not None and announced.vif_type == VIF_TYPE_PVM_SEA:
             self._queue.put(announced)
+            if announced.trunk:
+                self.heal_soon(f"port {announced.port} of a trunk was announced, and its subports go with it")
 
     def port_changed(
         self, port_id: str, host: str | None, physical_network: str, vlan: int, enabled: bool, active: bool
@@ -118,9 +120,20 @@ class WorkLoop:
         ):
             self._queue.put(VifEvent("plug", known.mac, VIF_TYPE_PVM_SEA, port_id))
 
+    def subport_changed(self, port_id: str, host: str | None, vlan: int, enabled: bool, active: bool) -> None:
+        """Neutron has changed a trunk's subport: of interest if its trunk's adapter is to carry it or no longer to."""
+        known = self._reconciler.plugged(port_id)
+        if host == self._host and (enabled != active or (known is not None and known.vlan != vlan)):
+            self.heal_soon(f"subport {port_id} has changed")
+
     def port_gone(self, port_id: str) -> None:
         """The port was deleted, or its binding to this host was deactivated."""
         self._reconciler.forget(port_id)
+
+    def trunk_changed(self, port_id: str, subports: frozenset[str]) -> None:
+        """Neutron tells which subports a trunk's own port has: of interest if its adapter carries one that has left."""
+        if self._reconciler.subports(port_id) - subports:
+            self.heal_soon(f"subports have left the trunk of port {port_id}")
 
     def port_arrived(self, port_id: str) -> None:
         """The port's binding to this host was activated; its adapter may have come with a migrated guest."""

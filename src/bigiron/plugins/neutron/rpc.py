@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Protocol
 
 import oslo_messaging
@@ -12,6 +13,7 @@ from neutron_lib import constants
 from neutron_lib import context as neutron_context
 from neutron_lib.agent import topics
 from neutron_lib.api.definitions import portbindings
+from neutron_lib.services.trunk import constants as trunk_constants
 from oslo_utils import uuidutils
 
 from bigiron.errors import Unavailable
@@ -48,7 +50,8 @@ class NeutronServer:
         partial = [port["id"] for port in ours if not _complete(port)]
         # A port bound by an older driver says less about itself; its network is asked for by the slower way.
         missing = {port.id: port for port in self.lookup(partial)}
-        return [_from_dict(port, missing.get(port["id"])) for port in ours if _complete(port) or port["id"] in missing]
+        known = [_from_dict(port, missing.get(port["id"])) for port in ours if _complete(port) or port["id"] in missing]
+        return _with_parents(known, ours)
 
     def lookup(self, devices: Collection[str]) -> list[Port]:
         """The ports of the devices that are bound here; Neutron counts them as being built from then on."""
@@ -86,6 +89,8 @@ class Callbacks(Protocol):
     def port_changed(
         self, port_id: str, host: str | None, physical_network: str, vlan: int, enabled: bool, active: bool
     ) -> None: ...
+    def subport_changed(self, port_id: str, host: str | None, vlan: int, enabled: bool, active: bool) -> None: ...
+    def trunk_changed(self, port_id: str, subports: frozenset[str]) -> None: ...
     def port_gone(self, port_id: str) -> None: ...
     def port_arrived(self, port_id: str) -> None: ...
 
@@ -108,6 +113,18 @@ class Endpoint:
             self._callbacks.port_gone(port["id"])
             return
         if vlan is None:
+            return
+        if port.get("trunk_details"):
+            subports = frozenset(subport["port_id"] for subport in port["trunk_details"]["sub_ports"])
+            self._callbacks.trunk_changed(port["id"], subports)
+        if port.get("device_owner") == trunk_constants.TRUNK_SUBPORT_OWNER:
+            self._callbacks.subport_changed(
+                port["id"],
+                port.get(portbindings.HOST_ID),
+                int(vlan),
+                bool(port["admin_state_up"]),
+                port["status"] == constants.PORT_STATUS_ACTIVE,
+            )
             return
         self._callbacks.port_changed(
             port["id"],
@@ -162,7 +179,23 @@ def _from_dict(port: Mapping[str, Any], looked_up: Port | None) -> Port:
         active=looked_up is None and port["status"] == constants.PORT_STATUS_ACTIVE,
         guest=str(port["device_id"] or ""),
         device=port["id"],
+        trunk=bool(port.get("trunk_details")),
     )
+
+
+def _with_parents(ports: Sequence[Port], answers: Iterable[Mapping[str, Any]]) -> list[Port]:
+    """The ports, and each subport with what it has of its trunk's own port."""
+    parents = {port.id: port for port in ports if port.trunk}
+    of = {
+        subport["port_id"]: parents[answer["id"]]
+        for answer in answers
+        if answer["id"] in parents
+        for subport in answer["trunk_details"]["sub_ports"]
+    }
+    return [
+        replace(port, parent=of[port.id].id, guest=of[port.id].guest, mac=of[port.id].mac) if port.id in of else port
+        for port in ports
+    ]
 
 
 def _from_details(entry: Mapping[str, Any]) -> Port:

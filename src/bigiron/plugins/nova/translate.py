@@ -186,8 +186,14 @@ def nic_spec(vif: Mapping[str, Any]) -> NicSpec:
         vlan=None if vlan is None else int(vlan),
         physical_network=details.get("physical_network") or meta.get("physical_network"),
         mtu=meta.get("mtu"),
+        tagged_vlans=_trunk_vlans(details.get("trunk_vlans")),
         details={key: str(value) for key, value in details.items()},
     )
+
+
+def _trunk_vlans(text: str | None) -> tuple[int, ...] | None:
+    """The VLANs of a trunk's subports, as the mechanism driver writes them in the binding's details."""
+    return None if text is None else tuple(int(vlan) for vlan in str(text).split(",") if vlan)
 
 
 @contextlib.contextmanager

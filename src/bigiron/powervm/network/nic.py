@@ -23,6 +23,7 @@ from bigiron.powervm.network.vswitch import VirtualSwitches
 LOG = logging.getLogger(__name__)
 
 SEA_SWITCH = "ETHERNET0"
+MAX_TAGGED_VLANS = 20
 
 
 class ClientAdapters:
@@ -42,13 +43,18 @@ class ClientAdapters:
             )
         if nic.vlan is None or not 1 <= nic.vlan <= 4094:
             raise InvalidSpec(f"Port {nic.id} has the VLAN {nic.vlan}; a Shared Ethernet Adapter needs one of 1..4094.")
+        if len(nic.tagged_vlans or ()) > MAX_TAGGED_VLANS:
+            raise InvalidSpec(
+                f"Port {nic.id} is of a trunk with {len(nic.tagged_vlans or ())} subports; an adapter carries "
+                f"{MAX_TAGGED_VLANS} tagged VLANs. Spread them over more trunks."
+            )
 
     def create(self, lpar_uuid: str, nic: NicSpec) -> str:
         """Create the port's adapter, in one request; returns its href."""
         self.check(nic)
         assert nic.vlan is not None
         switch = nic.details.get("vswitch", SEA_SWITCH)
-        return self._create(lpar_uuid, switch, nic.vlan, nic.mac)
+        return self._create(lpar_uuid, switch, nic.vlan, nic.mac, nic.tagged_vlans)
 
     def create_rmc(self, lpar_uuid: str, mac: str) -> str | None:
         """Create the adapter for RMC; None where it is not wanted or the system has no switch for it."""
@@ -88,13 +94,14 @@ class ClientAdapters:
 
     def announce(self, href: str, nic: NicSpec, action: Action) -> None:
         """Tell the network agent of the adapter through the platform's event stream."""
-        event = VifEvent(action, mac_text(nic.mac), nic.vif_type, nic.id)
+        event = VifEvent(action, mac_text(nic.mac), nic.vif_type, nic.id, trunk=nic.tagged_vlans is not None)
         events.post_custom(self._adapter, href, event.detail())
 
-    def _create(self, lpar_uuid: str, switch: str, vlan: int, mac: str) -> str:
+    def _create(self, lpar_uuid: str, switch: str, vlan: int, mac: str, tagged: tuple[int, ...] | None = None) -> str:
         href = self._switches.get(switch)
-        self._switches.ensure_network(switch, vlan)
-        wrapper = CNA.bld(self._adapter, vlan, href, mac_addr=mac)
+        for number in (vlan, *(tagged or ())):
+            self._switches.ensure_network(switch, number)
+        wrapper = CNA.bld(self._adapter, vlan, href, mac_addr=mac, addl_tagged_vlans=tagged)
         with translated(f"Creating the network adapter {mac} of partition {lpar_uuid}"):
             # CNA.create first reads the whole partition, to learn what is known here: that it is no VIOS.
             created = EntryWrapper.create(wrapper, parent_type=LPAR, parent_uuid=lpar_uuid)

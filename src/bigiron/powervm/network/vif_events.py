@@ -29,12 +29,16 @@ class VifEvent:
     mac: str
     vif_type: str
     port: str | None = None
+    trunk: bool = False
+    """It belongs to a trunk, so that other ports go with it."""
 
     def detail(self) -> str:
         """The EventDetail to post; EventData is the adapter's href."""
         fields = {"provider": VIF_EVENT_PROVIDER, "action": self.action, "mac": self.mac, "type": self.vif_type}
         if self.port:
             fields["port"] = self.port
+        if self.trunk:
+            fields["trunk"] = "yes"
         return json.dumps(fields)
 
 
@@ -44,7 +48,8 @@ def parse(event: RestEvent) -> VifEvent | None:
     action, mac = fields.get("action"), mac_text(str(fields.get("mac") or ""))
     if action not in ("plug", "unplug") or not mac:
         return None
-    return VifEvent(action, mac, str(fields.get("type") or ""), str(fields.get("port") or "") or None)
+    port = str(fields.get("port") or "") or None
+    return VifEvent(action, mac, str(fields.get("type") or ""), port, trunk=bool(fields.get("trunk")))
 
 
 def post_wired(adapter: Adapter, system_uuid: str, ports: Collection[str]) -> None:

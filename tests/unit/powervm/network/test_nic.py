@@ -222,3 +222,19 @@ def test_an_hmc_gets_the_virtual_network_that_an_adapter_needs_once(tmp_path: Pa
         assert calls == {f"PUT {ADAPTERS}": 1}
         assert len(plugged(host, lpar)) == 2
         assert [net.vlan for net in host.world.state.networks].count(300) == 1
+
+
+def test_the_adapter_of_a_trunk_takes_tags_from_the_start(host: Host, adapters: ClientAdapters, lpar: Lpar) -> None:
+    many, none_yet = nic(vlan=100, tagged_vlans=(101, 102)), nic(vlan=200, tagged_vlans=())
+    for port in (many, none_yet):
+        adapters.create(lpar.uuid, port)
+    made = sorted(host.lpar(lpar.uuid).adapters, key=lambda one: one.slot)
+    assert {(one.pvid, one.tagged_supported, tuple(one.tagged)) for one in made} == {
+        (100, True, (101, 102)),
+        (200, True, ()),
+    }
+
+
+def test_a_trunk_with_more_subports_than_an_adapter_carries_is_refused(adapters: ClientAdapters) -> None:
+    with pytest.raises(InvalidSpec, match="a trunk with 21 subports; an adapter carries 20"):
+        adapters.check(nic(vlan=100, tagged_vlans=tuple(range(200, 221))))
