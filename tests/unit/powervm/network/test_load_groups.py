@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tests.support.powervm_host import Host, serve
+from tests.support.powervm_host import Host, guest_spec, nic, serve
 
 from bigiron.errors import PlatformError, Unavailable
 from bigiron.plugins.neutron.plan import Wanted, plan
@@ -107,6 +107,26 @@ def test_a_pvid_that_is_wanted_as_a_vlan_is_given_up(host: Host, documents: Brid
     found = networks(host)
     assert (found[4094], found[4093]) == (True, False)
     assert host.audit() == []
+
+
+def test_a_pvid_gives_way_to_a_client_that_is_there_already(host: Host, connection: Connection) -> None:
+    """The compute service makes the adapter first, on the VLAN that a trunk still has as its own."""
+    documents = bridge_documents(connection.adapter, connection.system_uuid)
+    (bridge,) = documents.read()
+    documents.apply(plan([bridge], wanted(bridge, 100)).ops)
+    assert networks(host)[4094] is False
+    with host.platform() as platform:
+        guest = guest_spec(nics=(nic(vlan=4094),))
+        lpar = platform._started.guests.create(guest)
+        platform._started.adapters.create(lpar.uuid, guest.nics[0])
+        (bridge,) = documents.read()
+        documents.apply(plan([bridge], wanted(bridge, 100, 4094)).ops)
+        assert trunks(host) == both((4093, [100, 4094]))
+        assert networks(host)[4094] is True
+        # What the compute service knows of networks does not mislead it later.
+        again = guest_spec(nics=(nic(vlan=4094),))
+        platform._started.adapters.create(lpar.uuid, again.nics[0])
+        assert [adapter.pvid for adapter in host.lpar(lpar.uuid).adapters] == [4094, 4094]
 
 
 @pytest.mark.parametrize("action", [Action.ERROR, Action.DROP_BEFORE, Action.DROP_AFTER, Action.STALE])
