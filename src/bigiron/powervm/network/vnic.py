@@ -1,0 +1,157 @@
+"""vNICs: a port's adapter on SR-IOV hardware, backed by logical ports that Virtual I/O Servers drive.
+
+Resource: LogicalPartition/<uuid>/VirtualNICDedicated. Each backing device names a VIOS, an SR-IOV adapter and one of
+its physical ports; the platform makes the logical port and fails over between them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from pypowervm.util import MACList, VLANList
+from pypowervm.wrappers.iocard import VNIC, VNICBackDev
+from pypowervm.wrappers.logical_partition import LPAR
+from pypowervm.wrappers.managed_system import System
+
+from bigiron.errors import InvalidSpec, NoCapacity, Unavailable, Unsupported
+from bigiron.model import NicSpec
+from bigiron.powervm.connection import Connection
+from bigiron.powervm.errors import translated
+from bigiron.powervm.network import sriov
+from bigiron.powervm.network.children import PartitionAdapters
+from bigiron.powervm.network.sriov import PhysicalPort, Wanted
+from bigiron.powervm.vios import Vios
+
+LOG = logging.getLogger(__name__)
+
+_FRESH_S = 5.0
+"""So old may the reading of the ports be that a choice begins with; what the platform refuses is chosen anew."""
+_TRIES = 3
+
+
+class VirtualNics(PartitionAdapters):
+    """Creates, finds, deletes and announces the vNICs of the system's LPARs; safe to share between threads."""
+
+    wrapper = VNIC
+    what = "vNIC"
+
+    def __init__(self, connection: Connection, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(connection)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._read_at = float("-inf")
+        self._seen: System | None = None
+        self._made: list[tuple[PhysicalPort, float]] = []
+        """Logical ports made since the system was read, which its document does not show."""
+
+    def check(self, nic: NicSpec) -> None:
+        """Raise for a vNIC that cannot be made now; one request, where the ports were not read a moment ago."""
+        want = self._checked(nic)
+        sriov.choose(self._ports(), nic, want)
+        self._vioses(want.redundancy)
+
+    def create(self, lpar_uuid: str, nic: NicSpec) -> str:
+        """Create the port's vNIC; returns its href. Where others have taken the room meanwhile, chooses anew."""
+        want = self._checked(nic)
+        for left in reversed(range(_TRIES)):
+            chosen = sriov.choose(self._ports(), nic, want)
+            try:
+                href = self._create(lpar_uuid, nic, want, chosen)
+            except NoCapacity as error:
+                if not left:
+                    raise
+                LOG.info("The SR-IOV ports have changed, choosing again: %s", error)
+                self._read_at = float("-inf")
+            else:
+                self._note(chosen, want)
+                return href
+        raise AssertionError("unreachable")
+
+    def _checked(self, nic: NicSpec) -> Wanted:
+        if nic.vlan is not None and not sriov.LOWEST_VLAN <= nic.vlan <= sriov.HIGHEST_VLAN:
+            raise InvalidSpec(
+                f"Port {nic.id} has the VLAN {nic.vlan}; an SR-IOV port tags frames with one of {sriov.LOWEST_VLAN}.."
+                f"{sriov.HIGHEST_VLAN}. Use another VLAN, or a flat network for untagged frames."
+            )
+        want = sriov.wanted(nic)
+        system = self._connection.system
+        if not system.get_capability("vnic_capable"):
+            raise Unsupported(f"Port {nic.id} needs a vNIC, and the firmware of this system makes none; update it.")
+        if want.redundancy > 1 and not system.get_capability("vnic_failover_capable"):
+            raise Unsupported(
+                f"Port {nic.id} needs {want.redundancy} logical ports, and the firmware of this system has no failover "
+                "of vNICs; set vnic_required_vfs to 1 in its binding:profile, or update the firmware."
+            )
+        return want
+
+    def _ports(self) -> list[PhysicalPort]:
+        """The physical ports as they are, what this process has made on them since the last reading counted."""
+        with self._lock:
+            document = self._connection.document
+            if self._clock() - self._read_at >= _FRESH_S:
+                document.refresh()
+                self._read_at = self._clock()
+                self._made.clear()
+            elif document.last is not self._seen:
+                self._made.clear()
+            self._seen = document.last
+            return [self._with_made(port) for port in sriov.physical_ports(document.last)]
+
+    def _with_made(self, port: PhysicalPort) -> PhysicalPort:
+        made = [capacity for one, capacity in self._made if one.location == port.location]
+        return replace(port, allocated=port.allocated + sum(made), logical=port.logical + len(made))
+
+    def _note(self, chosen: Sequence[PhysicalPort], want: Wanted) -> None:
+        with self._lock:
+            self._made += [(port, want.capacity or port.granularity) for port in chosen]
+
+    def _vioses(self, redundancy: int) -> list[Vios]:
+        """The VIOSes that can serve a vNIC, by id; raises Unavailable where none does."""
+        serving = self._connection.vioses.active()
+        able = [
+            vios
+            for vios in serving
+            if (document := self._connection.vioses.last(vios.uuid)).vnic_capable
+            and (redundancy == 1 or document.vnic_failover_capable)
+        ]
+        if not able:
+            names = ", ".join(vios.name for vios in serving)
+            raise Unavailable(
+                f"Of the VIOSes that serve ({names}) none can serve a vNIC; update one to 2.2.5 or later."
+            )
+        return able
+
+    def _create(self, lpar_uuid: str, nic: NicSpec, want: Wanted, chosen: Sequence[PhysicalPort]) -> str:
+        vioses = self._vioses(want.redundancy)
+        # The first VIOS carries the traffic while all is well: ports take turns.
+        turn = int(nic.mac[-2:], 16)
+        devices = [
+            VNICBackDev.bld(
+                self._adapter,
+                vioses[(turn + place) % len(vioses)].uuid,
+                port.adapter,
+                port.port,
+                capacity=want.capacity,
+                failover_pri=place + 1 if want.redundancy > 1 else None,
+                max_capacity=want.max_capacity,
+            )
+            for place, port in enumerate(chosen)
+        ]
+        # Frames of other VLANs and other addresses do not leave the port, as elsewhere in OpenStack.
+        wrapper = VNIC.bld(
+            self._adapter,
+            pvid=nic.vlan,
+            allowed_vlans=VLANList.NONE,
+            mac_addr=nic.mac,
+            allowed_macs=MACList.NONE,
+            back_devs=devices,
+        )
+        if want.redundancy > 1:
+            wrapper.auto_pri_failover = True
+        places = ", ".join(port.location for port in chosen)
+        with translated(f"Creating the vNIC {nic.mac} of partition {lpar_uuid} on {places}"):
+            return str(wrapper.create(parent_type=LPAR, parent_uuid=lpar_uuid).related_href)
