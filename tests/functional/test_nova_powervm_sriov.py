@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from tests.functional import base
+from tests.functional import test_nova_powervm_interfaces as interfaces
+from tests.functional import test_nova_powervm_sweeps as sweeps
 from tests.functional.sriov import DirectCloud
 from tests.functional.sweep import Call
 from tests.functional.test_nova_powervm_faults import LPAR, Spawning
@@ -68,11 +70,30 @@ class DirectPorts(DirectCloud):
         found = [json.loads(event.detail) for event in events if "NOVA_PVM_VIF" in event.detail]
         return [(one["action"], one["type"], one["port"]) for one in found]
 
+    def test_a_server_keeps_its_vnic_when_resized_and_gets_one_anew_when_rebuilt(self) -> None:
+        self.flags(allow_resize_to_same_host=True)
+        port = self.direct_port()
+        server = self.boot(flavor_id=self.make_flavor(memory_mb=512), networks=[{"port": port}])
+        (first,) = self.vnics_of(server)
+        self.api.post_server_action(server["id"], {"resize": {"flavorRef": self.make_flavor(memory_mb=768)}})
+        self.settle(server, "VERIFY_RESIZE")
+        self.api.post_server_action(server["id"], {"confirmResize": None})
+        self.settle(server, "ACTIVE")
+        assert self.vnics_of(server) == [first]
+        assert len(self.claimed(server)) == 1
+        self.api.post_server_action(server["id"], {"rebuild": {"imageRef": self.image_id}})
+        self.settle(server, "ACTIVE")
+        (second,) = self.vnics_of(server)
+        assert second["uuid"] != first["uuid"]
+        assert second["mac"] == first["mac"] == self.mac(port)
+        assert len(self.claimed(server)) == 1
+        self.delete(server)
+
     def test_too_few_ports_with_a_link_are_named(self) -> None:
         message = self.boot_fails(networks=[{"port": self.direct_port(redundancy=3)}])
-        assert f"needs 3 SR-IOV ports of physical network {base.PHYSICAL_NETWORK} with the link up" in message
-        assert "U78D2.001-P2-C1-T2: its link is down" in message
-        assert "lower vnic_required_vfs" in message
+        assert f"needs 3 SR-IOV ports of physical network {base.PHYSICAL_NETWORK} with link and room" in message
+        assert "lower vnic_required_vfs or capacity in its binding:profile." in message
+        assert "U78D2.001-P2-C1-T2: its link is down" in self.stdlog.logger.output
         self.check_nothing_left()
 
     def test_a_mistake_in_the_binding_is_named_before_anything_is_made(self) -> None:
@@ -88,6 +109,7 @@ class DirectPorts(DirectCloud):
             simulated.touch(simulated.system)
         self.grow_old()
         self._run_periodics()
+        assert self.free_devices() == 1 + 1 + 20
         servers = [
             self.boot(f"web-{n}", flavor_id=self.make_flavor(memory_mb=512), networks=[{"port": self.direct_port(1)}])
             for n in range(2)
@@ -136,3 +158,25 @@ class DirectSpawnSweep(DirectSpawning):
     @pytest.mark.timeout(900)
     def test_every_call_and_every_answer_is_lost_in_turn(self) -> None:
         self.sweep(Action.DROP_BEFORE, Action.DROP_AFTER)
+
+
+@pytest.mark.full
+class DirectDeleteSweep(DirectCloud, sweeps.DeleteSweep):
+    """A server whose only port is a direct one."""
+
+    def boot(self, name: str = "web", **fields: Any) -> dict[str, Any]:
+        return super().boot(name, networks=[{"port": self.direct_port()}], **fields)
+
+
+@pytest.mark.full
+class DirectInterfaceSweep(DirectCloud, interfaces.InterfaceSweep):
+    """A running server takes a direct port and gives it back."""
+
+    def attach(self, server: dict[str, Any]) -> str:
+        port = self.direct_port()
+        self.api.attach_interface(server["id"], {"interfaceAttachment": {"port_id": port}})
+        return port
+
+    def macs(self, server: dict[str, Any]) -> list[str]:
+        made = [":".join(one["mac"][i : i + 2] for i in range(0, 12, 2)).lower() for one in self.vnics_of(server)]
+        return [*super().macs(server), *made]

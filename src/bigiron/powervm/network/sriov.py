@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pypowervm.wrappers.iocard import SRIOVAdapter, SRIOVAdapterMode, SRIOVAdapterState
+from pypowervm.wrappers.iocard import SRIOVAdapter, SRIOVAdapterMode, SRIOVAdapterPersonality, SRIOVAdapterState
 from pypowervm.wrappers.managed_system import System
 
 from bigiron.errors import InvalidSpec, NoCapacity
@@ -40,6 +40,8 @@ class PhysicalPort:
     allocated: float
     logical: int
     max_logical: int
+    limits: bool = True
+    """Whether its adapter can limit what a logical port takes (Personality)."""
 
     @property
     def free(self) -> float:
@@ -81,6 +83,7 @@ def physical_ports(system: System) -> tuple[PhysicalPort, ...]:
             allocated=float(port.allocated_capacity or 0.0),
             logical=int(port.cfg_lps or 0),
             max_logical=int(port.cfg_max_lps or 0),
+            limits=adapter.personality == SRIOVAdapterPersonality.MAX_MIN_CAPACITY,
         )
         for adapter in shared_adapters(system)
         for port in adapter.phys_ports
@@ -162,13 +165,21 @@ def choose(ports: Iterable[PhysicalPort], nic: NicSpec, want: Wanted) -> tuple[P
             f"Port {nic.id} is on physical network {network}, and no SR-IOV port of this system has that label "
             f"(there are: {names}). Label the port that leads to it, or correct the network."
         )
+    if want.max_capacity is not None and want.max_capacity < 1:
+        there = [port for port in there if port.limits]
+        if not there:
+            raise InvalidSpec(
+                f"Port {nic.id} has the maxcapacity {want.max_capacity:g}, and no SR-IOV adapter on physical network "
+                f"{network} can limit a logical port; remove maxcapacity from its binding:profile."
+            )
     _check_granularity(there, nic, want.capacity)
     able = [port for port in there if port.link and port.takes(want.capacity)]
     if len(able) < want.redundancy:
+        # Nova shows users 255 characters of it: what to do comes before the ports.
         raise NoCapacity(
-            f"Port {nic.id} needs {want.redundancy} SR-IOV ports of physical network {network} with the link up and "
-            f"room for {_percent(want.capacity)}, and {len(able)} have that: {_state(there, want)}. Bring links up, "
-            "label more ports, or lower vnic_required_vfs or capacity in the port's binding:profile."
+            f"Port {nic.id} needs {want.redundancy} SR-IOV ports of physical network {network} with link and room, and "
+            f"{len(able)} have both. Bring links up, or lower vnic_required_vfs or capacity in its binding:profile. "
+            f"For {_percent(want.capacity)}: {_state(there, want)}."
         )
     return _spread(able, want.redundancy)
 

@@ -17,7 +17,7 @@ from pypowervm.wrappers.iocard import VNIC, VNICBackDev
 from pypowervm.wrappers.logical_partition import LPAR
 from pypowervm.wrappers.managed_system import System
 
-from bigiron.errors import InvalidSpec, NoCapacity, Unavailable, Unsupported
+from bigiron.errors import Conflict, InvalidSpec, NoCapacity, Unavailable, Unsupported
 from bigiron.model import NicSpec
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.errors import translated
@@ -57,19 +57,18 @@ class VirtualNics(PartitionAdapters):
     def create(self, lpar_uuid: str, nic: NicSpec) -> str:
         """Create the port's vNIC; returns its href. Where others have taken the room meanwhile, chooses anew."""
         want = self._checked(nic)
-        for left in reversed(range(_TRIES)):
-            chosen = sriov.choose(self._ports(), nic, want)
+        chosen = sriov.choose(self._ports(), nic, want)
+        for _ in range(_TRIES - 1):
             try:
-                href = self._create(lpar_uuid, nic, want, chosen)
-            except NoCapacity as error:
-                if not left:
-                    raise
-                LOG.info("The SR-IOV ports have changed, choosing again: %s", error)
+                return self._create(lpar_uuid, nic, want, chosen)
+            except (NoCapacity, Conflict) as error:
                 self._read_at = float("-inf")
-            else:
-                self._note(chosen, want)
-                return href
-        raise AssertionError("unreachable")
+                again = sriov.choose(self._ports(), nic, want)
+                if _places(again) == _places(chosen):
+                    raise
+                LOG.info("Other SR-IOV ports are chosen now: %s", error)
+                chosen = again
+        return self._create(lpar_uuid, nic, want, chosen)
 
     def _checked(self, nic: NicSpec) -> Wanted:
         if nic.vlan is not None and not sriov.LOWEST_VLAN <= nic.vlan <= sriov.HIGHEST_VLAN:
@@ -104,10 +103,6 @@ class VirtualNics(PartitionAdapters):
     def _with_made(self, port: PhysicalPort) -> PhysicalPort:
         made = [capacity for one, capacity in self._made if one.location == port.location]
         return replace(port, allocated=port.allocated + sum(made), logical=port.logical + len(made))
-
-    def _note(self, chosen: Sequence[PhysicalPort], want: Wanted) -> None:
-        with self._lock:
-            self._made += [(port, want.capacity or port.granularity) for port in chosen]
 
     def _vioses(self, redundancy: int) -> list[Vios]:
         """The VIOSes that can serve a vNIC, by id; raises Unavailable where none does."""
@@ -152,6 +147,12 @@ class VirtualNics(PartitionAdapters):
         )
         if want.redundancy > 1:
             wrapper.auto_pri_failover = True
-        places = ", ".join(port.location for port in chosen)
-        with translated(f"Creating the vNIC {nic.mac} of partition {lpar_uuid} on {places}"):
-            return str(wrapper.create(parent_type=LPAR, parent_uuid=lpar_uuid).related_href)
+        with translated(f"Creating the vNIC {nic.mac} of partition {lpar_uuid} on {_places(chosen)}"):
+            made = wrapper.create(parent_type=LPAR, parent_uuid=lpar_uuid)
+        with self._lock:
+            self._made += [(port, want.capacity or port.granularity) for port in chosen]
+        return str(made.related_href)
+
+
+def _places(ports: Sequence[PhysicalPort]) -> str:
+    return ", ".join(port.location for port in ports)

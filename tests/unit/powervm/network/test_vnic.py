@@ -115,8 +115,16 @@ def test_room_that_others_have_taken_is_looked_for_again(host: Host, makes: Virt
     assert len(other.ports[0].logical) == 1
 
 
+def test_a_refusal_for_another_reason_is_raised_after_one_look(host: Host, makes: VirtualNics, lpar: Lpar) -> None:
+    port = direct()
+    makes.create(lpar.uuid, port)
+    with pytest.raises(Conflict, match="already in use by partition"):
+        makes.create(lpar.uuid, replace(port, id="another"))
+    assert len(host.lpar(lpar.uuid).vnics) == 1
+
+
 def test_links_that_are_down_are_avoided_and_named(host: Host, makes: VirtualNics) -> None:
-    with pytest.raises(NoCapacity, match=r"needs 3 SR-IOV ports .*, and 2 have that: .*C1-T2: its link is down"):
+    with pytest.raises(NoCapacity, match=r"needs 3 SR-IOV ports .*, and 2 have both\. .*C1-T2: its link is down"):
         makes.check(direct(details={"redundancy": 3}))
     with pytest.raises(InvalidSpec, match=r"on physical network lab, .* \(there are: dmz, prod\)"):
         makes.check(replace(direct(), physical_network="lab"))
@@ -193,6 +201,7 @@ def test_a_guest_is_known_to_have_its_vnic_and_its_destroy_takes_it(
     lpar = host.lpar(platform._started.guests.find(spec.uuid).uuid)
     assert (len(lpar.vnics), len(lpar.adapters)) == (1, 2)
     assert {one.mac for one in spec.nics} < set(platform.report(spec.uuid).macs)
+    until(lambda: platform.was_plugged(spec.uuid, 2))
     platform.destroy(spec.uuid)
     assert list(vnics.logical_ports(host.world)) == []
     assert host.audit() == []

@@ -7,6 +7,7 @@ import pytest
 from bigiron.sim.powervm.audit import audit
 from bigiron.sim.powervm.documents import DocumentError
 from bigiron.sim.powervm.errors import BadRequest, Busy
+from bigiron.sim.powervm.guests.inventory import Inventory
 from bigiron.sim.powervm.model import adapters, lpars, slots, vnics
 from bigiron.sim.powervm.model.partition import OFF, RUNNING, Lpar
 from bigiron.sim.powervm.model.sriov import PhysicalPort
@@ -151,6 +152,14 @@ def test_frames_take_the_first_way_that_is_open(world: World, lpar: Lpar) -> Non
     world.vioses[1].state = OFF
     assert vnics.status(world, second) == "POWERED_OFF"
     assert vnics.active(world, made) is first
+
+
+def test_the_guest_sees_it_among_its_adapters(world: World, lpar: Lpar) -> None:
+    made = make(world, lpar, pvid=100)
+    adapters.create(world, lpar, adapters.AdapterSpec(switch_id=0, pvid=1))
+    first, second = Inventory(world).hardware(lpar).adapters
+    assert (first.mac, first.vlan, first.switch, first.vnic) == (made.mac, 100, "physnet1", True)
+    assert (second.switch, second.vnic) == ("ETHERNET0", False)
 
 
 def test_the_audit_finds_what_does_not_fit(world: World, lpar: Lpar) -> None:
