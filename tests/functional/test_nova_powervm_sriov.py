@@ -102,23 +102,23 @@ class DirectPorts(DirectCloud):
         assert "asks for a capacity of 0.03, and SR-IOV port U78D2.001-P2-C1-T1 gives out multiples of 0.02" in message
         assert not [entry for entry in self.calls() if entry.method != "GET"]
 
+
+class FewFunctions(DirectCloud):
+    """Each physical port has one logical port to give."""
+
+    def edit_system(self, document: dict[str, Any]) -> dict[str, Any]:
+        few = [{"label": base.PHYSICAL_NETWORK, "max_logical_ports": 1}]
+        return {**document, "sriov_adapters": [{"ports": few}, {"ports": few}]}
+
     def test_a_network_without_functions_left_finds_no_host(self) -> None:
-        with self.simulator.services.locked() as simulated:
-            for adapter in (1, 2):
-                self.physical_port(adapter, 0).max_ports = 1
-            simulated.touch(simulated.system)
-        self.grow_old()
-        self._run_periodics()
-        assert self.free_devices() == 1 + 1 + 20
-        servers = [
-            self.boot(f"web-{n}", flavor_id=self.make_flavor(memory_mb=512), networks=[{"port": self.direct_port(1)}])
-            for n in range(2)
-        ]
-        message = self.boot_fails(networks=[{"port": self.direct_port(1)}])
+        flavor = self.make_flavor(memory_mb=512)
+        servers = [self.boot(f"web-{n}", flavor_id=flavor, networks=[{"port": self.direct_port(1)}]) for n in range(2)]
+        backing = [way for server in servers for vnic in self.vnics_of(server) for way in vnic["backing"]]
+        assert {way["adapter"] for way in backing} == {1, 2}
+        assert self.free_devices() == 0
+        message = self.boot_fails(flavor_id=flavor, networks=[{"port": self.direct_port(1)}])
         assert "No valid host was found" in message
         self.delete(*servers)
-        for adapter in (1, 2):
-            self.physical_port(adapter, 0).max_ports = 4
 
 
 class DirectSpawning(DirectCloud, Spawning):
