@@ -68,12 +68,15 @@ class SriovTestCase(SeaTestCase):
         fields: dict[str, Any] = {
             portbindings.HOST_ID: HOST,
             portbindings.VNIC_TYPE: portbindings.VNIC_DIRECT,
-            portbindings.PROFILE: profile or {},
             "device_id": guest,
             "device_owner": "compute:nova",
         }
+        # Neutron lets services set the profile, and not administrators.
+        if profile:
+            fields[portbindings.PROFILE] = profile
+        who = {"is_service": True} if profile else {"as_admin": True}
         network = self.flat_network(physnet) if vlan is None else self.vlan_network(vlan, physnet)
-        return self._make_port(self.fmt, network["id"], as_admin=True, arg_list=tuple(fields), **fields)["port"]
+        return self._make_port(self.fmt, network["id"], arg_list=tuple(fields), **who, **fields)["port"]
 
     def flat_network(self, physnet: str) -> Any:
         provider = {"provider:network_type": "flat", "provider:physical_network": physnet}

@@ -201,7 +201,8 @@ def test_a_guest_is_known_to_have_its_vnic_and_its_destroy_takes_it(
     lpar = host.lpar(platform._started.guests.find(spec.uuid).uuid)
     assert (len(lpar.vnics), len(lpar.adapters)) == (1, 2)
     assert {one.mac for one in spec.nics} < set(platform.report(spec.uuid).macs)
-    until(lambda: platform.was_plugged(spec.uuid, 2))
+    with host.platform() as again:
+        assert again.was_plugged(spec.uuid, 2)
     platform.destroy(spec.uuid)
     assert list(vnics.logical_ports(host.world)) == []
     assert host.audit() == []
