@@ -51,19 +51,18 @@ class VirtualNics(PartitionAdapters):
     def check(self, nic: NicSpec) -> None:
         """Raise for a vNIC that cannot be made now; one request, where the ports were not read a moment ago."""
         want = self._checked(nic)
-        sriov.choose(self._ports(), nic, want)
+        self._choose(nic, want)
         self._vioses(want.redundancy)
 
     def create(self, lpar_uuid: str, nic: NicSpec) -> str:
         """Create the port's vNIC; returns its href. Where others have taken the room meanwhile, chooses anew."""
         want = self._checked(nic)
-        chosen = sriov.choose(self._ports(), nic, want)
+        chosen = self._choose(nic, want)
         for _ in range(_TRIES - 1):
             try:
                 return self._create(lpar_uuid, nic, want, chosen)
             except (NoCapacity, Conflict) as error:
-                self._read_at = float("-inf")
-                again = sriov.choose(self._ports(), nic, want)
+                again = self._choose(nic, want, fresh=True)
                 if _places(again) == _places(chosen):
                     raise
                 LOG.info("Other SR-IOV ports are chosen now: %s", error)
@@ -87,11 +86,20 @@ class VirtualNics(PartitionAdapters):
             )
         return want
 
-    def _ports(self) -> list[PhysicalPort]:
-        """The physical ports as they are, what this process has made on them since the last reading counted."""
+    def _choose(self, nic: NicSpec, want: Wanted, fresh: bool = False) -> tuple[PhysicalPort, ...]:
+        """The ports for the vNIC; none is refused by what was read a moment ago and may have changed since."""
+        if not fresh and self._clock() - self._read_at < _FRESH_S:
+            try:
+                return sriov.choose(self._ports(), nic, want)
+            except (NoCapacity, InvalidSpec) as error:
+                LOG.debug("The SR-IOV ports are read again: %s", error)
+        return sriov.choose(self._ports(fresh=True), nic, want)
+
+    def _ports(self, fresh: bool = False) -> list[PhysicalPort]:
+        """The physical ports, what this process has made on them since the last reading counted."""
         with self._lock:
             document = self._connection.document
-            if self._clock() - self._read_at >= _FRESH_S:
+            if fresh:
                 document.refresh()
                 self._read_at = self._clock()
                 self._made.clear()

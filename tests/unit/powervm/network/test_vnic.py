@@ -115,6 +115,18 @@ def test_room_that_others_have_taken_is_looked_for_again(host: Host, makes: Virt
     assert len(other.ports[0].logical) == 1
 
 
+def test_room_that_has_become_free_a_moment_ago_is_found(host: Host, makes: VirtualNics, lpar: Lpar) -> None:
+    with host.world.lock:
+        for adapter in host.world.state.sriov:
+            adapter.ports[0].max_ports = 1
+        host.world.touch(host.world.system)
+    port = direct(details={"redundancy": 2})
+    makes.create(lpar.uuid, port)
+    assert makes.delete(lpar.uuid, port.mac)
+    calls = host.calls(lambda: makes.create(lpar.uuid, port))
+    assert calls == {f"GET {SYSTEM}": 1, f"PUT {VNICS}": 1}
+
+
 def test_a_refusal_for_another_reason_is_raised_after_one_look(host: Host, makes: VirtualNics, lpar: Lpar) -> None:
     port = direct()
     makes.create(lpar.uuid, port)
