@@ -173,6 +173,20 @@ class GuestEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class DirectPort:
+    """A physical network port that the host shares out: so many functions, which guests get one or several of.
+
+    `adapter` and `port` are the platform's numbers; `vendor` and `product` are four hexadecimal digits.
+    """
+
+    adapter: int
+    port: int
+    functions: int
+    vendor: str
+    product: str
+
+
+@dataclass(frozen=True, slots=True)
 class HostFacts:
     """The host and what it can give to guests, hypervisor and service partitions counted as reserved.
 
@@ -199,6 +213,7 @@ class HostFacts:
     guests: int
     disk_pool: str | None = None
     traits: frozenset[str] = frozenset()
+    direct_ports: tuple[DirectPort, ...] = ()
     details: Mapping[str, str] = field(default_factory=dict)
 
 

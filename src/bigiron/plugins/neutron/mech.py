@@ -9,16 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from neutron.plugins.ml2.drivers import mech_agent
-from neutron_lib import constants
 from neutron_lib.api.definitions import portbindings
 from neutron_lib.plugins.ml2 import api
 from oslo_log import log as logging
 
-from bigiron.naming import VIF_TYPE_PVM_SEA
 from bigiron.plugins.neutron import trunk
+from bigiron.plugins.neutron.kinds import SEA
 
-AGENT_TYPE_SEA = "PowerVM Shared Ethernet agent"
-"""The agent type existing clouds know, kept so that their agent records stay valid."""
+AGENT_TYPE_SEA = SEA.agent_type
 
 LOG = logging.getLogger(__name__)
 
@@ -28,7 +26,7 @@ class SeaMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
 
     def __init__(self) -> None:
         # A Shared Ethernet Adapter passes frames and filters none: security groups cannot be enforced there.
-        super().__init__(AGENT_TYPE_SEA, VIF_TYPE_PVM_SEA, {portbindings.CAP_PORT_FILTER: False})
+        super().__init__(AGENT_TYPE_SEA, SEA.vif_type, {portbindings.CAP_PORT_FILTER: False})
 
     def initialize(self) -> None:
         """Offer trunks too, where the trunk service runs."""
@@ -42,7 +40,7 @@ class SeaMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
 
     def get_allowed_network_types(self, agent: Mapping[str, Any] | None = None) -> tuple[str, ...]:
         """VLAN networks only: the bridge tells networks apart by their tag."""
-        return (constants.TYPE_VLAN,)
+        return SEA.network_types
 
     def get_mappings(self, agent: Mapping[str, Any]) -> dict[str, str]:
         """Physical network -> network bridge uuid, as the agent reported them."""

@@ -15,6 +15,7 @@ from typing import Protocol
 from bigiron import naming
 from bigiron.errors import PlatformError
 from bigiron.plugins.neutron.plan import Plan, Wanted, plan
+from bigiron.plugins.neutron.ports import PortBook, latest
 from bigiron.powervm.errors import Stale
 from bigiron.powervm.network.clients import ClientAdapter
 from bigiron.powervm.network.trunks import AddTrunk, Bridge, Op, Renumber
@@ -104,7 +105,7 @@ class _Outcome:
 
 
 @dataclass(slots=True)
-class Reconciler:
+class Reconciler(PortBook):
     """Works for one host; `handle` and `heal` are called from one thread."""
 
     server: Server
@@ -122,16 +123,16 @@ class Reconciler:
 
         False says that the platform refused something, so that trying again later may help.
         """
-        latest = _latest(events)
-        ports = self._lookup(latest.values())
+        last = latest(events)
+        ports = self._lookup(last.values())
         seen = self.bridges.read() if ports else ()
         if self._plan(seen, self._by_bridge(ports)).ops:
-            more = _latest(gather())
+            more = latest(gather())
             ports = [port for port in ports if port.device not in more] + self._lookup(more.values())
-            latest |= more
+            last |= more
         outcome = self._ensure(seen, self._by_bridge(ports))
         up = self._carrying(ports, outcome)
-        gone = {device for device, event in latest.items() if event.action == "unplug"}
+        gone = {device for device, event in last.items() if event.action == "unplug"}
         self._plugged = {port.id: port for port in (*self._plugged.values(), *ports) if not gone & {port.id, port.mac}}
         down = gone | {port.id for port in ports if not port.enabled}
         self._report([port.id for port in up], sorted(down))
@@ -183,37 +184,6 @@ class Reconciler:
             else:
                 LOG.info("The adapter of port %s now carries VLANs %s tagged", parent.id, sorted(vlans))
         return refused, complete
-
-    def _report(self, up: Sequence[str], down: Sequence[str]) -> None:
-        # The waiting guests first: Neutron takes seconds to pass on what it is told.
-        if up:
-            self.announce(up)
-        if up or down:
-            self.server.report(up, down)
-
-    @property
-    def devices(self) -> int:
-        """How many ports have a client adapter on this host, as last seen."""
-        return len(self._plugged)
-
-    def plugged(self, port_id: str) -> Port | None:
-        """The port as last seen with a client adapter on this host, or None; may be called from any thread."""
-        return self._plugged.get(port_id)
-
-    def subports(self, port_id: str) -> frozenset[str]:
-        """The subports last seen on the adapter of a trunk's own port; may be called from any thread."""
-        return frozenset(port.id for port in tuple(self._plugged.values()) if port.parent == port_id)
-
-    def forget(self, port_id: str) -> None:
-        """The port is no longer bound here, so nothing about it is to be reported; may be called from any thread."""
-        self._plugged.pop(port_id, None)
-
-    def _lookup(self, events: Iterable[VifEvent]) -> list[Port]:
-        devices = [_device(event) for event in events if event.action == "plug"]
-        ports = self.server.lookup(devices) if devices else []
-        for device in set(devices) - {port.device for port in ports}:
-            LOG.info("Adapter %s was announced, but Neutron has no port for it bound to this host", device)
-        return ports
 
     def _carrying(self, ports: Iterable[Port], outcome: _Outcome) -> list[Port]:
         """The enabled ports whose VLAN is on their bridge; says of each other one why it stays down."""
@@ -322,12 +292,3 @@ class Reconciler:
         for adapter in self.clients.all():
             used.setdefault(adapter.vswitch, set()).update(adapter.vlans)
         return {b.uuid: spare[b.uuid] - used.get(b.vswitch, set()) for b in seen if b.uuid in spare}
-
-
-def _device(event: VifEvent) -> str:
-    return event.port or event.mac
-
-
-def _latest(events: Iterable[VifEvent]) -> dict[str, VifEvent]:
-    """The last announcement of each adapter: what came before it no longer matters."""
-    return {_device(event): event for event in events}

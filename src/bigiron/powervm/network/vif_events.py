@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pypowervm.adapter import Adapter
 
+from bigiron.model import NicSpec
 from bigiron.naming import VIF_EVENT_PROVIDER, WIRED_EVENT_PROVIDER
 from bigiron.powervm.events import CUSTOM_CLIENT_EVENT, RestEvent, post_custom
 
@@ -40,6 +41,12 @@ class VifEvent:
         if self.trunk:
             fields["trunk"] = "yes"
         return json.dumps(fields)
+
+
+def post_vif(adapter: Adapter, href: str, nic: NicSpec, action: Action) -> None:
+    """Tell the network agent that the port's adapter is there or gone."""
+    event = VifEvent(action, mac_text(nic.mac), nic.vif_type, nic.id, trunk=nic.tagged_vlans is not None)
+    post_custom(adapter, href, event.detail())
 
 
 def parse(event: RestEvent) -> VifEvent | None:
