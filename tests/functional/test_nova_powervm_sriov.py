@@ -144,7 +144,7 @@ class DirectSpawning(DirectCloud, Spawning):
     def strike(self, number: int, fault: Any) -> str:
         free = self.free_devices()
         outcome = super().strike(number, fault)
-        assert self.free_devices() == free
+        self.wait_until(lambda: self.free_devices() == free, "Nova has its devices back")
         return outcome
 
 
