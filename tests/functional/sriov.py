@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from unittest import mock
 
 from tests.functional import base
 from tests.functional.powervm import PowerVMCloud
 
+from bigiron.powervm.network import vnic
 from bigiron.sim.powervm.model import vnics
 from bigiron.sim.powervm.model.sriov import PhysicalPort
 
@@ -30,8 +32,13 @@ class DirectCloud(PowerVMCloud):
 
     def before_services(self) -> None:
         super().before_services()
+        if self.fresh_s is not None:
+            self.enterContext(mock.patch.object(vnic, "_FRESH_S", self.fresh_s))
         filters = [*base.CONF.filter_scheduler.enabled_filters, "PciPassthroughFilter"]
         self.flags(enabled_filters=filters, group="filter_scheduler")
+
+    fresh_s: float | None = None
+    """How old a reading of the ports may be that a choice begins with; None leaves it as it is."""
 
     def edit_system(self, document: dict[str, Any]) -> dict[str, Any]:
         return {**document, "sriov_adapters": ADAPTERS}

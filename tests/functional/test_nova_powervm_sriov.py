@@ -124,6 +124,8 @@ class FewFunctions(DirectCloud):
 class DirectSpawning(DirectCloud, Spawning):
     """A spawn with a direct port of two ways, of which any request can be struck."""
 
+    fresh_s = 0.0
+
     def spawn(self, number: int, expected: str | None = None) -> dict[str, Any]:
         server = self.boot(
             f"web-{number}",
@@ -142,7 +144,7 @@ class DirectSpawning(DirectCloud, Spawning):
     def strike(self, number: int, fault: Any) -> str:
         free = self.free_devices()
         outcome = super().strike(number, fault)
-        assert self.free_devices() == free
+        self.wait_until(lambda: self.free_devices() == free, "Nova has its devices back")
         return outcome
 
 
@@ -164,6 +166,8 @@ class DirectSpawnSweep(DirectSpawning):
 class DirectDeleteSweep(DirectCloud, sweeps.DeleteSweep):
     """A server whose only port is a direct one."""
 
+    fresh_s = 0.0
+
     def boot(self, name: str = "web", **fields: Any) -> dict[str, Any]:
         return super().boot(name, networks=[{"port": self.direct_port()}], **fields)
 
@@ -171,6 +175,8 @@ class DirectDeleteSweep(DirectCloud, sweeps.DeleteSweep):
 @pytest.mark.full
 class DirectInterfaceSweep(DirectCloud, interfaces.InterfaceSweep):
     """A running server takes a direct port and gives it back."""
+
+    fresh_s = 0.0
 
     def attach(self, server: dict[str, Any]) -> str:
         port = self.direct_port()

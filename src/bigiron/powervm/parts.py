@@ -58,6 +58,13 @@ class Parts:
         """What makes the adapter of a port of this kind, and refuses a port of another."""
         return self.vnics if nic.vif_type == VIF_TYPE_PVM_SRIOV else self.adapters
 
+    def check_nic(self, nic: NicSpec, held: bool) -> None:
+        """Raise for an adapter that cannot be made; with `held`, what the guest's own takes comes free."""
+        if held and nic.vif_type == VIF_TYPE_PVM_SRIOV:
+            self.vnics.check_binding(nic)
+        else:
+            self.maker(nic).check(nic)
+
     def check_host(self) -> None:
         """Find everything that guests will need; raises with the option to change."""
         serving = self.connection.vioses.active()

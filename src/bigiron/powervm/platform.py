@@ -172,7 +172,7 @@ class PowerVM(Hypervisor):
             parts.connection.vioses.active()
         parts.disks.check(spec, sum(disk.size_gb for disk in parts.disks.find(held.uuid)) if held else 0.0)
         for nic in spec.nics:
-            parts.maker(nic).check(nic)
+            parts.check_nic(nic, held is not None)
 
     def spawn_steps(self, spec: GuestSpec) -> Sequence[Step]:
         parts = self._started

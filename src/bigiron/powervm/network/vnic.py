@@ -50,13 +50,13 @@ class VirtualNics(PartitionAdapters):
 
     def check(self, nic: NicSpec) -> None:
         """Raise for a vNIC that cannot be made now; one request, where the ports were not read a moment ago."""
-        want = self._checked(nic)
+        want = self.check_binding(nic)
         self._choose(nic, want)
         self._vioses(want.redundancy)
 
     def create(self, lpar_uuid: str, nic: NicSpec) -> str:
         """Create the port's vNIC; returns its href. Where others have taken the room meanwhile, chooses anew."""
-        want = self._checked(nic)
+        want = self.check_binding(nic)
         chosen = self._choose(nic, want)
         for _ in range(_TRIES - 1):
             try:
@@ -69,7 +69,8 @@ class VirtualNics(PartitionAdapters):
                 chosen = again
         return self._create(lpar_uuid, nic, want, chosen)
 
-    def _checked(self, nic: NicSpec) -> Wanted:
+    def check_binding(self, nic: NicSpec) -> Wanted:
+        """What the port's binding asks for; raises for what no system of this kind can do, and asks it nothing."""
         if nic.vlan is not None and not sriov.LOWEST_VLAN <= nic.vlan <= sriov.HIGHEST_VLAN:
             raise InvalidSpec(
                 f"Port {nic.id} has the VLAN {nic.vlan}; an SR-IOV port tags frames with one of {sriov.LOWEST_VLAN}.."

@@ -220,6 +220,21 @@ def test_a_guest_is_known_to_have_its_vnic_and_its_destroy_takes_it(
     assert host.audit() == []
 
 
+def test_a_guest_that_is_replaced_gives_its_room_back_before(host: Host, platform: PowerVM, tmp_path: Path) -> None:
+    with host.world.lock:
+        for adapter in host.world.state.sriov:
+            adapter.ports[0].max_ports = 1
+        host.world.touch(host.world.system)
+    port = direct(details={"redundancy": 2})
+    spec = guest_spec(nics=(port,), disks=(), config_drive=False, power_on=False)
+    run(around(platform.spawn_steps(spec), spec, tmp_path))
+    platform.check(spec, replacing=True)
+    with pytest.raises(NoCapacity):
+        platform.check(guest_spec(nics=(port,), disks=(), config_drive=False))
+    with pytest.raises(InvalidSpec, match="asks for 7 logical ports"):
+        platform.check(replace(spec, nics=(replace(port, details={"redundancy": "7"}),)), replacing=True)
+
+
 def test_what_the_host_shares_out(platform: PowerVM) -> None:
     found = platform.facts().direct_ports
     assert [(one.adapter, one.port, one.functions) for one in found] == [(1, 0, 20), (1, 1, 20), (1, 2, 20), (2, 0, 20)]
