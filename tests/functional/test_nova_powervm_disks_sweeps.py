@@ -132,7 +132,9 @@ class RebuildSweep(Rescued):
             status = str(self.rebuild(server)["status"])
             self.check_fired(label)
             assert status in ("ACTIVE", "ERROR")
-            assert status == "ERROR" or fault.action is not Action.ERROR or fault.method in ("GET", "DELETE"), label
+            # What a POST wrote for several steps at once is tried again for each of them.
+            final = fault.action is Action.ERROR and fault.method == "PUT"
+            assert status == "ERROR" or not final, label
             if status == "ERROR":
                 assert self.rebuild(server)["status"] == "ACTIVE"
             assert Counter(role_of(name) for name in self.names_of(server)) == self.disks
