@@ -350,9 +350,10 @@ class Soak(PowerVMCloud):
             else:
                 self.api.post_server_action(server["id"], BODIES[action])
         except ApiError as error:
-            # Nova found out about the server's power in between; it attaches while the caller waits.
+            # Nova found out about the server's power in between; it attaches while the caller waits, also what is to be
+            # detached later.
             code = error.response.status_code
-            if code != 409 and not (action == "attach" and code in (400, 500)):
+            if code != 409 and not (action in ("attach", "detach") and code in (400, 500)):
                 raise
             worker.done[f"{action}: refused"] += 1
             return
