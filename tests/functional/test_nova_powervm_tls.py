@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import nova.conf
+import nova.tests.fixtures as nova_fixtures
 import pytest
 import trustme
 from nova import exception
@@ -42,8 +43,9 @@ def simulator(tmp_path: Path, authority: trustme.CA) -> Iterator[Simulator]:
 
 @pytest.fixture
 def options(tmp_path: Path, simulator: Simulator) -> Iterator[Any]:
-    """nova.conf for the simulator."""
+    """nova.conf for the simulator, and a database: Nova 33's driver looks for its servers there when it starts."""
     with config_fixture.Config(nova.conf.CONF) as conf:
+        conf.config(group="database", connection=f"sqlite:///{tmp_path}/nova.sqlite", sqlite_synchronous=False)
         conf.config(host=HOST, state_path=str(tmp_path / "nova"))
         conf.config(
             group="powervm",
@@ -55,7 +57,8 @@ def options(tmp_path: Path, simulator: Simulator) -> Iterator[Any]:
             rest_connect_timeout=10,
             disk_driver="ssp",
         )
-        yield conf
+        with nova_fixtures.Database():
+            yield conf
 
 
 def test_an_unknown_certificate_ends_the_start_with_the_option_to_set(options: Any) -> None:
