@@ -12,13 +12,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import calls, cloud, throughput
+from benchmarks import calls, cloud, network, throughput
 from benchmarks.targets import TARGETS
 
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "calls": calls.run,
     "throughput": throughput.run,
     "cloud": cloud.run,
+    "network": network.run,
 }
 
 

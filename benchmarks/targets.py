@@ -29,5 +29,8 @@ TARGETS: dict[str, Target] = {
     "powervm.destroy.calls.500": Target(10),
     "powervm.power_sync.calls.500": Target(2),
     "powervm.resource_audit.calls.500": Target(2),
+    "powervm.sea.port_on_present_vlan.calls": Target(1),
+    "powervm.sea.burst.bridge_updates.100": Target(1),
+    "powervm.sea.heal.calls.500": Target(10),
     "powervm.service_start.calls.500": Target(15 + 2 * VIOSES),
 }

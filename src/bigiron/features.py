@@ -255,7 +255,13 @@ FEATURES: tuple[Feature, ...] = (
         "operation.port-with-resource-request",
         "SR-IOV ports with resource request",
         _N,
-        "SR-IOV ports are not built yet",
+        "direct ports have a capacity, which the platform keeps; placement is not told of it",
+    ),
+    Feature(
+        "networking.sriov",
+        "Direct ports on SR-IOV adapters",
+        _Y,
+        "vNICs, with several logical ports where redundancy is wanted",
     ),
 )
 

@@ -79,7 +79,10 @@ class DiskSpec:
 
 @dataclass(frozen=True, slots=True)
 class NicSpec:
-    """A network adapter to create; `id` is the network service's port id and the MAC is chosen beforehand."""
+    """A network adapter to create; `id` is the network service's port id and the MAC is chosen beforehand.
+
+    `tagged_vlans` are further VLANs that a guest tells apart by their tags; None where it is to see none.
+    """
 
     id: str
     mac: str
@@ -87,6 +90,7 @@ class NicSpec:
     vlan: int | None = None
     physical_network: str | None = None
     mtu: int | None = None
+    tagged_vlans: tuple[int, ...] | None = None
     details: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -169,6 +173,20 @@ class GuestEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class DirectPort:
+    """A physical network port that the host shares out: so many functions, which guests get one or several of.
+
+    `adapter` and `port` are the platform's numbers; `vendor` and `product` are four hexadecimal digits.
+    """
+
+    adapter: int
+    port: int
+    functions: int
+    vendor: str
+    product: str
+
+
+@dataclass(frozen=True, slots=True)
 class HostFacts:
     """The host and what it can give to guests, hypervisor and service partitions counted as reserved.
 
@@ -195,6 +213,7 @@ class HostFacts:
     guests: int
     disk_pool: str | None = None
     traits: frozenset[str] = frozenset()
+    direct_ports: tuple[DirectPort, ...] = ()
     details: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import logging
 import socket
+import sqlite3
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +30,10 @@ from neutron.plugins.ml2 import rpc as ml2_rpc
 from neutron.tests.unit.plugins.ml2 import test_plugin
 from neutron_lib import constants
 from neutron_lib import context as neutron_context
+from neutron_lib import fixture as neutron_fixture
 from neutron_lib.api.definitions import portbindings
 from oslo_config import cfg
+from oslo_db.sqlalchemy import engines
 from oslo_serialization import jsonutils
 from oslo_utils import timeutils
 
@@ -43,6 +47,7 @@ from bigiron.powervm.options import PowerVMOptions
 from bigiron.powervm.session import Call
 from bigiron.sim.powervm.audit import audit
 from bigiron.sim.powervm.server import Settings, Simulator
+from bigiron.sim.powervm.session import Flavour
 
 HOST = "power1"
 PHYSNET = "physnet1"
@@ -140,8 +145,30 @@ class Casts:
             handler(context, **_sent(arguments))
 
 
+class DatabaseInFile(neutron_fixture.SqlFixture):  # type: ignore[misc]
+    """A database with a connection for each transaction, as every database but one in memory has.
+
+    Neutron's trunk service reads through a session of its own while another writes. On the one connection of a
+    database in memory, the end of that reading undoes what the other has written.
+    """
+
+    def _init_resources(self) -> None:
+        path = Path(self.useFixture(_Directory()).path) / "neutron.sqlite"
+        with closing(sqlite3.connect(path)) as connection:
+            # Remembered by the file: who reads does not keep others from writing.
+            connection.execute("PRAGMA journal_mode=WAL")
+        self.engine = engines.create_engine(f"sqlite:///{path}")
+        self._generate_schema(self.engine)
+
+    def _delete_from_schema(self, engine: Any) -> None:
+        engine.dispose()
+
+
 class SeaTestCase(test_plugin.Ml2PluginV2TestCase):
     """Ends by comparing the system's bridges with those of the beginning, and with an audit."""
+
+    database_in_file = False
+    flavour = Flavour.NOVALINK
 
     _mechanism_drivers = ["pvm_sea"]
     bridge_mappings = f"{PHYSNET}:ent5:vios1"
@@ -165,6 +192,13 @@ class SeaTestCase(test_plugin.Ml2PluginV2TestCase):
         self.adapters = ClientAdapters(self.nova, VirtualSwitches(self.nova))
         self.hrefs: dict[str, str] = {}
         self.before = self.bridges()
+
+    def _setup_database_fixtures(self) -> None:
+        if not self.database_in_file:
+            super()._setup_database_fixtures()
+            return
+        fixture = self.useFixture(DatabaseInFile())
+        self.engine = fixture.engine
 
     # -- the agent ------------------------------------------------------------------------------------------------
 
@@ -240,9 +274,11 @@ class SeaTestCase(test_plugin.Ml2PluginV2TestCase):
 
     def nic(self, port: Any) -> NicSpec:
         details = {key: str(value) for key, value in port[portbindings.VIF_DETAILS].items()}
+        tagged = details.get("trunk_vlans")
         return NicSpec(
             id=port["id"], mac=port["mac_address"], vif_type=port[portbindings.VIF_TYPE], vlan=int(details["vlan"]),
             physical_network=details["physical_network"], details=details,
+            tagged_vlans=None if tagged is None else tuple(int(vlan) for vlan in tagged.split(",") if vlan),
         )  # fmt: skip
 
     def create_adapter(self, port: Any) -> None:
@@ -278,7 +314,8 @@ class SeaTestCase(test_plugin.Ml2PluginV2TestCase):
 
     def start_simulator(self) -> None:
         """Start the REST service with what it has saved, if anything; always at the same address."""
-        self.simulator = Simulator(system_document(), self.state / "simulator", Settings(listen=self.address))
+        settings = Settings(listen=self.address, flavour=self.flavour)
+        self.simulator = Simulator(system_document(), self.state / "simulator", settings)
         self.simulator.start()
 
     def clean_up(self, *ports: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from neutron_lib import exceptions as neutron_errors
 from neutron_lib.api.definitions import portbindings
 from oslo_config import cfg
 from pypowervm.wrappers.entry_wrapper import EntryWrapper
@@ -93,6 +94,30 @@ class TestPlug(SeaTestCase):
         assert port[portbindings.VIF_TYPE] == "binding_failed"
         assert "physnet2 has no bridge there" in logs.output[0]
 
+    def test_a_network_with_larger_packets_than_the_bridge_carries_is_not_bound(self) -> None:
+        cfg.CONF.set_override("global_physnet_mtu", 9000)
+        self.start_agent()
+        network = self.vlan_network(14)
+        assert self._show("networks", network["id"], as_admin=True)["network"]["mtu"] == 9000
+        with self.assertLogs("bigiron.plugins.neutron.mech", "ERROR") as logs:
+            port = self.bound_port(14, network=network)
+        assert port[portbindings.VIF_TYPE] == "binding_failed"
+        assert "MTU 9000, and the bridge of physical network physnet1 carries 1500" in logs.output[0]
+        self.stop_agent()
+        with self.simulator.world.lock:
+            bridge = next(b for b in self.simulator.world.state.bridges if b.seas[0].device == "ent5")
+            for sea in bridge.seas:
+                sea.jumbo = True
+            self.simulator.world.touch(bridge)
+        self.start_agent()
+        assert self.bound_port(14, network=network)[portbindings.VIF_TYPE] == "pvm_sea"
+
+    def test_neutron_keeps_the_mac_of_a_bound_port(self) -> None:
+        self.start_agent()
+        port = self.bound_port(16)
+        with pytest.raises(neutron_errors.PortBound, match="port is already bound"):
+            self.driver.update_port(self.context, port["id"], {"port": {"mac_address": "fa:16:3e:00:00:99"}})
+
     def test_operators_see_what_the_agent_serves(self) -> None:
         self.start_agent()
         (found,) = self.driver.get_agents(self.context, {"agent_type": [AGENT_TYPE_SEA]})
@@ -101,6 +126,7 @@ class TestPlug(SeaTestCase):
         assert found["configurations"]["bridge_mappings"] == {"physnet1": bridge.uuid.lower()}
         assert found["configurations"]["bridges"] == {"physnet1": "ent5 of VIOS vios1 and ent6 of VIOS vios2"}
         assert found["configurations"]["virtual_switches"] == {"physnet1": "ETHERNET0"}
+        assert found["configurations"]["mtus"] == {"physnet1": 1500}
         port = self.bound_port(12)
         self.plug(port)
         self.until_status("ACTIVE", port)

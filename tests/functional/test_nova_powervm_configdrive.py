@@ -150,6 +150,22 @@ class ConfigDrive(PowerVMCloud):
             assert [route["gateway"] for route in layer3["routes"]] == [subnet["gateway_ip"]]
         self.delete(server)
 
+    def test_both_families_and_the_mtu_are_what_neutron_gave(self) -> None:
+        subnet = base.SeaNeutron.subnet_ipv6_1
+        port = self.neutron.create_port({"port": {"network_id": base.SeaNeutron.network_1["id"]}})["port"]
+        address = {"ip_address": "fd37:44e8:ad06::10", "subnet_id": subnet["id"]}
+        self.neutron._ports[port["id"]]["fixed_ips"].append(address)
+        server = self.boot(config_drive=True, networks=[{"port": port["id"]}])
+        data = json.loads(self.drive_of(server)["/openstack/latest/network_data.json"])
+        (link,) = (one for one in data["links"] if one["vif_id"] == port["id"])
+        assert link["mtu"] == base.SeaNeutron.network_1["mtu"] == 1450
+        found = {each["type"]: each for each in data["networks"] if each["link"] == link["id"]}
+        assert set(found) == {"ipv4", "ipv6_slaac"}, "the subnet gives addresses by slaac"
+        assert found["ipv6_slaac"]["ip_address"] == address["ip_address"]
+        assert found["ipv6_slaac"]["netmask"] == "ffff:ffff:ffff:ffff::"
+        assert [route["gateway"] for route in found["ipv6_slaac"]["routes"]] == [subnet["gateway_ip"]]
+        self.delete(server)
+
     def test_a_vendor_service_that_fails_fails_the_build_where_it_is_to(self) -> None:
         with self.vendor_service() as (url, _asked):
             pass

@@ -19,16 +19,22 @@ from bigiron.powervm.disk.driver import DiskDriver
 from bigiron.powervm.errors import translated
 from bigiron.powervm.mapping import Backing, BackingKind
 from bigiron.powervm.network.nic import ClientAdapters
+from bigiron.powervm.network.vnic import VirtualNics
 from bigiron.powervm.partition import POWER_STATES, Lpar, processors
 
 
-def report(connection: Connection, adapters: ClientAdapters, disks: DiskDriver, lpar: Lpar) -> GuestReport:
-    """Reads the LogicalPartition and its ClientNetworkAdapters; the disks are known from the VIOSes' mappings."""
+def report(
+    connection: Connection, adapters: ClientAdapters, vnics: VirtualNics, disks: DiskDriver, lpar: Lpar
+) -> GuestReport:
+    """Reads the LogicalPartition, its ClientNetworkAdapters and any vNICs; the VIOSes' mappings tell of the disks."""
     with translated(f"Reading LPAR {lpar.name}"):
         try:
             wrapper = LPAR.get(connection.adapter, uuid=lpar.uuid)
         except pvm.HttpNotFound as error:
             raise NotFound(f"LPAR {lpar.name} is not on this system any more.") from error
+    macs = adapters.macs(lpar.uuid)
+    if wrapper.element.find("DedicatedVirtualNICs/link") is not None:
+        macs += vnics.macs(lpar.uuid)
     devices = _devices(connection, disks, lpar.uuid)
     vcpus, units, dedicated = _processors(wrapper)
     return GuestReport(
@@ -41,7 +47,7 @@ def report(connection: Connection, adapters: ClientAdapters, disks: DiskDriver, 
         dedicated=dedicated,
         processor_mode=str(wrapper.proc_compat_mode or ""),
         operating_system=str(wrapper.operating_system or ""),
-        macs=tuple(adapters.macs(lpar.uuid)),
+        macs=tuple(macs),
         disks=tuple(
             DiskReport(backing.name, size) for backing, size in devices if backing.kind is not BackingKind.OPTICAL
         ),

@@ -17,6 +17,7 @@ from bigiron.model import HostFacts, PowerState
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.disk.driver import Capacity
 from bigiron.powervm.errors import translated
+from bigiron.powervm.network import sriov
 from bigiron.powervm.partition import Lpar, processors
 
 LOG = logging.getLogger(__name__)
@@ -118,6 +119,7 @@ def facts(connection: Connection, pool: Capacity, pool_label: str, shared_uuid: 
         guests=len(ours),
         disk_pool=shared_uuid,
         traits=traits(system, options.disk_driver),
+        direct_ports=sriov.direct_ports(system),
         details={
             "system": f"{system.system_name} ({system.mtms.mtms_str})",
             "vioses": ", ".join(vios.name for vios in connection.vioses.all()),

@@ -38,7 +38,7 @@ class Lpar:
     """A partition as last read; `instance` is the Nova instance it is marked with, if any.
 
     `uuid` is in upper case; `memory_mb` and `processors` are what it is configured with, and `memory_held_mb` is what
-    the hypervisor has given it now. `adapters` is how many client network adapters its document named.
+    the hypervisor has given it now. `adapters` is how many client network adapters and vNICs its document named.
     """
 
     uuid: str
@@ -80,7 +80,9 @@ def record(wrapper: LPAR, mark_of: Callable[[str], str | None]) -> Lpar:
         description=description,
         instance=naming.marked_instance(description) or mark_of(uuid),
         read_at=time.monotonic(),
-        adapters=len(wrapper.element.findall("ClientNetworkAdapters/link")),
+        adapters=sum(
+            len(wrapper.element.findall(f"{kind}/link")) for kind in ("ClientNetworkAdapters", "DedicatedVirtualNICs")
+        ),
         os400=wrapper.env == LPARType.OS400,
     )
 

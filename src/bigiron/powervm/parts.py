@@ -6,6 +6,8 @@ import logging
 import time
 
 from bigiron.errors import InvalidSpec, PlatformError
+from bigiron.model import NicSpec
+from bigiron.naming import VIF_TYPE_PVM_SRIOV
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.console.consoles import make_consoles
 from bigiron.powervm.disk.cache import ImageCache
@@ -19,7 +21,9 @@ from bigiron.powervm.guest import Guests
 from bigiron.powervm.management.access import Access
 from bigiron.powervm.media import MediaRepositories
 from bigiron.powervm.metrics import HostProcessors
+from bigiron.powervm.network.children import NicMaker
 from bigiron.powervm.network.nic import SEA_SWITCH, ClientAdapters
+from bigiron.powervm.network.vnic import VirtualNics
 from bigiron.powervm.network.vswitch import VirtualSwitches
 from bigiron.powervm.power import Power
 from bigiron.powervm.rescue import Rescue
@@ -39,6 +43,7 @@ class Parts:
         self.power = Power(connection, self.consoles)
         self.switches = VirtualSwitches(connection)
         self.adapters = ClientAdapters(connection, self.switches)
+        self.vnics = VirtualNics(connection)
         groups = VolumeGroups(connection)
         self.media = MediaRepositories(connection, groups)
         local = connection.options.disk_driver == "localdisk"
@@ -48,6 +53,17 @@ class Parts:
         self.rescue = Rescue(connection, self.guests, self.power, self.disks, self.media, self.images)
         self.processors = HostProcessors(connection)
         self.capacity_read_at = 0.0
+
+    def maker(self, nic: NicSpec) -> NicMaker:
+        """What makes the adapter of a port of this kind, and refuses a port of another."""
+        return self.vnics if nic.vif_type == VIF_TYPE_PVM_SRIOV else self.adapters
+
+    def check_nic(self, nic: NicSpec, held: bool) -> None:
+        """Raise for an adapter that cannot be made; with `held`, what the guest's own takes comes free."""
+        if held and nic.vif_type == VIF_TYPE_PVM_SRIOV:
+            self.vnics.check_binding(nic)
+        else:
+            self.maker(nic).check(nic)
 
     def check_host(self) -> None:
         """Find everything that guests will need; raises with the option to change."""

@@ -160,7 +160,7 @@ class PowerVM(Hypervisor):
 
     def report(self, uuid: str) -> GuestReport:
         parts = self._started
-        return diagnostics.report(parts.connection, parts.adapters, parts.disks, parts.guests.find(uuid))
+        return diagnostics.report(parts.connection, parts.adapters, parts.vnics, parts.disks, parts.guests.find(uuid))
 
     def check(self, spec: GuestSpec, replacing: bool = False) -> None:
         parts = self._started
@@ -172,13 +172,13 @@ class PowerVM(Hypervisor):
             parts.connection.vioses.active()
         parts.disks.check(spec, sum(disk.size_gb for disk in parts.disks.find(held.uuid)) if held else 0.0)
         for nic in spec.nics:
-            parts.adapters.check(nic)
+            parts.check_nic(nic, held is not None)
 
     def spawn_steps(self, spec: GuestSpec) -> Sequence[Step]:
         parts = self._started
         return [
             CreateLpar(parts.guests, spec),
-            *network.network_steps(parts.adapters, spec),
+            *network.network_steps(parts.adapters, spec, parts.maker),
             *storage_steps(parts.connection, parts.disks, parts.media, spec, parts.images),
             *((TagLoadSource(parts.connection, spec),) if spec.os is GuestOs.IBMI else ()),
             StartGuest(parts.guests, parts.power, spec),
@@ -318,15 +318,15 @@ class PowerVM(Hypervisor):
 
     def attach(self, uuid: str, nic: NicSpec) -> None:
         parts = self._started
-        hotplug.attach(parts.connection, parts.adapters, parts.guests.find(uuid), nic)
+        hotplug.attach(parts.connection, parts.maker(nic), parts.guests.find(uuid), nic)
 
     def detach(self, uuid: str, nic: NicSpec) -> None:
         parts = self._started
-        hotplug.detach(parts.connection, parts.adapters, parts.guests.find(uuid), nic)
+        hotplug.detach(parts.connection, parts.maker(nic), parts.guests.find(uuid), nic)
 
     def plug(self, uuid: str, nic: NicSpec) -> None:
         parts = self._started
-        hotplug.plug(parts.connection, parts.adapters, parts.guests.find(uuid), nic)
+        hotplug.plug(parts.connection, parts.maker(nic), parts.guests.find(uuid), nic)
 
     def was_plugged(self, uuid: str, nics: int) -> bool:
         return self._started.guests.find(uuid).adapters == nics + self.makes_rmc_adapters
@@ -337,7 +337,7 @@ class PowerVM(Hypervisor):
             lpar = parts.guests.find(uuid)
         except NotFound:
             return
-        network.unplug(parts.adapters, lpar.uuid, nic)
+        network.unplug(parts.maker(nic), lpar.uuid, nic)
 
 
 def _state(lpar: Lpar) -> GuestState:

@@ -46,7 +46,7 @@ def _find(entry: MappedDevice, bridges: Sequence[Bridge]) -> Bridge:
 
 
 def _network(bridge: Bridge, switches: Mapping[int, str]) -> Network:
-    return Network(bridge.uuid, bridge.vswitch, switches.get(bridge.vswitch, ""), bridge.names())
+    return Network(bridge.uuid, bridge.vswitch, switches.get(bridge.vswitch, ""), bridge.names(), bridge.mtu)
 
 
 def _list(bridges: Sequence[Bridge]) -> str:

@@ -1,4 +1,4 @@
-"""The options of the Shared Ethernet agent, and the mapping syntax that operators know."""
+"""The options of the Shared Ethernet agent and of the SR-IOV agent, and the mapping syntax that operators know."""
 
 from __future__ import annotations
 
@@ -11,7 +11,23 @@ from bigiron.plugins import powervm_rest
 
 GROUP = "AGENT"
 
-AGENT_OPTS: list[cfg.Opt] = [
+COMMON_OPTS: list[cfg.Opt] = [
+    cfg.IntOpt(
+        "heal_and_optimize_interval",
+        default=1800,
+        min=1,
+        help="Seconds between two passes that compare the bridges or SR-IOV ports, and the adapters of partitions, "
+        "with what Neutron wants, and put right what differs.",
+    ),
+    cfg.IntOpt(
+        "exception_interval",
+        default=5,
+        min=1,
+        help="Seconds to wait after a failed pass before it is tried again.",
+    ),
+]
+
+SEA_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         "bridge_mappings",
         default="",
@@ -20,24 +36,30 @@ AGENT_OPTS: list[cfg.Opt] = [
         "as physnet1:ent5:vios1. Of a redundant bridge either adapter may be named. Empty is allowed where the "
         "system has exactly one bridge, which then carries the physical network `default`.",
     ),
-    cfg.IntOpt(
-        "heal_and_optimize_interval",
-        default=1800,
-        min=1,
-        help="Seconds between two passes that compare the bridges and the client adapters with what Neutron wants "
-        "and put right what differs.",
-    ),
     cfg.BoolOpt(
         "automated_powervm_vlan_cleanup",
         default=True,
         help="Remove VLANs from the additional trunk adapters of the mapped bridges when no port and no client "
         "adapter of the system uses them, a few in each pass. VLANs of primary trunk adapters are never touched.",
     ),
+]
+
+SRIOV_OPTS: list[cfg.Opt] = [
     cfg.IntOpt(
-        "exception_interval",
-        default=5,
+        "vnic_required_vfs",
+        default=2,
         min=1,
-        help="Seconds to wait after a failed pass before it is tried again.",
+        max=6,
+        help="How many logical ports back the vNIC of a port of vnic_type direct, each on a physical port of its own: "
+        "when one fails, the next takes over. A port's binding:profile may say another number in vnic_required_vfs.",
+    ),
+    cfg.FloatOpt(
+        "vnic_vf_capacity",
+        min=0.0,
+        max=1.0,
+        help="The share of a physical port's bandwidth that each logical port of a vNIC is given at least, such as "
+        "0.04; a multiple of what the adapter gives out, which is the default. A port's binding:profile may say "
+        "another one in capacity, and a limit in maxcapacity.",
     ),
 ]
 
@@ -56,14 +78,23 @@ class MappedDevice:
 
 
 def register(conf: cfg.ConfigOpts) -> None:
-    """Register what the agent reads; calling it again changes nothing."""
-    conf.register_opts(AGENT_OPTS, GROUP)
+    """Register what the Shared Ethernet agent reads; calling it again changes nothing."""
+    _register(conf, SEA_OPTS)
+
+
+def register_sriov(conf: cfg.ConfigOpts) -> None:
+    """Register what the SR-IOV agent reads; calling it again changes nothing."""
+    _register(conf, SRIOV_OPTS)
+
+
+def _register(conf: cfg.ConfigOpts, own: list[cfg.Opt]) -> None:
+    conf.register_opts(COMMON_OPTS + own, GROUP)
     powervm_rest.register(conf)
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """For the configuration reference."""
-    return [(GROUP, AGENT_OPTS), (powervm_rest.GROUP, powervm_rest.REST_OPTS)]
+    return [(GROUP, SEA_OPTS + SRIOV_OPTS + COMMON_OPTS), (powervm_rest.GROUP, powervm_rest.REST_OPTS)]
 
 
 def parse_mappings(text: str) -> Mapping[str, MappedDevice]:

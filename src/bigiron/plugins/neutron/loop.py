@@ -10,13 +10,14 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from bigiron.errors import PlatformError
-from bigiron.naming import VIF_TYPE_PVM_SEA
-from bigiron.plugins.neutron.reconcile import Reconciler
+from bigiron.plugins.neutron.kinds import SEA, Kind
+from bigiron.plugins.neutron.reconcile import Gather, Port
 from bigiron.powervm.events import LOST, RestEvent
 from bigiron.powervm.network.vif_events import VifEvent, parse
 
@@ -38,17 +39,31 @@ class _Stop:
     """End the loop."""
 
 
+class Reconciles(Protocol):
+    """The work itself: see reconcile.Reconciler, and vnics.VnicReconciler of SR-IOV."""
+
+    @property
+    def devices(self) -> int: ...
+    def handle(self, events: Sequence[VifEvent], gather: Gather) -> bool: ...
+    def heal(self) -> bool: ...
+    def plugged(self, port_id: str) -> Port | None: ...
+    def subports(self, port_id: str) -> frozenset[str]: ...
+    def forget(self, port_id: str) -> None: ...
+
+
 class WorkLoop:
     """Feeds the reconciler; `run` works until `stop`, everything else may be called from any thread."""
 
     def __init__(
         self,
-        reconciler: Reconciler,
+        reconciler: Reconciles,
         host: str,
         heal_interval: float,
         exception_interval: float,
         clock: Callable[[], float] = time.monotonic,
+        kind: Kind = SEA,
     ) -> None:
+        self._kind = kind
         self._reconciler = reconciler
         self._host = host
         self._heal_interval = heal_interval
@@ -97,8 +112,10 @@ class WorkLoop:
             self.heal_soon(f"the platform reports {event.type}")
             return
         announced = parse(event)
-        if announced is not None and announced.vif_type == VIF_TYPE_PVM_SEA:
+        if announced is not None and announced.vif_type == self._kind.vif_type:
             self._queue.put(announced)
+            if announced.trunk:
+                self.heal_soon(f"port {announced.port} of a trunk was announced, and its subports go with it")
 
     def port_changed(
         self, port_id: str, host: str | None, physical_network: str, vlan: int, enabled: bool, active: bool
@@ -116,11 +133,22 @@ class WorkLoop:
         elif (known.physical_network, known.vlan, known.enabled) != (physical_network, vlan, enabled) or (
             enabled and not active
         ):
-            self._queue.put(VifEvent("plug", known.mac, VIF_TYPE_PVM_SEA, port_id))
+            self._queue.put(VifEvent("plug", known.mac, self._kind.vif_type, port_id))
+
+    def subport_changed(self, port_id: str, host: str | None, vlan: int, enabled: bool, active: bool) -> None:
+        """Neutron has changed a trunk's subport: of interest if its trunk's adapter is to carry it or no longer to."""
+        known = self._reconciler.plugged(port_id)
+        if host == self._host and (enabled != active or (known is not None and known.vlan != vlan)):
+            self.heal_soon(f"subport {port_id} has changed")
 
     def port_gone(self, port_id: str) -> None:
         """The port was deleted, or its binding to this host was deactivated."""
         self._reconciler.forget(port_id)
+
+    def trunk_changed(self, port_id: str, subports: frozenset[str]) -> None:
+        """Neutron tells which subports a trunk's own port has: of interest if its adapter carries one that has left."""
+        if self._reconciler.subports(port_id) - subports:
+            self.heal_soon(f"subports have left the trunk of port {port_id}")
 
     def port_arrived(self, port_id: str) -> None:
         """The port's binding to this host was activated; its adapter may have come with a migrated guest."""
@@ -164,11 +192,11 @@ class WorkLoop:
         try:
             complete = work()
         except PlatformError as error:
-            LOG.error("The SEA agent of host %s failed at %s: %s", self._host, what, error)
+            LOG.error("The %s agent of host %s failed at %s: %s", self._kind.title, self._host, what, error)
             complete = False
         except Exception:
             # The loop must outlive any mistake: the ports of the whole host depend on it.
-            LOG.exception("The SEA agent of host %s failed at %s", self._host, what)
+            LOG.exception("The %s agent of host %s failed at %s", self._kind.title, self._host, what)
             complete = False
         if not complete:
             pause = min(self._exception_interval * 2 ** min(self._failures, 16), self._heal_interval)

@@ -9,15 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from neutron.plugins.ml2.drivers import mech_agent
-from neutron_lib import constants
 from neutron_lib.api.definitions import portbindings
 from neutron_lib.plugins.ml2 import api
 from oslo_log import log as logging
 
-from bigiron.naming import VIF_TYPE_PVM_SEA
+from bigiron.plugins.neutron import trunk
+from bigiron.plugins.neutron.kinds import SEA
 
-AGENT_TYPE_SEA = "PowerVM Shared Ethernet agent"
-"""The agent type existing clouds know, kept so that their agent records stay valid."""
+AGENT_TYPE_SEA = SEA.agent_type
 
 LOG = logging.getLogger(__name__)
 
@@ -27,7 +26,12 @@ class SeaMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
 
     def __init__(self) -> None:
         # A Shared Ethernet Adapter passes frames and filters none: security groups cannot be enforced there.
-        super().__init__(AGENT_TYPE_SEA, VIF_TYPE_PVM_SEA, {portbindings.CAP_PORT_FILTER: False})
+        super().__init__(AGENT_TYPE_SEA, SEA.vif_type, {portbindings.CAP_PORT_FILTER: False})
+
+    def initialize(self) -> None:
+        """Offer trunks too, where the trunk service runs."""
+        super().initialize()
+        self.trunks = trunk.SeaTrunkDriver(AGENT_TYPE_SEA)
 
     @property
     def connectivity(self) -> str:
@@ -36,7 +40,7 @@ class SeaMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
 
     def get_allowed_network_types(self, agent: Mapping[str, Any] | None = None) -> tuple[str, ...]:
         """VLAN networks only: the bridge tells networks apart by their tag."""
-        return (constants.TYPE_VLAN,)
+        return SEA.network_types
 
     def get_mappings(self, agent: Mapping[str, Any]) -> dict[str, str]:
         """Physical network -> network bridge uuid, as the agent reported them."""
@@ -69,13 +73,42 @@ class SeaMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
             return False
         return True
 
+    def try_to_bind_segment_for_agent(self, context: Any, segment: Mapping[str, Any], agent: Mapping[str, Any]) -> bool:
+        """Bind, unless the bridge or the port's adapter could not carry all that is asked; the log says why not."""
+        if not self.check_segment_for_agent(segment, agent):
+            return False
+        reason = _too_large(context.network.current, segment, agent)
+        found = context.current.get("trunk_details")
+        if found and not reason:
+            reason = trunk.obstacle(context.plugin_context.elevated(), agent, segment, found["sub_ports"])
+        if reason:
+            LOG.error("pvm_sea does not bind port %s on host %s: %s", context.current["id"], agent["host"], reason)
+            return False
+        return bool(super().try_to_bind_segment_for_agent(context, segment, agent))
+
     def get_vif_details(self, context: Any, agent: Mapping[str, Any], segment: Mapping[str, Any]) -> dict[str, Any]:
-        """What the compute driver needs to make the client adapter: the VLAN, its network and the virtual switch."""
+        """What the compute driver needs for the client adapter: the VLANs, the network and the virtual switch."""
         details = {
             **self.vif_details,
             portbindings.VIF_DETAILS_VLAN: segment[api.SEGMENTATION_ID],
             api.PHYSICAL_NETWORK: segment[api.PHYSICAL_NETWORK],
         }
+        found = context.current.get("trunk_details") if context is not None else None
+        if found:
+            details[trunk.TRUNK_VLANS] = trunk.vlans_text(found["sub_ports"])
         switches = agent["configurations"].get("virtual_switches") or {}
         switch = switches.get(segment[api.PHYSICAL_NETWORK])
         return {**details, "vswitch": switch} if switch else details
+
+
+def _too_large(network: Mapping[str, Any], segment: Mapping[str, Any], agent: Mapping[str, Any]) -> str:
+    """Why packets of the network do not fit through the bridge; empty where they do, or where that is unknown."""
+    carried = (agent["configurations"].get("mtus") or {}).get(segment[api.PHYSICAL_NETWORK])
+    wanted = network.get("mtu")
+    if not carried or not wanted or wanted <= carried:
+        return ""
+    return (
+        f"its network has the MTU {wanted}, and the bridge of physical network {segment[api.PHYSICAL_NETWORK]} carries "
+        f"{carried}; give the network a smaller one, or let the Shared Ethernet Adapters take jumbo frames and restart "
+        "the host's agent"
+    )

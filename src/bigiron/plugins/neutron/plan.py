@@ -53,17 +53,29 @@ def plan(bridges: Iterable[Bridge], wanted: Wanted, unused: Mapping[str, frozens
 
     `unused` is what nobody needs, as far as the caller knows; a VLAN wanted stays whatever `unused` says.
     """
-    return _Planner(bridges, wanted).run(unused or {})
+    given = tuple(bridges)
+    full: dict[tuple[str, int], str] = {}
+    while True:
+        planner = _Planner(given, wanted, full)
+        result = planner.run(unused or {})
+        if planner.full.keys() == full.keys():
+            return result
+        # Nothing is to be moved or renumbered for a VLAN that then finds no room: without it from the start.
+        full = planner.full
 
 
 class _Planner:
-    """Keeps the bridges as they will be after the operations planned so far."""
+    """Keeps the bridges as they will be after the operations planned so far.
 
-    def __init__(self, bridges: Iterable[Bridge], wanted: Wanted) -> None:
+    `full` are the VLANs known to find no room, with the reasons; those that turn out to are added.
+    """
+
+    def __init__(self, bridges: Iterable[Bridge], wanted: Wanted, full: Mapping[tuple[str, int], str]) -> None:
         self._bridges = {bridge.uuid: bridge for bridge in bridges}
         self._wanted = wanted
         self._ops: list[Op] = []
         self._refused: dict[tuple[str, int], str] = {}
+        self.full = dict(full)
 
     def run(self, unused: Mapping[str, frozenset[int]]) -> Plan:
         for uuid in self._wanted.vlans.keys() - self._bridges.keys():
@@ -96,7 +108,7 @@ class _Planner:
         for vlan in sorted(self._wanted.vlans[uuid]):
             if bridge.carries(vlan):
                 continue
-            reason = self._obstacle(bridge, vlan)
+            reason = self.full.get((uuid, vlan)) or self._obstacle(bridge, vlan)
             if reason:
                 self._refused[uuid, vlan] = reason
             else:
@@ -166,7 +178,7 @@ class _Planner:
         pvid = trunk.pvid if trunk else self._placeholder(bridge)
         lacking = [a for a in bridge.adapters if all(trunk.pvid != pvid for trunk in a.additional)]
         if pvid is None or any(len(a.additional) >= MAX_ADDITIONAL_TRUNKS for a in lacking):
-            self._refused[uuid, vlan] = (
+            self._refused[uuid, vlan] = self.full[uuid, vlan] = (
                 f"there is no room for VLAN {vlan} on {bridge.names()}: {len(bridge.additional())} additional trunk "
                 f"adapters with up to {MAX_VLANS_PER_TRUNK} VLANs each; remove VLANs that nobody uses"
             )

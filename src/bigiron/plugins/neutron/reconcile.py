@@ -15,6 +15,7 @@ from typing import Protocol
 from bigiron import naming
 from bigiron.errors import PlatformError
 from bigiron.plugins.neutron.plan import Plan, Wanted, plan
+from bigiron.plugins.neutron.ports import PortBook, latest
 from bigiron.powervm.errors import Stale
 from bigiron.powervm.network.clients import ClientAdapter
 from bigiron.powervm.network.trunks import AddTrunk, Bridge, Op, Renumber
@@ -33,7 +34,11 @@ Gather = Callable[[], Sequence[VifEvent]]
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A Neutron port of this host; `device` is what it was asked for by (its id or its MAC)."""
+    """A Neutron port of this host; `device` is what it was asked for by (its id or its MAC).
+
+    `trunk` says that it is a trunk's own port. A subport has its trunk's own port as `parent`, and that one's guest
+    and MAC: it has no adapter but its parent's, which carries its VLAN tagged.
+    """
 
     id: str
     mac: str
@@ -43,16 +48,19 @@ class Port:
     active: bool
     guest: str
     device: str = ""
+    trunk: bool = False
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A physical network that this host serves: its bridge's uuid, the virtual switch, and the bridge in words."""
+    """A physical network of this host: its bridge's uuid, virtual switch and name in words, and what it carries."""
 
     bridge: str
     vswitch: int
     vswitch_name: str = ""
     name: str = ""
+    mtu: int = 0
 
 
 class Server(Protocol):
@@ -85,6 +93,7 @@ class Clients(Protocol):
 
     def of(self, partitions: Collection[str]) -> list[ClientAdapter]: ...
     def all(self) -> list[ClientAdapter]: ...
+    def set_tagged(self, adapter: ClientAdapter, vlans: frozenset[int]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +105,7 @@ class _Outcome:
 
 
 @dataclass(slots=True)
-class Reconciler:
+class Reconciler(PortBook):
     """Works for one host; `handle` and `heal` are called from one thread."""
 
     server: Server
@@ -114,16 +123,16 @@ class Reconciler:
 
         False says that the platform refused something, so that trying again later may help.
         """
-        latest = _latest(events)
-        ports = self._lookup(latest.values())
+        last = latest(events)
+        ports = self._lookup(last.values())
         seen = self.bridges.read() if ports else ()
         if self._plan(seen, self._by_bridge(ports)).ops:
-            more = _latest(gather())
+            more = latest(gather())
             ports = [port for port in ports if port.device not in more] + self._lookup(more.values())
-            latest |= more
+            last |= more
         outcome = self._ensure(seen, self._by_bridge(ports))
         up = self._carrying(ports, outcome)
-        gone = {device for device, event in latest.items() if event.action == "unplug"}
+        gone = {device for device, event in last.items() if event.action == "unplug"}
         self._plugged = {port.id: port for port in (*self._plugged.values(), *ports) if not gone & {port.id, port.mac}}
         down = gone | {port.id for port in ports if not port.enabled}
         self._report([port.id for port in up], sorted(down))
@@ -137,12 +146,13 @@ class Reconciler:
         self._orphans = self._taken = None
         ports = self.server.ports()
         guests = {naming.lpar_uuid(port.guest) for port in ports if port.guest}
-        macs = {(adapter.partition, adapter.mac) for adapter in self.clients.of(guests)} if guests else set()
-        plugged = [port for port in ports if port.guest and (naming.lpar_uuid(port.guest), port.mac) in macs]
+        adapters = {(one.partition, one.mac): one for one in self.clients.of(guests)} if guests else {}
+        plugged = [port for port in ports if port.guest and (naming.lpar_uuid(port.guest), port.mac) in adapters]
         self._plugged = {port.id: port for port in plugged}
         seen = self.bridges.read()
         outcome = self._ensure(seen, self._by_bridge(plugged), self._unused(seen, ports) if self.cleanup else {})
-        carrying = {port.id for port in self._carrying(plugged, outcome)}
+        untagged, tagged = self._tag(plugged, adapters)
+        carrying = {port.id for port in self._carrying(plugged, outcome)} - untagged
         up = [port.id for port in ports if port.id in carrying and not port.active]
         down = [port.id for port in ports if port.id not in carrying and port.active]
         LOG.info(
@@ -150,34 +160,30 @@ class Reconciler:
             len(ports), len(plugged), len(up), len(down),
         )  # fmt: skip
         self._report(up, down)
-        return not outcome.failed
+        return tagged and not outcome.failed
 
-    def _report(self, up: Sequence[str], down: Sequence[str]) -> None:
-        # The waiting guests first: Neutron takes seconds to pass on what it is told.
-        if up:
-            self.announce(up)
-        if up or down:
-            self.server.report(up, down)
+    def _tag(self, plugged: Sequence[Port], adapters: Mapping[tuple[str, str], ClientAdapter]) -> tuple[set[str], bool]:
+        """Give each trunk's adapter the VLANs of its subports; returns the subports left without, and if all went well.
 
-    @property
-    def devices(self) -> int:
-        """How many ports have a client adapter on this host, as last seen."""
-        return len(self._plugged)
-
-    def plugged(self, port_id: str) -> Port | None:
-        """The port as last seen with a client adapter on this host, or None; may be called from any thread."""
-        return self._plugged.get(port_id)
-
-    def forget(self, port_id: str) -> None:
-        """The port is no longer bound here, so nothing about it is to be reported; may be called from any thread."""
-        self._plugged.pop(port_id, None)
-
-    def _lookup(self, events: Iterable[VifEvent]) -> list[Port]:
-        devices = [_device(event) for event in events if event.action == "plug"]
-        ports = self.server.lookup(devices) if devices else []
-        for device in set(devices) - {port.device for port in ports}:
-            LOG.info("Adapter %s was announced, but Neutron has no port for it bound to this host", device)
-        return ports
+        The bridges come first, so that a tag works as soon as the guest has it.
+        """
+        refused: set[str] = set()
+        complete = True
+        for parent in (port for port in plugged if port.trunk):
+            subports = [port for port in plugged if port.parent == parent.id and port.enabled]
+            adapter = adapters[naming.lpar_uuid(parent.guest), parent.mac]
+            vlans = frozenset(port.vlan for port in subports)
+            if adapter.tagged == vlans:
+                continue
+            try:
+                self.clients.set_tagged(adapter, vlans)
+            except PlatformError as error:
+                LOG.error("The adapter of port %s carries no VLANs %s: %s", parent.id, sorted(vlans), error)
+                refused |= {port.id for port in subports if port.vlan not in adapter.tagged}
+                complete = False
+            else:
+                LOG.info("The adapter of port %s now carries VLANs %s tagged", parent.id, sorted(vlans))
+        return refused, complete
 
     def _carrying(self, ports: Iterable[Port], outcome: _Outcome) -> list[Port]:
         """The enabled ports whose VLAN is on their bridge; says of each other one why it stays down."""
@@ -286,12 +292,3 @@ class Reconciler:
         for adapter in self.clients.all():
             used.setdefault(adapter.vswitch, set()).update(adapter.vlans)
         return {b.uuid: spare[b.uuid] - used.get(b.vswitch, set()) for b in seen if b.uuid in spare}
-
-
-def _device(event: VifEvent) -> str:
-    return event.port or event.mac
-
-
-def _latest(events: Iterable[VifEvent]) -> dict[str, VifEvent]:
-    """The last announcement of each adapter: what came before it no longer matters."""
-    return {_device(event): event for event in events}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Protocol
 
 import oslo_messaging
@@ -12,10 +13,11 @@ from neutron_lib import constants
 from neutron_lib import context as neutron_context
 from neutron_lib.agent import topics
 from neutron_lib.api.definitions import portbindings
+from neutron_lib.services.trunk import constants as trunk_constants
 from oslo_utils import uuidutils
 
 from bigiron.errors import Unavailable
-from bigiron.naming import VIF_TYPE_PVM_SEA
+from bigiron.plugins.neutron.kinds import SEA, Kind
 from bigiron.plugins.neutron.reconcile import Port
 
 _BATCH = 50
@@ -29,26 +31,32 @@ CONSUMERS = [
 ]
 
 
+UNTAGGED = 0
+"""The VLAN of a port of a flat network."""
+
+
 class NeutronServer:
     """The reconciler's Server over Neutron's plug-in RPC; raises Unavailable, which is worth a retry."""
 
-    def __init__(self, host: str, api: agent_rpc.PluginApi) -> None:
+    def __init__(self, host: str, api: agent_rpc.PluginApi, kind: Kind = SEA) -> None:
         self._host = host
         self._api = api
-        self._agent_id = f"sea-agent-{host}"
+        self._kind = kind
+        self._agent_id = kind.agent_id(host)
         self._context = neutron_context.get_admin_context_without_session()
 
     def ports(self) -> list[Port]:
         """Every port that our driver has bound to this host, in one call that changes no port's status."""
         with _answered("listing the ports of this host"):
             found = self._api.get_ports_by_vnic_type_and_host(
-                self._context, vnic_type=portbindings.VNIC_NORMAL, host=self._host
+                self._context, vnic_type=self._kind.vnic_type, host=self._host
             )
         ours = [port for port in found if self._is_ours(port)]
         partial = [port["id"] for port in ours if not _complete(port)]
         # A port bound by an older driver says less about itself; its network is asked for by the slower way.
         missing = {port.id: port for port in self.lookup(partial)}
-        return [_from_dict(port, missing.get(port["id"])) for port in ours if _complete(port) or port["id"] in missing]
+        known = [_from_dict(port, missing.get(port["id"])) for port in ours if _complete(port) or port["id"] in missing]
+        return _with_parents(known, ours)
 
     def lookup(self, devices: Collection[str]) -> list[Port]:
         """The ports of the devices that are bound here; Neutron counts them as being built from then on."""
@@ -65,7 +73,7 @@ class NeutronServer:
                 details += answer["devices"]
             for batch in _batches(macs):
                 details += self._api.get_devices_details_list(self._context, batch, self._agent_id, self._host)
-        return [_from_details(entry) for entry in details if entry.get("network_type") == constants.TYPE_VLAN]
+        return [_from_details(entry) for entry in details if entry.get("network_type") in self._kind.network_types]
 
     def report(self, up: Collection[str], down: Collection[str]) -> None:
         """Report devices (port ids or MACs) as wired and as gone."""
@@ -77,7 +85,7 @@ class NeutronServer:
 
     def _is_ours(self, port: Mapping[str, Any]) -> bool:
         # A port that moves has an inactive binding on the other host too, and is listed for both.
-        return port[portbindings.VIF_TYPE] == VIF_TYPE_PVM_SEA and port[portbindings.HOST_ID] == self._host
+        return port[portbindings.VIF_TYPE] == self._kind.vif_type and port[portbindings.HOST_ID] == self._host
 
 
 class Callbacks(Protocol):
@@ -86,6 +94,8 @@ class Callbacks(Protocol):
     def port_changed(
         self, port_id: str, host: str | None, physical_network: str, vlan: int, enabled: bool, active: bool
     ) -> None: ...
+    def subport_changed(self, port_id: str, host: str | None, vlan: int, enabled: bool, active: bool) -> None: ...
+    def trunk_changed(self, port_id: str, subports: frozenset[str]) -> None: ...
     def port_gone(self, port_id: str) -> None: ...
     def port_arrived(self, port_id: str) -> None: ...
 
@@ -95,25 +105,38 @@ class Endpoint:
 
     target = oslo_messaging.Target(version="1.5")
 
-    def __init__(self, host: str, callbacks: Callbacks) -> None:
+    def __init__(self, host: str, callbacks: Callbacks, kind: Kind = SEA) -> None:
         self._host = host
+        self._kind = kind
         self._callbacks = callbacks
 
     def port_update(self, context: Any, **kwargs: Any) -> None:
         """A port was changed in some way."""
         port = kwargs["port"]
         vlan = kwargs.get("segmentation_id")
-        if port.get(portbindings.VIF_TYPE) != VIF_TYPE_PVM_SEA:
+        if port.get(portbindings.VIF_TYPE) != self._kind.vif_type:
             # Unbound, as when its server is deleted; bound here again, it is down until its new adapter is announced.
             self._callbacks.port_gone(port["id"])
             return
-        if vlan is None:
+        if vlan is None and constants.TYPE_FLAT not in self._kind.network_types:
+            return
+        if port.get("trunk_details"):
+            subports = frozenset(subport["port_id"] for subport in port["trunk_details"]["sub_ports"])
+            self._callbacks.trunk_changed(port["id"], subports)
+        if port.get("device_owner") == trunk_constants.TRUNK_SUBPORT_OWNER:
+            self._callbacks.subport_changed(
+                port["id"],
+                port.get(portbindings.HOST_ID),
+                int(vlan or UNTAGGED),
+                bool(port["admin_state_up"]),
+                port["status"] == constants.PORT_STATUS_ACTIVE,
+            )
             return
         self._callbacks.port_changed(
             port["id"],
             port.get(portbindings.HOST_ID),
             str(kwargs.get("physical_network")),
-            int(vlan),
+            int(vlan or UNTAGGED),
             bool(port["admin_state_up"]),
             port["status"] == constants.PORT_STATUS_ACTIVE,
         )
@@ -147,7 +170,7 @@ def _batches(devices: list[str]) -> Iterable[list[str]]:
 
 def _complete(port: Mapping[str, Any]) -> bool:
     details = port.get(portbindings.VIF_DETAILS) or {}
-    return "vlan" in details and "physical_network" in details
+    return ("vlan" in details or "physical_ports" in details) and "physical_network" in details
 
 
 def _from_dict(port: Mapping[str, Any], looked_up: Port | None) -> Port:
@@ -156,13 +179,29 @@ def _from_dict(port: Mapping[str, Any], looked_up: Port | None) -> Port:
         id=port["id"],
         mac=port["mac_address"].lower(),
         physical_network=looked_up.physical_network if looked_up else str(details["physical_network"]),
-        vlan=looked_up.vlan if looked_up else int(details["vlan"]),
+        vlan=looked_up.vlan if looked_up else int(details.get("vlan") or UNTAGGED),
         enabled=bool(port["admin_state_up"]),
         # What was looked up counts as being built now, whatever it was before.
         active=looked_up is None and port["status"] == constants.PORT_STATUS_ACTIVE,
         guest=str(port["device_id"] or ""),
         device=port["id"],
+        trunk=bool(port.get("trunk_details")),
     )
+
+
+def _with_parents(ports: Sequence[Port], answers: Iterable[Mapping[str, Any]]) -> list[Port]:
+    """The ports, and each subport with what it has of its trunk's own port."""
+    parents = {port.id: port for port in ports if port.trunk}
+    of = {
+        subport["port_id"]: parents[answer["id"]]
+        for answer in answers
+        if answer["id"] in parents
+        for subport in answer["trunk_details"]["sub_ports"]
+    }
+    return [
+        replace(port, parent=of[port.id].id, guest=of[port.id].guest, mac=of[port.id].mac) if port.id in of else port
+        for port in ports
+    ]
 
 
 def _from_details(entry: Mapping[str, Any]) -> Port:
@@ -170,7 +209,7 @@ def _from_details(entry: Mapping[str, Any]) -> Port:
         id=entry["port_id"],
         mac=entry["mac_address"].lower(),
         physical_network=str(entry["physical_network"]),
-        vlan=int(entry["segmentation_id"]),
+        vlan=int(entry["segmentation_id"] or UNTAGGED),
         enabled=bool(entry["admin_state_up"]),
         active=False,
         guest="",

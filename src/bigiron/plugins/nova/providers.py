@@ -13,6 +13,7 @@ import os_traits
 from oslo_config import cfg
 
 from bigiron.model import HostFacts
+from bigiron.plugins.nova import pci
 
 PROC_UNITS = "CUSTOM_POWERVM_PROC_UNITS"
 """Hundredths of a processor, for flavors that say `resources:CUSTOM_POWERVM_PROC_UNITS`."""
@@ -172,6 +173,7 @@ def resource_view(facts: HostFacts, nodename: str, hypervisor_type: str, machine
         "cpu_info": json.dumps({"vendor": "ibm", "arch": facts.architecture, "model": facts.model}),
         "supported_instances": [(machine, hypervisor_type, "hvm") for machine in machines],
         "numa_topology": None,
+        "pci_passthrough_devices": json.dumps(pci.devices(facts.direct_ports)),
         "stats": {
             "memory_region_size": facts.memory_unit_mb,
             "proc_units": f"{facts.processors:.2f}",

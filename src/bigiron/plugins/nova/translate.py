@@ -34,6 +34,9 @@ _REBUILDING = (
     task_states.REBUILD_SPAWNING,
 )
 
+_PROFILE_KEYS = {"vnic_required_vfs": "redundancy", "capacity": "capacity", "maxcapacity": "maxcapacity"}
+"""Keys of a direct port's binding profile, with those of the binding's details that they become."""
+
 _GUEST_OS = {"aix": GuestOs.AIX, "ibmi": GuestOs.IBMI}
 
 
@@ -175,8 +178,13 @@ def image_source(
 
 
 def nic_spec(vif: Mapping[str, Any]) -> NicSpec:
-    """A VIF of Nova's network model; the VLAN is the binding's, or the network's where the binding has none."""
-    details = vif.get("details") or {}
+    """A VIF of Nova's network model; the VLAN is the binding's, or the network's where the binding has none.
+
+    What a direct port's binding profile asks of its vNIC counts where the binding's details do not say it.
+    """
+    profile = vif.get("profile") or {}
+    asked = {_PROFILE_KEYS[key]: value for key, value in profile.items() if key in _PROFILE_KEYS}
+    details = {**asked, **(vif.get("details") or {})}
     meta = vif["network"].get("meta") or {}
     vlan = details.get("vlan", meta.get("vlan"))
     return NicSpec(
@@ -186,8 +194,18 @@ def nic_spec(vif: Mapping[str, Any]) -> NicSpec:
         vlan=None if vlan is None else int(vlan),
         physical_network=details.get("physical_network") or meta.get("physical_network"),
         mtu=meta.get("mtu"),
-        details={key: str(value) for key, value in details.items()},
+        tagged_vlans=_trunk_vlans(details.get("trunk_vlans")),
+        details={key: _text(value) for key, value in details.items()},
     )
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _trunk_vlans(text: str | None) -> tuple[int, ...] | None:
+    """The VLANs of a trunk's subports, as the mechanism driver writes them in the binding's details."""
+    return None if text is None else tuple(int(vlan) for vlan in str(text).split(",") if vlan)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Reads the network bridges of a system and applies planned changes to them, through pypowervm.
 
 Resource: ManagedSystem/<uuid>/NetworkBridge. On NovaLink the trunk adapters inside a bridge are what one changes; all
-changes of a bridge that can go together are one update of it.
+changes of a bridge that can go together are one update of it. For an HMC see load_groups.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pypowervm.wrappers.managed_system import System
 from pypowervm.wrappers.network import SEA, NetBridge, TrunkAdapter, VNet, VSwitch
 from pypowervm.wrappers.virtual_io_server import VIOS
 
-from bigiron.errors import NotFound, Unsupported
+from bigiron.errors import NotFound
 from bigiron.powervm.errors import translated
 from bigiron.powervm.network.trunks import (
     AddTrunk,
@@ -39,11 +39,6 @@ class BridgeDocuments:
     """The bridges of one system, as values to plan with and as the documents to change."""
 
     def __init__(self, adapter: Adapter, system_uuid: str) -> None:
-        if adapter.traits.vnet_aware:
-            raise Unsupported(
-                "The REST service is an HMC's; the agent changes bridges through NovaLink only. Point [powervm] "
-                "rest_host to the system's NovaLink partition."
-            )
         self._adapter = adapter
         self._parent = {"parent_type": System, "parent_uuid": system_uuid}
         self._documents: dict[str, NetBridge] = {}
@@ -99,24 +94,33 @@ class BridgeDocuments:
         """
         updates = 0
         for batch in _batches(ops):
-            document = self._documents.get(batch[0].bridge)
-            if document is None:
-                raise NotFound(f"Network bridge {batch[0].bridge} is not on this system any more.")
+            document = self._document(batch[0].bridge)
             for op in batch:
                 self._edit(document, op)
-            with translated(f"Updating {self._bridge(document).names()}"):
-                self._documents[document.uuid] = document.update(timeout=self._adapter.session.timeout)
+            self._write(document)
             updates += 1
         return updates
+
+    def _document(self, uuid: str) -> NetBridge:
+        document = self._documents.get(uuid)
+        if document is None:
+            raise NotFound(f"Network bridge {uuid} is not on this system any more.")
+        return document
+
+    def _write(self, document: NetBridge) -> None:
+        with translated(f"Updating {self._bridge(document).names()}"):
+            self._documents[document.uuid] = document.update(timeout=self._adapter.session.timeout)
+
+    def _switch(self, number: int) -> VSwitch:
+        if number not in self._switches:
+            self.switch_names()
+        return self._switches[number]
 
     def _edit(self, document: NetBridge, op: Op) -> None:
         if not isinstance(op, AddTrunk):
             _EDITS[type(op)](document, op)
             return
-        number = _seas(document)[0].primary_adpt.vswitch_id
-        if number not in self._switches:
-            self.switch_names()
-        _add_trunk(document, op, self._switches[number])
+        _add_trunk(document, op, self._switch(_seas(document)[0].primary_adpt.vswitch_id))
 
     def _bridge(self, document: NetBridge) -> Bridge:
         seas = _seas(document)
@@ -130,6 +134,8 @@ class BridgeDocuments:
             self._vios_names.get(vios, vios),
             _trunk(sea.primary_adpt),
             tuple(map(_trunk, sea.addl_adpts)),
+            # pypowervm reads the element and has no name for it.
+            bool(sea._get_val_bool("JumboFramesEnabled", False)),
         )
 
 

@@ -17,6 +17,7 @@ from pypowervm.wrappers.logical_partition import LPAR
 from pypowervm.wrappers.network import CNA
 from pypowervm.wrappers.virtual_io_server import VIOS
 
+from bigiron.errors import NotFound
 from bigiron.powervm.errors import translated
 from bigiron.powervm.events import LOST, RestEvent
 from bigiron.powervm.network.vif_events import mac_text
@@ -26,12 +27,13 @@ _PARALLEL = 8
 
 @dataclass(frozen=True, slots=True)
 class ClientAdapter:
-    """One client adapter: its partition's uuid (upper case), MAC, switch number, and the VLANs that it uses."""
+    """One client adapter: its partition's uuid (upper case), MAC, switch number, the VLANs it uses, those tagged."""
 
     partition: str
     mac: str
     vswitch: int
     vlans: frozenset[int]
+    tagged: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,19 @@ class ClientAdapters:
             etags = self._etags(kind)
             found += self._read(kind, etags, etags)
         return found
+
+    def set_tagged(self, adapter: ClientAdapter, vlans: frozenset[int]) -> None:
+        """Let an LPAR's adapter carry these VLANs tagged, and no others; the VLAN of its own stays."""
+        what = f"Setting the tagged VLANs of network adapter {adapter.mac} of partition {adapter.partition}"
+        self._kept.pop(adapter.partition, None)
+        with translated(what):
+            feed = CNA.get(self._adapter, parent_type=LPAR, parent_uuid=adapter.partition)
+            found = next((one for one in feed if mac_text(one.mac or "") == adapter.mac), None)
+            if found is None:
+                raise NotFound(f"{what} failed: there is no such adapter any more.")
+            found.tagged_vlans = sorted(vlans)
+            found.is_tagged_vlan_supported = True
+            found.update(timeout=self._adapter.session.timeout)
 
     def on_event(self, event: RestEvent) -> None:
         """Forget what somebody has changed."""
@@ -94,7 +109,13 @@ class ClientAdapters:
                 # Deleted since the feed was read.
                 return ()
         return tuple(
-            ClientAdapter(uuid, mac_text(cna.mac or ""), cna.vswitch_id, frozenset({cna.pvid, *cna.tagged_vlans}))
+            ClientAdapter(
+                uuid,
+                mac_text(cna.mac or ""),
+                cna.vswitch_id,
+                frozenset({cna.pvid, *cna.tagged_vlans}),
+                frozenset(cna.tagged_vlans),
+            )
             for cna in feed
             if not cna.is_trunk
         )

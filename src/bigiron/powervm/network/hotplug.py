@@ -9,13 +9,13 @@ from bigiron.model import NicSpec
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.dlpar import need_changeable_io
 from bigiron.powervm.network import steps
-from bigiron.powervm.network.nic import ClientAdapters
+from bigiron.powervm.network.children import NicMaker
 from bigiron.powervm.partition import Lpar
 
 LOG = logging.getLogger(__name__)
 
 
-def attach(connection: Connection, adapters: ClientAdapters, lpar: Lpar, nic: NicSpec) -> None:
+def attach(connection: Connection, adapters: NicMaker, lpar: Lpar, nic: NicSpec) -> None:
     """Create the port's adapter and announce it to the network agent; a failure leaves the guest as it was.
 
     Raises Conflict, before anything is changed, where a running guest cannot take an adapter now.
@@ -30,7 +30,7 @@ def attach(connection: Connection, adapters: ClientAdapters, lpar: Lpar, nic: Ni
         raise
 
 
-def detach(connection: Connection, adapters: ClientAdapters, lpar: Lpar, nic: NicSpec) -> None:
+def detach(connection: Connection, adapters: NicMaker, lpar: Lpar, nic: NicSpec) -> None:
     """Delete the port's adapter and announce that; one that is gone already is no error.
 
     Raises Conflict, before anything is changed, where a running guest cannot give an adapter back now.
@@ -44,7 +44,7 @@ def detach(connection: Connection, adapters: ClientAdapters, lpar: Lpar, nic: Ni
     steps.unplug(adapters, lpar.uuid, nic)
 
 
-def plug(connection: Connection, adapters: ClientAdapters, lpar: Lpar, nic: NicSpec) -> None:
+def plug(connection: Connection, adapters: NicMaker, lpar: Lpar, nic: NicSpec) -> None:
     """Create the adapter if it is not there, and announce it either way."""
     adapters.check(nic)
     href = adapters.find(lpar.uuid, nic)
@@ -54,7 +54,7 @@ def plug(connection: Connection, adapters: ClientAdapters, lpar: Lpar, nic: NicS
         adapters.announce(href, nic, "plug")
 
 
-def _create(adapters: ClientAdapters, lpar: Lpar, nic: NicSpec) -> str:
+def _create(adapters: NicMaker, lpar: Lpar, nic: NicSpec) -> str:
     """The href of the new adapter, or of the one that an attempt before this one left when its answer was lost."""
     try:
         return adapters.create(lpar.uuid, nic)
@@ -72,7 +72,7 @@ def _create(adapters: ClientAdapters, lpar: Lpar, nic: NicSpec) -> str:
         return href
 
 
-def _undo(adapters: ClientAdapters, lpar: Lpar, nic: NicSpec) -> None:
+def _undo(adapters: NicMaker, lpar: Lpar, nic: NicSpec) -> None:
     try:
         steps.unplug(adapters, lpar.uuid, nic)
     except PlatformError as error:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bigiron.errors import PlatformError
 from bigiron.hypervisor import Step, Values, nic_plugged
 from bigiron.model import GuestSpec, NicSpec
 from bigiron.powervm.keys import LPAR, RMC_NIC
 from bigiron.powervm.network import rmc
+from bigiron.powervm.network.children import NicMaker
 from bigiron.powervm.network.nic import ClientAdapters
 
 LOG = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ LOG = logging.getLogger(__name__)
 class PlugNic(Step):
     """Creates a port's adapter and announces it to the network agent."""
 
-    def __init__(self, adapters: ClientAdapters, guest: GuestSpec, index: int) -> None:
+    def __init__(self, adapters: NicMaker, guest: GuestSpec, index: int) -> None:
         self._nic = guest.nics[index]
         self.name = f"plug port {self._nic.id}"
         # One after the other: the platform gives each the next slot, and slots are the order that the guest sees.
@@ -52,12 +53,15 @@ class PlugRmc(Step):
         self._adapters.delete(values[LPAR].uuid, self._mac)
 
 
-def network_steps(adapters: ClientAdapters, guest: GuestSpec) -> Sequence[Step]:
-    """The steps that give a guest its adapters; the last provides RMC_NIC."""
-    return [*(PlugNic(adapters, guest, index) for index in range(len(guest.nics))), PlugRmc(adapters, guest)]
+def network_steps(
+    adapters: ClientAdapters, guest: GuestSpec, maker: Callable[[NicSpec], NicMaker] | None = None
+) -> Sequence[Step]:
+    """The steps that give a guest its adapters, each port's made by what `maker` names; the last provides RMC_NIC."""
+    plugs = [PlugNic(maker(nic) if maker else adapters, guest, index) for index, nic in enumerate(guest.nics)]
+    return [*plugs, PlugRmc(adapters, guest)]
 
 
-def unplug(adapters: ClientAdapters, lpar_uuid: str, nic: NicSpec) -> None:
+def unplug(adapters: NicMaker, lpar_uuid: str, nic: NicSpec) -> None:
     """Delete the adapter and announce that; one that is gone is no error, nor is an announcement that fails."""
     href = adapters.delete(lpar_uuid, nic.mac)
     if href is None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 MAX_VLANS_PER_TRUNK = 20
 MAX_ADDITIONAL_TRUNKS = 15
 HIGHEST_VLAN = 4094
+ETHERNET_MTU = 1500
+JUMBO_MTU = 9000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,16 @@ class Trunk:
 
 @dataclass(frozen=True, slots=True)
 class SharedAdapter:
-    """One Shared Ethernet Adapter: the device's name and its VIOS's uuid, the primary trunk and the others."""
+    """One Shared Ethernet Adapter: the device's name and its VIOS's uuid, the primary trunk and the others.
+
+    `jumbo` says that its JumboFramesEnabled is set.
+    """
 
     device: str
     vios: str
     primary: Trunk
     additional: tuple[Trunk, ...] = ()
+    jumbo: bool = False
 
     def carries(self, vlan: int) -> bool:
         """Whether frames of the VLAN pass: tagged on any trunk, or untagged on the primary one."""
@@ -69,6 +75,11 @@ class Bridge:
         for trunk in (trunk for a in self.adapters for trunk in a.additional):
             merged[trunk.pvid] = merged.get(trunk.pvid, frozenset()) | trunk.vlans
         return tuple(Trunk(pvid, vlans) for pvid, vlans in merged.items())
+
+    @property
+    def mtu(self) -> int:
+        """The largest packet that leaves the system, whichever of the adapters is in charge."""
+        return JUMBO_MTU if all(adapter.jumbo for adapter in self.adapters) else ETHERNET_MTU
 
     def names(self) -> str:
         """The adapters' names, for messages."""

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pypowervm.adapter import Adapter
 
+from bigiron.model import NicSpec
 from bigiron.naming import VIF_EVENT_PROVIDER, WIRED_EVENT_PROVIDER
 from bigiron.powervm.events import CUSTOM_CLIENT_EVENT, RestEvent, post_custom
 
@@ -29,13 +30,23 @@ class VifEvent:
     mac: str
     vif_type: str
     port: str | None = None
+    trunk: bool = False
+    """It belongs to a trunk, so that other ports go with it."""
 
     def detail(self) -> str:
         """The EventDetail to post; EventData is the adapter's href."""
         fields = {"provider": VIF_EVENT_PROVIDER, "action": self.action, "mac": self.mac, "type": self.vif_type}
         if self.port:
             fields["port"] = self.port
+        if self.trunk:
+            fields["trunk"] = "yes"
         return json.dumps(fields)
+
+
+def post_vif(adapter: Adapter, href: str, nic: NicSpec, action: Action) -> None:
+    """Tell the network agent that the port's adapter is there or gone."""
+    event = VifEvent(action, mac_text(nic.mac), nic.vif_type, nic.id, trunk=nic.tagged_vlans is not None)
+    post_custom(adapter, href, event.detail())
 
 
 def parse(event: RestEvent) -> VifEvent | None:
@@ -44,7 +55,8 @@ def parse(event: RestEvent) -> VifEvent | None:
     action, mac = fields.get("action"), mac_text(str(fields.get("mac") or ""))
     if action not in ("plug", "unplug") or not mac:
         return None
-    return VifEvent(action, mac, str(fields.get("type") or ""), str(fields.get("port") or "") or None)
+    port = str(fields.get("port") or "") or None
+    return VifEvent(action, mac, str(fields.get("type") or ""), port, trunk=bool(fields.get("trunk")))
 
 
 def post_wired(adapter: Adapter, system_uuid: str, ports: Collection[str]) -> None:

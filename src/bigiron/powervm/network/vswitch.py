@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from pypowervm.wrappers.managed_system import System
 from pypowervm.wrappers.network import VNet, VSwitch
 
-from bigiron.errors import InvalidSpec
+from bigiron.errors import Conflict, InvalidSpec
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.errors import translated
 
@@ -54,14 +54,34 @@ class VirtualSwitches:
         if not adapter.traits.vnet_aware:
             return
         parent = {"parent_type": System, "parent_uuid": self._connection.system_uuid}
-        with self._lock, translated(f"Preparing virtual network {vlan} of switch {name}"):
+        with self._lock:
             if self._networks is None:
-                self._networks = {(net.vswitch_id, net.vlan) for net in VNet.get(adapter, **parent)}
+                self._networks = self._lasting()
             switch = self._switches[name]
-            if (switch.switch_id, vlan) not in self._networks:
-                network = VNet.bld(adapter, f"{name}-{vlan}", vlan, switch.related_href, vlan != 1)
-                network.create(**parent)
+            if (switch.switch_id, vlan) in self._networks:
+                return
+            network = VNet.bld(adapter, f"{name}-{vlan}", vlan, switch.related_href, vlan != 1)
+            try:
+                with translated(f"Preparing virtual network {vlan} of switch {name}"):
+                    network.create(**parent)
+            except Conflict:
+                # The network agent makes networks too, and the VLAN may be a trunk's own until the agent knows better.
+                found = self._feed()
+                self._networks = self._lasting(found)
+                if all((one.vswitch_id, one.vlan) != (switch.switch_id, vlan) for one in found):
+                    raise
+            else:
                 self._networks.add((switch.switch_id, vlan))
+
+    def _feed(self) -> list[VNet]:
+        parent = {"parent_type": System, "parent_uuid": self._connection.system_uuid}
+        with translated("Reading the virtual networks"):
+            return list(VNet.get(self._connection.adapter, **parent))
+
+    def _lasting(self, feed: Iterable[VNet] | None = None) -> set[tuple[int, int]]:
+        """The networks that nobody takes away again: the untagged ones of the bridges' trunks come and go."""
+        found = self._feed() if feed is None else feed
+        return {(network.vswitch_id, network.vlan) for network in found if network.tagged or network.vlan == 1}
 
     def _load(self) -> None:
         with translated("Reading the virtual switches"):

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from bigiron.sim.powervm.files import FileRecord
-from bigiron.sim.powervm.model import backing, capacity, networks, slots
+from bigiron.sim.powervm.model import backing, capacity, networks, slots, vnics
 from bigiron.sim.powervm.model.mapping import FibreMapping, ServerAdapter
-from bigiron.sim.powervm.model.partition import Partition, Vios
+from bigiron.sim.powervm.model.partition import Lpar, Partition, Vios
 from bigiron.sim.powervm.model.world import World
 
 Finding = dict[str, str]
@@ -107,8 +107,9 @@ def _media_mapped(vios: Vios, udid: str) -> bool:
 def _ethernet(world: World) -> Iterator[Finding]:
     known = {s.id for s in world.state.switches}
     macs: Counter[str] = Counter()
+    for _, mac in slots.macs(world):
+        macs[mac] += 1
     for partition, adapter in slots.ethernets(world):
-        macs[adapter.mac] += 1
         if adapter.switch_id not in known:
             yield _finding("adapter-without-switch", f"{partition.name}/{adapter.slot}", f"switch {adapter.switch_id}")
     for mac, count in macs.items():
@@ -120,6 +121,25 @@ def _ethernet(world: World) -> Iterator[Finding]:
     present = {(n.switch_id, n.vlan) for n in world.state.networks}
     for switch_id, vlan in sorted(networks.in_use(world) - present):
         yield _finding("vlan-without-network", f"switch {switch_id} VLAN {vlan}", "in use, but has no virtual network")
+
+
+def _vnics(world: World) -> Iterator[Finding]:
+    live = {vnic.uuid for lpar in world.lpars for vnic in lpar.vnics}
+    for _, port, logical in vnics.logical_ports(world):
+        if logical.vnic not in live:
+            yield _finding("orphan-logical-port", f"{port.location}/{logical.id}", "no partition has its vNIC")
+    for lpar in world.lpars:
+        for vnic in lpar.vnics:
+            for backing_device in vnic.backing:
+                if vnics.logical_port(world, backing_device) is None:
+                    where = f"adapter {backing_device.adapter}, physical port {backing_device.port}"
+                    yield _finding("vnic-without-logical-port", f"{lpar.name}/{vnic.slot}", where)
+    for adapter in world.state.sriov:
+        for port in adapter.ports:
+            if port.allocated > 100 + 1e-6:
+                yield _finding("overcommitted-physical-port", port.location, f"{port.allocated:g}% of its capacity")
+            if len(port.logical) > port.max_ports:
+                yield _finding("overcommitted-physical-port", port.location, f"{len(port.logical)} logical ports")
 
 
 def _bridges(world: World) -> Iterator[Finding]:
@@ -155,6 +175,8 @@ def _slots(world: World) -> Iterator[Finding]:
 
 def _own_slots(world: World, partition: Partition) -> list[int]:
     found = [a.slot for a in partition.adapters]
+    if isinstance(partition, Lpar):
+        found += [vnic.slot for vnic in partition.vnics]
     if isinstance(partition, Vios):
         found += [t.slot for t in slots.trunks_of(world, partition)]
         found += [s.slot for s in partition.servers] + [f.slot for f in partition.fibre]
@@ -172,5 +194,5 @@ def _client_slots(world: World) -> dict[str, list[int]]:
 
 
 _CHECKS: tuple[Callable[[World], Iterator[Finding]], ...] = (
-    _servers, _shared, _fibre, _units, _local_storage, _ethernet, _bridges, _capacity, _slots,
+    _servers, _shared, _fibre, _units, _local_storage, _ethernet, _vnics, _bridges, _capacity, _slots,
 )  # fmt: skip

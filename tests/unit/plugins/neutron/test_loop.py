@@ -39,6 +39,9 @@ class Recorder:
     def plugged(self, port_id: str) -> Port | None:
         return self.ports.get(port_id)
 
+    def subports(self, port_id: str) -> frozenset[str]:
+        return frozenset(port.id for port in self.ports.values() if port.parent == port_id)
+
     def forget(self, port_id: str) -> None:
         self.ports.pop(port_id, None)
 
@@ -196,3 +199,42 @@ def test_it_compares_at_the_start_and_ends_when_told(loop: WorkLoop, recorder: R
     loop.stop()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_the_subports_of_an_announced_trunk_follow_by_a_comparison(loop: WorkLoop, recorder: Recorder) -> None:
+    event = VifEvent("plug", MAC, VIF_TYPE_PVM_SEA, "port-1", trunk=True)
+    loop.on_event(RestEvent(CUSTOM_CLIENT_EVENT, 1, "http://host/adapter", event.detail()))
+    loop.step(0)
+    assert (recorder.handled, recorder.heals) == ([[event]], 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "heals"),
+    [
+        (("sub", "host1", 200, True, False), 1),
+        (("sub", "host1", 200, False, True), 1),
+        (("sub", "host1", 201, True, True), 1),
+        (("sub", "host1", 200, True, True), 0),
+        (("new", "host1", 300, True, False), 1),
+        (("new", "host2", 300, True, False), 0),
+        (("off", "host1", 400, False, False), 0),
+    ],
+)
+def test_a_subport_matters_where_its_trunks_adapter_has_to_change(
+    loop: WorkLoop, recorder: Recorder, change: tuple[str, str, int, bool, bool], heals: int
+) -> None:
+    recorder.ports["sub"] = Port("sub", MAC, "physnet1", 200, enabled=True, active=True, guest="", parent="port-1")
+    loop.subport_changed(*change)
+    loop.step(0)
+    assert (recorder.handled, recorder.heals) == ([], heals)
+
+
+def test_a_subport_that_has_left_its_trunk_is_noticed(loop: WorkLoop, recorder: Recorder) -> None:
+    recorder.ports["sub"] = Port("sub", MAC, "physnet1", 200, enabled=True, active=True, guest="", parent="port-1")
+    loop.trunk_changed("port-1", frozenset(["sub", "new"]))
+    loop.trunk_changed("port-2", frozenset())
+    loop.step(0)
+    assert recorder.heals == 0
+    loop.trunk_changed("port-1", frozenset(["new"]))
+    loop.step(0)
+    assert recorder.heals == 1

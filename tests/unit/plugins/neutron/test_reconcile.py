@@ -56,6 +56,7 @@ class Host:
     orphans: dict[int, dict[int, str]] = field(default_factory=dict)
     faults: list[PlatformError] = field(default_factory=list)
     hated: set[int] = field(default_factory=set)
+    stiff: bool = False
     reads: int = 0
     updates: list[tuple[Op, ...]] = field(default_factory=list)
     up: list[str] = field(default_factory=list)
@@ -88,6 +89,11 @@ class Host:
 
     def all(self) -> list[ClientAdapter]:
         return [*self.adapters, *self.foreign]
+
+    def set_tagged(self, adapter: ClientAdapter, vlans: frozenset[int]) -> None:
+        if self.stiff:
+            raise PlatformError("the adapter cannot be changed now")
+        self.adapters[self.adapters.index(adapter)] = replace(adapter, tagged=vlans, vlans=adapter.vlans | vlans)
 
     def ports(self) -> list[Port]:
         return list(self.ports_here)
@@ -285,3 +291,59 @@ def test_a_bridge_that_is_gone_brings_no_port_up(host: Host, caplog: pytest.LogC
     Reconciler(host, host, host, {"physnet1": Network("b9", 0)}).handle([plug(port(1, 100))])
     assert host.up == []
     assert "network bridge b9 is not on the system any more" in caplog.text
+
+
+def trunk(host: Host, *subports: Port) -> Port:
+    """A trunk's own port with its adapter, and the subports beside it."""
+    parent = port(1, 100, trunk=True)
+    host.bind(parent, plugged=True)
+    host.bind(*(replace(one, parent=parent.id, mac=parent.mac, guest=parent.guest) for one in subports))
+    return parent
+
+
+def test_a_trunks_adapter_gets_the_vlans_of_its_subports(host: Host, reconciler: Reconciler) -> None:
+    trunk(host, port(2, 200), port(3, 300, enabled=False))
+    assert reconciler.heal()
+    assert host.adapters[0].tagged == {200}
+    assert host.bridges[0].carries(200)
+    assert host.up == ["port-1", "port-2"]
+    assert reconciler.subports("port-1") == {"port-2", "port-3"}
+
+
+def test_a_subport_that_left_takes_its_tag_along(host: Host, reconciler: Reconciler) -> None:
+    trunk(host, port(2, 200), port(3, 300))
+    reconciler.heal()
+    host.ports_here.pop()
+    host.up.clear()
+    assert reconciler.heal()
+    assert host.adapters[0].tagged == {200}
+
+
+def test_a_subport_stays_down_where_the_adapter_takes_no_tag_and_the_trunk_does_not(
+    host: Host, reconciler: Reconciler
+) -> None:
+    trunk(host, port(2, 200))
+    host.stiff = True
+    assert not reconciler.heal(), "trying again may help"
+    assert host.up == ["port-1"]
+    host.stiff = False
+    assert reconciler.heal()
+    assert "port-2" in host.up
+
+
+def test_a_tag_that_cannot_be_taken_away_is_tried_again_and_takes_nobody_down(
+    host: Host, reconciler: Reconciler
+) -> None:
+    trunk(host, port(2, 200))
+    reconciler.heal()
+    host.ports_here = [replace(one, active=True) for one in host.ports_here[:1]]
+    host.stiff = True
+    assert not reconciler.heal()
+    assert host.down == []
+
+
+def test_the_adapter_of_a_port_without_a_trunk_is_left_as_it_is(host: Host, reconciler: Reconciler) -> None:
+    host.bind(port(1, 100), plugged=True)
+    host.adapters[0] = replace(host.adapters[0], tagged=frozenset([77]))
+    host.stiff = True
+    assert reconciler.heal()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import oslo_messaging
@@ -135,10 +136,18 @@ class Heard:
     def __init__(self) -> None:
         self.changed: list[Any] = []
         self.gone: list[str] = []
+        self.subports: list[Any] = []
+        self.trunks: list[Any] = []
         self.arrived: list[str] = []
 
     def port_changed(self, *arguments: Any) -> None:
         self.changed.append(arguments)
+
+    def subport_changed(self, *arguments: Any) -> None:
+        self.subports.append(arguments)
+
+    def trunk_changed(self, *arguments: Any) -> None:
+        self.trunks.append(arguments)
 
     def port_gone(self, port_id: str) -> None:
         self.gone.append(port_id)
@@ -161,3 +170,34 @@ def test_only_what_concerns_this_host_and_driver_is_passed_on() -> None:
     endpoint.binding_deactivate(None, port_id="d", host="power2", network_id="n")
     assert heard.changed == [(ID, HOST, "physnet1", 100, True, True)]
     assert (heard.arrived, heard.gone) == (["a"], ["u", ID, "c"])
+
+
+SUB = "6f1d7a52-9c1e-4b8e-8a55-1f2f3f4f5f6f"
+LEFT = "7f1d7a52-9c1e-4b8e-8a55-1f2f3f4f5f6f"
+
+
+def trunked(*subports: str) -> dict[str, Any]:
+    return {"trunk_details": {"trunk_id": "t", "sub_ports": [{"port_id": one} for one in subports]}}
+
+
+def test_a_subport_has_the_guest_and_the_adapter_of_its_trunks_own_port() -> None:
+    details = {"vlan": "200", "physical_network": "physnet1"}
+    subport = listed(**{"id": SUB, "mac_address": "fa:16:3e:00:00:09", "device_id": "", "binding:vif_details": details})
+    stray = {**subport, "id": LEFT}
+    api: Any = Api(get_ports_by_vnic_type_and_host=[listed(**trunked(SUB, "elsewhere")), subport, stray])
+    assert NeutronServer(HOST, api).ports() == [
+        replace(PORT, trunk=True),
+        Port(SUB, MAC, "physnet1", 200, True, True, guest="guest", device=SUB, parent=ID),
+        Port(LEFT, "fa:16:3e:00:00:09", "physnet1", 200, True, True, guest="", device=LEFT),
+    ]
+
+
+def test_updates_of_trunks_and_of_their_subports_are_told_apart() -> None:
+    heard = Heard()
+    endpoint = Endpoint(HOST, heard)
+    update = {"network_type": "vlan", "segmentation_id": 200, "physical_network": "physnet1"}
+    endpoint.port_update(None, port=listed(id=SUB, device_owner="trunk:subport", status="DOWN"), **update)
+    assert (heard.subports, heard.changed, heard.trunks) == ([(SUB, HOST, 200, True, False)], [], [])
+    endpoint.port_update(None, port=listed(**trunked(SUB)), **update)
+    assert heard.trunks == [(ID, frozenset([SUB]))]
+    assert heard.changed == [(ID, HOST, "physnet1", 200, True, True)]

@@ -74,7 +74,7 @@ def test_a_guest_has_what_the_flavor_the_image_and_the_ports_say() -> None:
     assert (disk.role, disk.size_gb, disk.image.id) == (DiskRole.ROOT, 10, UUID)
     (nic,) = spec.nics
     assert (nic.id, nic.mac, nic.vif_type, nic.vlan) == ("port", "fa:16:3e:00:00:01", "pvm_sea", 100)
-    assert (nic.physical_network, nic.mtu) == ("default", 1450)
+    assert (nic.physical_network, nic.mtu, nic.tagged_vlans) == ("default", 1450, None)
     assert (spec.config_drive, spec.power_on) == (True, True)
 
 
@@ -186,3 +186,8 @@ def test_a_resize_takes_the_new_flavors_figures_and_grows_the_disk_where_asked()
     assert [(disk.role, disk.size_gb, disk.image) for disk in spec.disks] == [(DiskRole.ROOT, 40, None)]
     assert (spec.options, spec.power_on) == ({"powervm:uncapped": "false"}, False)
     assert translate.resize_spec(made, bigger, namespace="powervm:", power_on=True, empty=()).disks == ()
+
+
+@pytest.mark.parametrize(("text", "vlans"), [("101,102", (101, 102)), ("", ())])
+def test_a_trunks_port_has_further_vlans(text: str, vlans: tuple[int, ...]) -> None:
+    assert translate.nic_spec(vif(details={"vlan": "100", "trunk_vlans": text})).tagged_vlans == vlans

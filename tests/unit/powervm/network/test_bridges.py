@@ -9,7 +9,6 @@ import pytest
 from pypowervm.tests.test_utils import pvmhttp
 from pypowervm.wrappers.network import NetBridge, VSwitch
 
-from bigiron.errors import Unsupported
 from bigiron.powervm.network import bridges
 from bigiron.powervm.network.bridges import BridgeDocuments
 from bigiron.powervm.network.trunks import (
@@ -91,9 +90,3 @@ def test_updates_are_as_few_as_the_platform_allows() -> None:
 def test_a_renumbering_is_done_before_anything_else_of_the_bridge() -> None:
     ops: list[Op] = [Renumber("b1", 4094, 4093), AddVlan("b1", 4093, 4094)]
     assert bridges._batches(ops) == [ops[:1], ops[1:]]
-
-
-def test_an_hmc_is_refused_with_the_fix() -> None:
-    adapter: Any = SimpleNamespace(traits=SimpleNamespace(vnet_aware=True))
-    with pytest.raises(Unsupported, match="rest_host to the system's NovaLink partition"):
-        BridgeDocuments(adapter, "system")

@@ -21,6 +21,7 @@ from bigiron.powervm.network.vswitch import VirtualSwitches
 from bigiron.powervm.partition import Lpar
 from bigiron.powervm.platform import PowerVM
 from bigiron.sim.kernel.faults import Action
+from bigiron.sim.powervm.model.network import VirtualNetwork
 from bigiron.sim.powervm.server import Settings
 from bigiron.sim.powervm.session import Flavour
 
@@ -222,3 +223,35 @@ def test_an_hmc_gets_the_virtual_network_that_an_adapter_needs_once(tmp_path: Pa
         assert calls == {f"PUT {ADAPTERS}": 1}
         assert len(plugged(host, lpar)) == 2
         assert [net.vlan for net in host.world.state.networks].count(300) == 1
+
+
+def test_the_adapter_of_a_trunk_takes_tags_from_the_start(host: Host, adapters: ClientAdapters, lpar: Lpar) -> None:
+    many, none_yet = nic(vlan=100, tagged_vlans=(101, 102)), nic(vlan=200, tagged_vlans=())
+    for port in (many, none_yet):
+        adapters.create(lpar.uuid, port)
+    made = sorted(host.lpar(lpar.uuid).adapters, key=lambda one: one.slot)
+    assert {(one.pvid, one.tagged_supported, tuple(one.tagged)) for one in made} == {
+        (100, True, (101, 102)),
+        (200, True, ()),
+    }
+
+
+def test_a_trunk_with_more_subports_than_an_adapter_carries_is_refused(adapters: ClientAdapters) -> None:
+    with pytest.raises(InvalidSpec, match="a trunk with 21 subports; an adapter carries 20"):
+        adapters.check(nic(vlan=100, tagged_vlans=tuple(range(200, 221))))
+
+
+def test_a_virtual_network_that_somebody_else_made_meanwhile_serves_too(tmp_path: Path) -> None:
+    with serve(tmp_path, settings=Settings(flavour=Flavour.HMC)) as host, host.platform() as platform:
+        guest = guest_spec(nics=(nic(vlan=300), nic(vlan=301)))
+        lpar = platform._started.guests.create(guest)
+        adapters = platform._started.adapters
+        adapters.create(lpar.uuid, guest.nics[0])
+        switch = next(one for one in host.world.state.switches if one.name == "ETHERNET0")
+        with host.world.lock:
+            uuid_ = host.world.new_uuid("VirtualNetwork")
+            made = VirtualNetwork(uuid=uuid_, name="theirs", vlan=301, switch_id=switch.id, explicit=True)
+            host.world.state.networks.append(made)
+        adapters.create(lpar.uuid, guest.nics[1])
+        assert len(plugged(host, lpar)) == 2
+        assert [net.name for net in host.world.state.networks if net.vlan == 301] == ["theirs"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bigiron.sim.powervm import documents
-from bigiron.sim.powervm.model import adapters, backing, bridges, fibre, groups, lpars, mappings, networks, pool
+from bigiron.sim.powervm.model import adapters, backing, bridges, fibre, groups, lpars, mappings, networks, pool, vnics
 from bigiron.sim.powervm.model.partition import RUNNING, Lpar, Memory, Processors, TaggedIO, Vios
 from bigiron.sim.powervm.model.world import World
 
@@ -22,9 +22,16 @@ class StillClock:
         return self.time
 
 
-def plain_world() -> World:
+SRIOV = [
+    {"ports": [{"label": "physnet1"}, {"label": "physnet2", "link": "down"}]},
+    {"ports": [{"label": "physnet1"}], "personality": "MIN_CAPACITY"},
+    {"ports": [{}], "mode": "Dedicated"},
+]
+
+
+def plain_world(**more: object) -> World:
     """The world of one-host.yaml."""
-    return World.from_document(documents.read(SYSTEMS / "one-host.yaml"), StillClock())
+    return World.from_document({**documents.read(SYSTEMS / "one-host.yaml"), **more}, StillClock())
 
 
 def shared(**changes: object) -> Processors:
@@ -43,7 +50,7 @@ def spec(name: str, **changes: object) -> lpars.PartitionSpec:
 
 def rich_world() -> World:
     """one-host.yaml with partitions of every kind, and storage of every kind mapped."""
-    world = plain_world()
+    world = plain_world(sriov_adapters=SRIOV)
     guest = lpars.create(world, spec("linux1", fields={"nvram": "QUJD", "description": "openstack:1"}))
     lpars.create(world, spec("dedicated1", processors=Processors(dedicated=True, vcpus=2, min_vcpus=1, max_vcpus=4)))
     fields = {"tagged_io": TaggedIO(), "restricted_io": True, "source": "b", "secure_boot": 2}
@@ -58,6 +65,8 @@ def rich_world() -> World:
         world, guest, adapters.AdapterSpec(switch_id=0, pvid=100, tagged=(53, 54), trunk_priority=1, extras=extras)
     )
     bridges.apply_groups(world, world.state.bridges[0], [(1, ()), (4093, (1000, 1001))])
+    ways = (vnics.BackingSpec(vios.uuid, 1, 0, priority=1), vnics.BackingSpec(world.vioses[1].uuid, 2, 0, 4.0))
+    vnics.create(world, guest, vnics.VnicSpec(ways, pvid=100))
     vios.trunks.append(bridges.new_trunk(world, vios, 1, 77, 1))
     guest.state, guest.rmc, guest.rmc_address = RUNNING, "active", "10.0.0.50"
     vios.ethernet[1].address = "10.0.0.99"

@@ -178,7 +178,8 @@ def _scsi(hardware: Hardware) -> Iterable[str]:
 
 
 def _ethernet(adapter: Adapter) -> str:
-    return f"ibmveth {0x30000000 | adapter.slot:x} eth: MAC {adapter.colon_mac}"
+    driver = "ibmvnic" if adapter.vnic else "ibmveth"
+    return f"{driver} {0x30000000 | adapter.slot:x} eth: MAC {adapter.colon_mac}"
 
 
 def _gateway(network: dict[str, Any]) -> str:

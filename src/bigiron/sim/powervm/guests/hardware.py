@@ -8,7 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """A virtual Ethernet adapter. `slot` is its virtual slot, `rmc` tells that it is on the management switch."""
+    """A virtual Ethernet adapter, or a vNIC, whose `switch` is the label of the physical port behind it.
+
+    `slot` is its virtual slot, `rmc` tells that it is on the management switch.
+    """
 
     mac: str
     slot: int
@@ -16,6 +19,7 @@ class Adapter:
     switch: str
     tagged: tuple[int, ...] = ()
     rmc: bool = False
+    vnic: bool = False
 
     @property
     def colon_mac(self) -> str:

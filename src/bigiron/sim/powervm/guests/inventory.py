@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bigiron.sim.powervm.guests.hardware import Adapter, Hardware, Storage
+from bigiron.sim.powervm.model import vnics
 from bigiron.sim.powervm.model.mapping import ServerAdapter, Target
+from bigiron.sim.powervm.model.network import VirtualEthernet
 from bigiron.sim.powervm.model.partition import FIRMWARE, IBM_I, Lpar, Partition, Vios
+from bigiron.sim.powervm.model.sriov import VirtualNic
 from bigiron.sim.powervm.model.world import World
 
 RMC_SWITCH = "MGMTSWITCH"
@@ -46,9 +49,19 @@ class Inventory:
         )
 
     def _adapters(self, partition: Partition) -> Iterator[Adapter]:
-        for adapter in sorted(partition.adapters, key=lambda adapter: adapter.slot):
-            switch = self._switches.get(adapter.switch_id, "?")
-            yield Adapter(adapter.mac, adapter.slot, adapter.pvid, switch, tuple(adapter.tagged), switch == RMC_SWITCH)
+        found = [self._ethernet(adapter) for adapter in partition.adapters]
+        if isinstance(partition, Lpar):
+            found += [self._vnic(vnic) for vnic in partition.vnics]
+        yield from sorted(found, key=lambda adapter: adapter.slot)
+
+    def _ethernet(self, adapter: VirtualEthernet) -> Adapter:
+        switch = self._switches.get(adapter.switch_id, "?")
+        return Adapter(adapter.mac, adapter.slot, adapter.pvid, switch, tuple(adapter.tagged), switch == RMC_SWITCH)
+
+    def _vnic(self, vnic: VirtualNic) -> Adapter:
+        way = vnics.active(self._world, vnic)
+        port = vnics.find_port(self._world, way.adapter, way.port)
+        return Adapter(vnic.mac, vnic.slot, vnic.pvid, port.label if port else "?", vnic=True)
 
     def _storage(self, partition: Partition) -> Iterator[Storage]:
         for vios, server in self._servers.get(partition.uuid.upper(), []):

@@ -128,7 +128,7 @@ def check_mac(world: World, mac: str) -> str:
     normal = normal_mac(mac)
     if not re.fullmatch(r"[0-9A-F]{12}", normal) or int(normal[1], 16) & 1:
         raise BadRequest(f"{mac} is not a unicast MAC address.")
-    for partition, adapter in slots.ethernets(world):
-        if adapter.mac == normal:
+    for partition, taken in slots.macs(world):
+        if taken == normal:
             raise BadRequest(f"MAC address {normal} is already in use by partition {partition.name}.")
     return normal

@@ -41,6 +41,7 @@ def apply_trunks(world: World, bridge: NetworkBridge, wanted: dict[str, list[Tru
 
 def apply_groups(world: World, bridge: NetworkBridge, groups: Sequence[tuple[int, tuple[int, ...]]]) -> None:
     """The same for load groups, (pvid, tagged VLANs) each: every group is one trunk on each SEA."""
+    _check_moves(bridge, groups)
     wanted: dict[str, list[TrunkSpec]] = {}
     for sea in bridge.seas:
         by_pvid = {t.pvid: t for t in sea.trunks}
@@ -48,6 +49,18 @@ def apply_groups(world: World, bridge: NetworkBridge, groups: Sequence[tuple[int
             TrunkSpec(by_pvid[pvid].slot if pvid in by_pvid else None, pvid, tagged) for pvid, tagged in groups
         ]
     apply_trunks(world, bridge, wanted)
+
+
+def _check_moves(bridge: NetworkBridge, groups: Sequence[tuple[int, tuple[int, ...]]]) -> None:
+    """A VLAN leaves its load group in one update and joins another in the next."""
+    held = {vlan: trunk.pvid for sea in bridge.seas for trunk in sea.trunks for vlan in trunk.vlans}
+    for pvid, tagged in groups:
+        for vlan in (pvid, *tagged):
+            if held.get(vlan, pvid) != pvid:
+                raise BadRequest(
+                    f"VLAN {vlan} is on the load group with PVID {held[vlan]}. Remove it there before it is added to "
+                    f"the one with PVID {pvid}."
+                )
 
 
 def _as_specs(sea: SharedEthernet) -> list[TrunkSpec]:

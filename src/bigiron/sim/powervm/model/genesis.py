@@ -14,6 +14,17 @@ from bigiron.sim.powervm.model import adapters, backing, bridges, lpars, mapping
 from bigiron.sim.powervm.model.mapping import EthernetPort, FibreAdapter, FibrePort
 from bigiron.sim.powervm.model.network import NetworkBridge, SharedEthernet, VirtualSwitch
 from bigiron.sim.powervm.model.partition import RMC_ACTIVE, RUNNING, Lpar, Memory, Processors, Vios
+from bigiron.sim.powervm.model.sriov import (
+    DEDICATED,
+    MAX_MIN,
+    NOT_CONFIGURED,
+    SHARED,
+    PhysicalPort,
+    SriovAdapter,
+)
+from bigiron.sim.powervm.model.sriov import (
+    RUNNING as ADAPTER_RUNNING,
+)
 from bigiron.sim.powervm.model.state import State
 from bigiron.sim.powervm.model.storage import (
     Cluster,
@@ -97,6 +108,40 @@ def _state(document: Mapping[str, Any]) -> State:
             VirtualSwitch(uuid=fixed_uuid("switch", machine, n), id=n, name=s["name"], mode=s.get("mode", "Veb"))
             for n, s in enumerate(document["switches"])
         ],
+        sriov=_sriov(document),
+    )
+
+
+def _sriov(document: Mapping[str, Any]) -> list[SriovAdapter]:
+    found: list[SriovAdapter] = []
+    for number, spec in enumerate(document.get("sriov_adapters", []), 1):
+        location = spec.get("location", f"U78D2.001-P2-C{number}")
+        shared = spec.get("mode", SHARED) == SHARED
+        found.append(
+            SriovAdapter(
+                drc_index=553714000 + number,
+                location=location,
+                id=1 + sum(a.is_shared for a in found) if shared else None,
+                mode=SHARED if shared else DEDICATED,
+                state=ADAPTER_RUNNING if shared else NOT_CONFIGURED,
+                personality=spec.get("personality", MAX_MIN),
+                vendor=int(spec.get("vendor_id", "15b3"), 16),
+                device=int(spec.get("product_id", "1014"), 16),
+                ports=[_sriov_port(location, n, port) for n, port in enumerate(spec["ports"])] if shared else [],
+            )
+        )
+    return found
+
+
+def _sriov_port(adapter: str, number: int, spec: Mapping[str, Any]) -> PhysicalPort:
+    return PhysicalPort(
+        id=number,
+        location=f"{adapter}-T{number + 1}",
+        label=spec.get("label", ""),
+        link=spec.get("link", "up") == "up",
+        speed=spec.get("speed", "E10Gbps"),
+        granularity=float(spec.get("granularity", 2)),
+        max_ports=spec.get("max_logical_ports", 20),
     )
 
 

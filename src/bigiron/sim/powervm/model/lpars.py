@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bigiron.sim.powervm.errors import BadRequest, Conflict
-from bigiron.sim.powervm.model import capacity, mappings, networks, slots
+from bigiron.sim.powervm.model import capacity, mappings, networks, slots, vnics
 from bigiron.sim.powervm.model.partition import IBM_I, Lpar, Memory, Partition, Processors
 from bigiron.sim.powervm.model.world import World
 
@@ -90,6 +90,7 @@ def delete(world: World, lpar: Lpar) -> None:
             f"HSCL151B Partition {lpar.name} has an open virtual terminal. Close it before you delete the partition."
         )
     mappings.drop_client(world, lpar.uuid)
+    vnics.drop_client(world, lpar)
     world.forget(lpar)
     world.removed(lpar)
     networks.sync(world)

@@ -8,6 +8,7 @@ from typing import ClassVar
 from bigiron.sim.powervm.model.entity import Entity
 from bigiron.sim.powervm.model.mapping import EthernetPort, FibreAdapter, FibreMapping, ServerAdapter
 from bigiron.sim.powervm.model.network import VirtualEthernet
+from bigiron.sim.powervm.model.sriov import VirtualNic
 from bigiron.sim.powervm.model.storage import PhysicalVolume, VolumeGroup
 
 OFF = "not activated"
@@ -124,6 +125,7 @@ class Lpar(Partition):
     tagged_io: TaggedIO | None = None
     nvram: str | None = None
     affinity_check: bool = False
+    vnics: list[VirtualNic] = field(default_factory=list)
     foreign: bool = False
     """Came with the system document: nobody's leftover."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bigiron.sim.powervm.errors import BadRequest
 from bigiron.sim.powervm.model.network import SharedEthernet, VirtualEthernet
-from bigiron.sim.powervm.model.partition import Partition, Vios
+from bigiron.sim.powervm.model.partition import Lpar, Partition, Vios
 from bigiron.sim.powervm.model.world import World
 
 RESERVED = frozenset({0, 1})
@@ -39,9 +39,20 @@ def ethernets(world: World) -> Iterator[tuple[Partition, VirtualEthernet]]:
             yield vios, trunk
 
 
+def macs(world: World) -> Iterator[tuple[Partition, str]]:
+    """Every MAC address of a virtual adapter or vNIC with its partition."""
+    for partition, adapter in ethernets(world):
+        yield partition, adapter.mac
+    for lpar in world.lpars:
+        for vnic in lpar.vnics:
+            yield lpar, vnic.mac
+
+
 def used(world: World, partition: Partition) -> set[int]:
     """The slots of a partition that are taken."""
     slots = set(RESERVED) | {a.slot for a in partition.adapters}
+    if isinstance(partition, Lpar):
+        slots |= {vnic.slot for vnic in partition.vnics}
     if isinstance(partition, Vios):
         slots |= {t.slot for t in trunks_of(world, partition)}
         slots |= {s.slot for s in partition.servers} | {f.slot for f in partition.fibre}
@@ -93,7 +104,7 @@ class Reserve:
 
 def new_mac(world: World) -> str:
     """A locally administered address that nobody has."""
-    taken = {adapter.mac for _, adapter in ethernets(world)}
+    taken = {mac for _, mac in macs(world)}
     while True:
         mac = f"FA{world.new_hex(10).upper()}"
         if mac not in taken:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bigiron.sim.powervm.model.network import NetworkBridge, VirtualNetwork, VirtualSwitch
 from bigiron.sim.powervm.model.partition import Lpar, Vios
+from bigiron.sim.powervm.model.sriov import SriovAdapter
 from bigiron.sim.powervm.model.storage import Cluster, SharedStoragePool
 from bigiron.sim.powervm.model.system import ManagedSystem, ManagementConsole, PcmPreferences, SharedProcessorPool
 
@@ -29,3 +30,4 @@ class State:
     bridges: list[NetworkBridge] = field(default_factory=list)
     clusters: list[Cluster] = field(default_factory=list)
     pools: list[SharedStoragePool] = field(default_factory=list)
+    sriov: list[SriovAdapter] = field(default_factory=list)

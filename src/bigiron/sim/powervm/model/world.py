@@ -253,6 +253,11 @@ class World:
         for partition in self.partitions:
             yield partition
             yield from partition.adapters
+        for lpar in self.lpars:
+            yield from lpar.vnics
+        for adapter in state.sriov:
+            for port in adapter.ports:
+                yield from port.logical
         for vios in self.vioses:
             yield from vios.groups
             yield from vios.trunks

@@ -2,7 +2,7 @@
 
 from bigiron.sim.powervm.resource import Resource
 from bigiron.sim.powervm.resources.bridge import NetworkBridges
-from bigiron.sim.powervm.resources.client_adapters import Empty, FibreClients, VirtualSCSIBuses
+from bigiron.sim.powervm.resources.client_adapters import FibreClients, VirtualSCSIBuses
 from bigiron.sim.powervm.resources.lpar import LogicalPartition
 from bigiron.sim.powervm.resources.network import ClientNetworkAdapters, VirtualNetworks, VirtualSwitches
 from bigiron.sim.powervm.resources.pool import Clusters, LogicalUnits, SharedStoragePools, Tiers
@@ -13,9 +13,8 @@ from bigiron.sim.powervm.resources.system import (
     SharedProcessorPools,
 )
 from bigiron.sim.powervm.resources.vios import VirtualIOServer
+from bigiron.sim.powervm.resources.vnic import LogicalPorts, VirtualNics
 from bigiron.sim.powervm.resources.volume_group import VolumeGroups
-
-_PARTITIONS = frozenset({"LogicalPartition", "VirtualIOServer"})
 
 RESOURCES: dict[str, Resource] = {
     resource.type: resource
@@ -37,7 +36,7 @@ RESOURCES: dict[str, Resource] = {
         LogicalUnits(),
         VirtualSCSIBuses(),
         FibreClients(),
-        Empty("VirtualNICDedicated", frozenset({"LogicalPartition"}), frozenset({"Advanced"})),
-        Empty("SRIOVEthernetLogicalPort", _PARTITIONS),
+        VirtualNics(),
+        LogicalPorts(),
     )
 }

@@ -133,11 +133,18 @@ def _read_groups(world: World, bridge: NetworkBridge, element: etree._Element) -
         if pvid is None:
             raise BadRequest("A LoadGroup needs PortVLANID.")
         tagged = []
+        own = any(pvid == trunk.pvid for sea in bridge.seas for trunk in sea.trunks)
         for link in markup.children(markup.child(group, "VirtualNetworks"), "link"):
             network = by_uuid.get((link.get("href") or "").rsplit("/", 1)[-1].lower())
             if network is None or network.switch_id != bridge.switch_id:
                 raise BadRequest(f"{link.get('href')} is no virtual network of the bridge's switch.")
-            if network.vlan != pvid:
+            if network.vlan == pvid:
+                own = own or not network.tagged
+            elif network.tagged:
                 tagged.append(network.vlan)
+            else:
+                raise BadRequest(f"Virtual network {network.name} is untagged: only a load group's PVID can be.")
+        if not own:
+            raise BadRequest(f"A new load group needs an untagged virtual network of its PVID {pvid}.")
         found.append((pvid, tuple(tagged)))
     return found

@@ -1,4 +1,4 @@
-"""Storage adapters as objects of their own: VirtualSCSIBus and VirtualFibreChannelClientAdapter; empty types."""
+"""Storage adapters as objects of their own: VirtualSCSIBus and VirtualFibreChannelClientAdapter."""
 
 from __future__ import annotations
 
@@ -89,21 +89,3 @@ class FibreClients(Resource):
 
     def render(self, world: World, obj: Any, groups: frozenset[str]) -> etree._Element:
         return markup.fill(markup.root(self.type, obj.uuid), _FIBRE, world, obj.channel)
-
-
-class Empty(Resource):
-    """A type that this system has no objects of, so that its feed is empty."""
-
-    def __init__(self, kind: str, parents: frozenset[str], groups: frozenset[str] = frozenset()) -> None:
-        self.type = kind
-        self.parents = parents
-        self.groups = groups
-
-    def instances(self, world: World, parent: Any) -> list[Any]:
-        return []
-
-    def uuid(self, obj: Any) -> str:
-        return str(obj.uuid)
-
-    def render(self, world: World, obj: Any, groups: frozenset[str]) -> etree._Element:
-        raise NotImplementedError(self.type)

@@ -50,6 +50,11 @@ def _scsi_links(world: World, lpar: Lpar) -> Links | None:
     return Links(hrefs) if hrefs else None
 
 
+def _vnic_links(world: World, lpar: Lpar) -> Links | None:
+    hrefs = [world.href(Lpar.KIND, lpar.uuid, vnic.KIND, vnic.uuid) for vnic in lpar.vnics]
+    return Links(hrefs) if hrefs else None
+
+
 _PERSISTENT_MEMORY: Rows = (
     ("MaximumPersistentMemoryVolumes", 0),
     ("CurrentPersistentMemoryVolumes", 0),
@@ -70,6 +75,7 @@ ROWS: Rows = (
     ("VirtualSCSIClientAdapters", _scsi_links),
     ("IsRestrictedIOPartition", lambda w, p: p.restricted_io if p.type == "OS400" else None),
     ("DesignatedIPLSource", lambda w, p: (p.source or "b") if p.type == "OS400" else None),
+    ("DedicatedVirtualNICs", _vnic_links),
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from lxml import etree
 
 from bigiron.sim.powervm.errors import BadRequest
+from bigiron.sim.powervm.model import vnics
 from bigiron.sim.powervm.model.partition import RMC_ACTIVE, Lpar, Memory, Partition, Processors, TaggedIO
 from bigiron.sim.powervm.model.power import BOOT_MODES
 from bigiron.sim.powervm.model.system import ManagedSystem, SharedProcessorPool
@@ -194,6 +195,7 @@ def common_rows(io_slots: Any) -> Rows:
         ("ResourceMonitoringControlState", lambda w, p: p.rmc),
         ("ResourceMonitoringIPAddress", lambda w, p: p.rmc_address),
         ("AssociatedManagedSystem", lambda w, p: Link(w.href(ManagedSystem.KIND, w.system.uuid))),
+        ("SRIOVEthernetLogicalPorts", lambda w, p: _logical_ports(w, p)),
         ("ClientNetworkAdapters", lambda w, p: Links([w.href(p.KIND, p.uuid, a.KIND, a.uuid) for a in p.adapters])),
         ("MACAddressPrefix", lambda w, p: int(p.mac_prefix or "0", 16)),
         ("IsServicePartition", False),
@@ -211,6 +213,15 @@ def common_rows(io_slots: Any) -> Rows:
         ("PowerOnWithHypervisor", False),
         ("Description", lambda w, p: p.description),
     )
+
+
+def _logical_ports(world: World, partition: Partition) -> Links | None:
+    hrefs = [
+        world.href(partition.KIND, partition.uuid, logical.KIND, logical.uuid)
+        for _, _, logical in vnics.logical_ports(world)
+        if logical.vios == partition.uuid
+    ]
+    return Links(hrefs) if hrefs else None
 
 
 def _nvram(partition: Partition) -> Grouped | None:

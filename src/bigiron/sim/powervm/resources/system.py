@@ -13,7 +13,7 @@ from bigiron.sim.powervm.model.partition import Vios
 from bigiron.sim.powervm.model.system import ManagedSystem
 from bigiron.sim.powervm.model.world import World
 from bigiron.sim.powervm.resource import JobHandler, JobRun, Resource, Update
-from bigiron.sim.powervm.resources import markup
+from bigiron.sim.powervm.resources import markup, sriov_parts
 from bigiron.sim.powervm.resources.markup import Holder, Links, Many, Rows, typed
 
 MACHINE: Rows = (
@@ -89,7 +89,8 @@ _SLOT: Rows = (
 
 
 def _slots(world: World, system: ManagedSystem) -> Holder:
-    return Holder([typed("IOSlot", _SLOT, world, (v, card)) for v in world.vioses for card in v.fibre_cards])
+    fibre_channel = [typed("IOSlot", _SLOT, world, (v, card)) for v in world.vioses for card in v.fibre_cards]
+    return Holder([*fibre_channel, *sriov_parts.io_slots(world)])
 
 
 _SWITCHES: Rows = (
@@ -101,7 +102,7 @@ _SWITCHES: Rows = (
 _IO: Rows = (
     ("AvailableWWPNs", 65536),
     ("IOSlots", _slots),
-    ("SRIOVAdapters", lambda w, s: Holder([])),
+    ("SRIOVAdapters", lambda w, s: sriov_parts.adapters(w)),
     ("AssociatedSystemVirtualNetwork", _SWITCHES),
     ("WWPNPrefix", 13857705811797966848),
 )

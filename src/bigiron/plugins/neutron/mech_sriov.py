@@ -1,0 +1,113 @@
+"""The `pvm_sriov` mechanism driver: binds direct ports to hosts with SR-IOV ports on the network's physical network.
+
+It runs in Neutron's server and decides from what the host's agent reports; it never talks to a platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from neutron.plugins.ml2.drivers import mech_agent
+from neutron_lib.api.definitions import portbindings
+from neutron_lib.plugins.ml2 import api
+from oslo_log import log as logging
+
+from bigiron.plugins.neutron.kinds import SRIOV
+
+LOG = logging.getLogger(__name__)
+
+REQUIRED_VFS, CAPACITY, MAX_CAPACITY = "vnic_required_vfs", "capacity", "maxcapacity"
+"""Keys of a port's binding:profile, which users may set; the agent's options have the defaults."""
+
+
+class SriovMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
+    """Binds a port of vnic_type direct where the host has enough SR-IOV ports of the network's label with a link."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            SRIOV.agent_type, SRIOV.vif_type, {portbindings.CAP_PORT_FILTER: False}, [portbindings.VNIC_DIRECT]
+        )
+
+    @property
+    def connectivity(self) -> str:
+        """Layer 2: the guest's frames reach the VLAN itself."""
+        return str(portbindings.CONNECTIVITY_L2)
+
+    def get_allowed_network_types(self, agent: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+        """VLAN networks, and flat ones, whose frames go untagged."""
+        return SRIOV.network_types
+
+    def get_mappings(self, agent: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Physical network -> locations of its ports with the link up, as the agent reported them."""
+        return dict(agent["configurations"].get("bridge_mappings") or {})
+
+    def physnet_in_mappings(self, physnet: str, mappings: Mapping[str, list[str]]) -> bool:
+        """Whether the physical network has a port with the link up."""
+        return bool(mappings.get(physnet))
+
+    def check_segment_for_agent(self, segment: Mapping[str, Any], agent: Mapping[str, Any]) -> bool:
+        """Whether the agent's host can carry the segment; a refusal is logged with its reason and the fix."""
+        if agent["agent_type"] != self.agent_type:
+            return False
+        network, kind = segment.get("network_id"), segment[api.NETWORK_TYPE]
+        if kind not in self.get_allowed_network_types(agent):
+            LOG.info(
+                "pvm_sriov does not bind network %s on host %s: it is of type %s, and an SR-IOV port carries flat and "
+                "vlan networks",
+                network, agent["host"], kind,
+            )  # fmt: skip
+            return False
+        physnet, mappings = segment[api.PHYSICAL_NETWORK], self.get_mappings(agent)
+        if not self.physnet_in_mappings(physnet, mappings):
+            up = ", ".join(sorted(name for name, ports in mappings.items() if ports)) or "none"
+            fault = "no SR-IOV port there has that label" if physnet not in mappings else "every port's link is down"
+            LOG.warning(
+                "pvm_sriov does not bind network %s on host %s: for its physical network %s, %s (networks with a link "
+                "up: %s); label a port, or bring a link up",
+                network, agent["host"], physnet, fault, up,
+            )  # fmt: skip
+            return False
+        return True
+
+    def try_to_bind_segment_for_agent(self, context: Any, segment: Mapping[str, Any], agent: Mapping[str, Any]) -> bool:
+        """Bind where the host has as many ports as the vNIC is to have ways; a refusal is logged."""
+        if self.check_segment_for_agent(segment, agent):
+            found = self.get_mappings(agent)[segment[api.PHYSICAL_NETWORK]]
+            wanted = _asked(context, agent)["redundancy"]
+            if not _is_count(wanted) or not 1 <= int(wanted) <= len(found):
+                LOG.error(
+                    "pvm_sriov does not bind port %s on host %s: it asks for %s logical ports, and physical network %s "
+                    "has %d ports with the link up there; set vnic_required_vfs in its binding:profile to 1..%d",
+                    context.current["id"], agent["host"], wanted, segment[api.PHYSICAL_NETWORK], len(found), len(found),
+                )  # fmt: skip
+                return False
+        return bool(super().try_to_bind_segment_for_agent(context, segment, agent))
+
+    def get_vif_details(self, context: Any, agent: Mapping[str, Any], segment: Mapping[str, Any]) -> dict[str, Any]:
+        """What the compute driver needs to make the vNIC."""
+        physnet = segment[api.PHYSICAL_NETWORK]
+        details = {
+            **self.vif_details,
+            api.PHYSICAL_NETWORK: physnet,
+            "physical_ports": self.get_mappings(agent)[physnet],
+            **{key: value for key, value in _asked(context, agent).items() if value is not None},
+        }
+        if segment[api.SEGMENTATION_ID] is not None:
+            details[portbindings.VIF_DETAILS_VLAN] = segment[api.SEGMENTATION_ID]
+        return details
+
+
+def _asked(context: Any, agent: Mapping[str, Any]) -> dict[str, Any]:
+    """What the port's profile asks of its vNIC, or else the agent's options."""
+    profile = context.current.get(portbindings.PROFILE) or {}
+    defaults = agent["configurations"]
+    return {
+        "redundancy": profile.get(REQUIRED_VFS, defaults.get("default_redundancy", 1)),
+        "capacity": profile.get(CAPACITY, defaults.get("default_capacity")),
+        "maxcapacity": profile.get(MAX_CAPACITY),
+    }
+
+
+def _is_count(value: Any) -> bool:
+    return str(value).isdigit()

@@ -1,0 +1,170 @@
+"""What the processes of all agents do alike: start, report their state, serve until they are told to stop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from neutron.agent import rpc as agent_rpc
+from neutron.common import config as neutron_config
+from neutron.conf.agent import common as agent_conf
+from neutron_lib import constants
+from neutron_lib import context as neutron_context
+from neutron_lib.agent import constants as agent_constants
+from neutron_lib.agent import topics
+from oslo_config import cfg
+
+from bigiron.errors import PlatformError
+from bigiron.plugins import powervm_rest
+from bigiron.plugins.neutron import conf, rpc
+from bigiron.plugins.neutron.kinds import Kind
+from bigiron.plugins.neutron.loop import WorkLoop
+from bigiron.powervm.network.link import NetworkLink, open_link
+from bigiron.powervm.options import PowerVMOptions
+from bigiron.powervm.session import Journal
+
+LOG = logging.getLogger(__name__)
+
+_MAX_PARALLEL = 8
+_LAST_PASS_S = 3.0
+"""How long the end of the process waits for a pass under way; the next start makes good what is cut short."""
+
+
+class Connected(Protocol):
+    """The platform side of an agent that has passed its start-up checks."""
+
+    @property
+    def link(self) -> NetworkLink: ...
+
+
+def link(options: cfg.ConfigOpts, stopping: threading.Event, journal: Journal | None) -> NetworkLink:
+    """Connect to the system that [powervm] names; raises PlatformError."""
+    return open_link(PowerVMOptions(**powervm_rest.values(options), max_parallel=_MAX_PARALLEL), journal, stopping)
+
+
+def report(kind: Kind, host_name: str, configurations: Mapping[str, Any]) -> dict[str, Any]:
+    """What the agent reports of itself: the mechanism driver reads it, and operators by `network agent show`."""
+    return {
+        "binary": kind.binary,
+        "host": host_name,
+        "topic": constants.L2_AGENT_TOPIC,
+        "agent_type": kind.agent_type,
+        "configurations": dict(configurations),
+        "start_flag": True,
+    }
+
+
+def announcer(host: Connected) -> Callable[[Sequence[str]], None]:
+    """What tells waiting guests over the platform that their ports carry traffic; what it cannot do it logs."""
+
+    def announce(ports: Sequence[str]) -> None:
+        try:
+            host.link.announce_wired(ports)
+        except PlatformError as error:
+            LOG.warning("Who waits for ports %s hears of them later, from Neutron: %s", ", ".join(ports), error)
+
+    return announce
+
+
+class Heartbeat:
+    """Reports the agent's state until stopped; a server that revives the agent makes it compare everything."""
+
+    def __init__(self, api: agent_rpc.PluginReportStateAPI, report: dict[str, Any], loop: WorkLoop) -> None:
+        self._api = api
+        self._report = report
+        self._loop = loop
+        self._context = neutron_context.get_admin_context_without_session()
+        self._failing = False
+        self._due = threading.Event()
+
+    def run(self, interval: float, stopping: threading.Event) -> None:
+        """Report now, every `interval` seconds, and when there is news."""
+        while not stopping.is_set():
+            self.beat()
+            self._due.wait(interval)
+            self._due.clear()
+
+    def update(self, configurations: Mapping[str, Any]) -> None:
+        """Report these configurations from now on, and at once; may be called from any thread."""
+        self._report["configurations"] = dict(configurations)
+        self.soon()
+
+    def soon(self) -> None:
+        """Have `run` look up from its wait."""
+        self._due.set()
+
+    def beat(self) -> None:
+        """Report once."""
+        self._report["configurations"]["devices"] = self._loop.devices
+        try:
+            answer = self._api.report_state(self._context, self._report, use_call=True)
+        except Exception:
+            # The thread must outlive a server or broker that is away, whatever that raises.
+            if not self._failing:
+                binary, host = self._report["binary"], self._report["host"]
+                LOG.exception("Reporting the state of agent %s on host %s failed", binary, host)
+            self._failing = True
+            return
+        if self._failing:
+            LOG.info("The state of agent %s on host %s is reported again", self._report["binary"], self._report["host"])
+        self._failing = False
+        self._report.pop("start_flag", None)
+        if answer == agent_constants.AGENT_REVIVED:
+            self._loop.heal_soon("Neutron had counted the agent as dead")
+
+
+def serve(
+    options: cfg.ConfigOpts,
+    kind: Kind,
+    host: Connected,
+    loop: WorkLoop,
+    heartbeat: Heartbeat,
+    serves: str,
+    stopping: threading.Event,
+) -> None:
+    """Work and report until `stopping` is set, then close the connection; `serves` says what, for the log."""
+    endpoints = [rpc.Endpoint(options.host, loop, kind)]
+    connection = agent_rpc.create_consumers(endpoints, topics.AGENT, rpc.CONSUMERS)
+    worker = threading.Thread(target=loop.run, name=f"{kind.title} worker", daemon=True)
+    beating = (options.AGENT.report_interval, stopping)
+    worker.start()
+    threading.Thread(target=heartbeat.run, args=beating, name=f"{kind.title} heartbeat", daemon=True).start()
+    LOG.info("The %s agent of host %s serves %s", kind.title, options.host, serves)
+    stopping.wait()
+    heartbeat.soon()
+    loop.stop()
+    worker.join(_LAST_PASS_S)
+    connection.close()
+    host.link.close()
+
+
+def main(
+    kind: Kind,
+    register: Callable[[cfg.ConfigOpts], None],
+    run: Callable[[cfg.ConfigOpts, threading.Event], None],
+    arguments: Sequence[str] | None,
+) -> int:
+    """A console command: reads the options and runs; returns its exit status.
+
+    What keeps the agent from starting, a PlatformError or a mistake in an option, is said on the error output too.
+    """
+    neutron_config.register_common_config_options()
+    agent_conf.register_agent_state_opts_helper(cfg.CONF)
+    register(cfg.CONF)
+    neutron_config.init(sys.argv[1:] if arguments is None else list(arguments))
+    neutron_config.setup_logging()
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    signal.signal(signal.SIGHUP, lambda *_: cfg.CONF.mutate_config_files())
+    try:
+        run(cfg.CONF, stopping)
+    except (conf.BadMapping, PlatformError) as error:
+        LOG.error("The %s agent cannot start: %s", kind.title, error)
+        print(f"{kind.binary}: {error}", file=sys.stderr)  # noqa: T201 - with a log file nothing else would be seen
+        return 1
+    return 0

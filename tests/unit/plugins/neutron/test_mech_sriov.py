@@ -1,0 +1,107 @@
+"""What the mechanism driver of direct ports binds by an agent's report, and the reasons that it gives."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bigiron.plugins.neutron.kinds import SRIOV
+from bigiron.plugins.neutron.mech_sriov import SriovMechanismDriver
+
+PORTS = ["C1-T1", "C2-T1"]
+AGENT = {
+    "agent_type": SRIOV.agent_type,
+    "alive": True,
+    "host": "power1",
+    "configurations": {
+        "bridge_mappings": {"prod": PORTS, "lab": []},
+        "default_redundancy": 2,
+        "default_capacity": None,
+    },
+}
+
+
+class Port:
+    """A port context that remembers how it was bound."""
+
+    def __init__(self, **profile: Any) -> None:
+        self.current = {"id": "port-1", "binding:profile": profile, "binding:vnic_type": "direct"}
+        self.bound: Any = None
+
+    def set_binding(self, segment_id: str, vif_type: str, details: Any, status: Any = None) -> None:
+        self.bound = SimpleNamespace(segment=segment_id, vif_type=vif_type, details=details)
+
+
+def segment(physnet: str = "prod", kind: str = "vlan", vlan: int | None = 100) -> dict[str, Any]:
+    return {
+        "id": "segment-1", "network_id": "net-1", "network_type": kind, "physical_network": physnet,
+        "segmentation_id": vlan,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def driver() -> SriovMechanismDriver:
+    return SriovMechanismDriver()
+
+
+def test_a_port_is_bound_with_what_its_vnic_needs(driver: SriovMechanismDriver) -> None:
+    port = Port()
+    assert driver.try_to_bind_segment_for_agent(port, segment(), AGENT)
+    assert (port.bound.segment, port.bound.vif_type) == ("segment-1", "pvm_sriov")
+    details = {key: port.bound.details[key] for key in port.bound.details if key != "connectivity"}
+    assert details == {
+        "port_filter": False, "physical_network": "prod", "physical_ports": PORTS, "redundancy": 2, "vlan": 100,
+    }  # fmt: skip
+    assert driver.supported_vnic_types == ["direct"]
+    assert driver.connectivity == "l2"
+
+
+def test_the_profile_comes_before_the_agents_options(driver: SriovMechanismDriver) -> None:
+    port = Port(vnic_required_vfs=1, capacity=0.2, maxcapacity=0.6)
+    agent = {**AGENT, "configurations": {**AGENT["configurations"], "default_capacity": 0.1}}  # type: ignore[dict-item]
+    assert driver.try_to_bind_segment_for_agent(port, segment(kind="flat", vlan=None), agent)
+    found = port.bound.details
+    assert (found["redundancy"], found["capacity"], found["maxcapacity"]) == (1, 0.2, 0.6)
+    assert "vlan" not in found
+    plain = Port()
+    assert driver.try_to_bind_segment_for_agent(plain, segment(), agent)
+    assert (plain.bound.details["capacity"], "maxcapacity" in plain.bound.details) == (0.1, False)
+
+
+@pytest.mark.parametrize(
+    ("where", "profile", "reason"),
+    [
+        (
+            segment("dmz"),
+            {},
+            "physical network dmz, no SR-IOV port there has that label (networks with a link up: prod)",
+        ),
+        (segment("lab"), {}, "physical network lab, every port's link is down"),
+        (segment(kind="vxlan"), {}, "it is of type vxlan, and an SR-IOV port carries flat and vlan networks"),
+        (segment(), {"vnic_required_vfs": 3}, "asks for 3 logical ports, and physical network prod has 2 ports"),
+        (segment(), {"vnic_required_vfs": 0}, "asks for 0 logical ports"),
+        (segment(), {"vnic_required_vfs": "some"}, "asks for some logical ports"),
+    ],
+)
+def test_what_the_host_cannot_carry_is_refused_with_the_reason(
+    driver: SriovMechanismDriver,
+    caplog: pytest.LogCaptureFixture,
+    where: dict[str, Any],
+    profile: dict[str, Any],
+    reason: str,
+) -> None:
+    port = Port(**profile)
+    with caplog.at_level(logging.INFO):
+        assert not driver.try_to_bind_segment_for_agent(port, where, AGENT)
+    assert port.bound is None
+    assert reason in caplog.text
+
+
+def test_agents_of_another_kind_are_none_of_its_business(driver: SriovMechanismDriver) -> None:
+    agent = {**AGENT, "agent_type": "PowerVM Shared Ethernet agent"}
+    assert not driver.try_to_bind_segment_for_agent(Port(), segment(), agent)
+    silent = {**AGENT, "configurations": {}}
+    assert not driver.try_to_bind_segment_for_agent(Port(), segment(), silent)
