@@ -14,6 +14,7 @@ from neutron_lib.plugins.ml2 import api
 from oslo_log import log as logging
 
 from bigiron.plugins.neutron.kinds import SRIOV
+from bigiron.plugins.neutron.unbinding import TellsOfUnbinding
 
 LOG = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ REQUIRED_VFS, CAPACITY, MAX_CAPACITY = "vnic_required_vfs", "capacity", "maxcapa
 """Keys of a port's binding:profile, which users may set; the agent's options have the defaults."""
 
 
-class SriovMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
+class SriovMechanismDriver(TellsOfUnbinding, mech_agent.SimpleAgentMechanismDriverBase):
     """Binds a port of vnic_type direct where the host has enough SR-IOV ports of the network's label with a link."""
 
     def __init__(self) -> None:

@@ -123,6 +123,7 @@ class Instances(Service):
             except errors.PlatformError:
                 started.leftovers.not_removed(instance.uuid)
                 raise
+            started.hypervisor.unplugged([translate.nic_spec(vif) for vif in network_info or ()])
         started.leftovers.removed(instance.uuid)
         started.lifecycle.forget(instance.uuid)
 
