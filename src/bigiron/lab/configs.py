@@ -84,7 +84,7 @@ class Renderer:
             "control_host": lab_spec.CONTROL_HOST,
             "physical_network": lab_spec.PHYSICAL_NETWORK,
             "novnc_pages": novnc.find(cache_root()) or "",
-            "mechanism_driver": "pvm_sea" if self.spec.driver == "powervm" else "lab_fake",
+            "mechanism_drivers": "pvm_sea,pvm_sriov" if self.spec.driver == "powervm" else "lab_fake",
             "database_url": lambda name: file_url(self.paths.databases / f"{name}.sqlite"),
         }
 
