@@ -280,6 +280,13 @@ FEATURES: tuple[Feature, ...] = (
         "neither Shared Ethernet Adapters nor SR-IOV ports filter; ports say so (``port_filter`` is false)",
     ),
     Feature(
+        "networking.port-security",
+        "Port security and allowed address pairs",
+        _P,
+        "MAC addresses, four beside the port's own; not IP addresses; of a running server not before it is stopped",
+        tempest_network="port_security",
+    ),
+    Feature(
         "networking.admin-state",
         "Ports switched off",
         _N,

@@ -13,7 +13,9 @@ from neutron_lib.api.definitions import portbindings
 from neutron_lib.plugins.ml2 import api
 from oslo_log import log as logging
 
+from bigiron.plugins.neutron import addresses
 from bigiron.plugins.neutron.kinds import SRIOV
+from bigiron.powervm.network import macs
 
 LOG = logging.getLogger(__name__)
 
@@ -28,6 +30,11 @@ class SriovMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
         super().__init__(
             SRIOV.agent_type, SRIOV.vif_type, {portbindings.CAP_PORT_FILTER: False}, [portbindings.VNIC_DIRECT]
         )
+
+    def update_port_precommit(self, context: Any) -> None:
+        """Refuse, of a port that we have bound, the address pairs that no vNIC can let through."""
+        addresses.check_update(context, self.vif_type)
+        super().update_port_precommit(context)
 
     @property
     def connectivity(self) -> str:
@@ -82,6 +89,12 @@ class SriovMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
                     context.current["id"], agent["host"], wanted, segment[api.PHYSICAL_NETWORK], len(found), len(found),
                 )  # fmt: skip
                 return False
+            reason = addresses.obstacle(context.current)
+            if reason:
+                LOG.error(
+                    "pvm_sriov does not bind port %s on host %s: %s", context.current["id"], agent["host"], reason
+                )
+                return False
         return bool(super().try_to_bind_segment_for_agent(context, segment, agent))
 
     def get_vif_details(self, context: Any, agent: Mapping[str, Any], segment: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,6 +104,7 @@ class SriovMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
             **self.vif_details,
             api.PHYSICAL_NETWORK: physnet,
             "physical_ports": self.get_mappings(agent)[physnet],
+            macs.ALLOWED: addresses.allowed(context.current),
             **{key: value for key, value in _asked(context, agent).items() if value is not None},
         }
         if segment[api.SEGMENTATION_ID] is not None:

@@ -17,6 +17,7 @@ from bigiron.errors import PlatformError
 from bigiron.plugins.neutron.plan import Plan, Wanted, plan
 from bigiron.plugins.neutron.ports import PortBook, latest
 from bigiron.powervm.errors import Stale
+from bigiron.powervm.network import macs
 from bigiron.powervm.network.clients import ClientAdapter
 from bigiron.powervm.network.trunks import AddTrunk, Bridge, Op, Renumber
 from bigiron.powervm.network.vif_events import VifEvent
@@ -50,6 +51,8 @@ class Port:
     device: str = ""
     trunk: bool = False
     parent: str = ""
+    allowed: str = macs.ALL
+    """Which MACs its guest may use beside the port's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class Clients(Protocol):
     def of(self, partitions: Collection[str]) -> list[ClientAdapter]: ...
     def all(self) -> list[ClientAdapter]: ...
     def set_tagged(self, adapter: ClientAdapter, vlans: frozenset[int]) -> None: ...
+    def set_allowed(self, adapter: ClientAdapter, allowed: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,12 @@ class Reconciler(PortBook):
     _orphans: dict[int, dict[int, str]] | None = None
     _taken: dict[int, frozenset[int]] | None = None
     _plugged: dict[str, Port] = field(default_factory=dict)
+    _waiting: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Partition and MAC of the adapters that get what they are to let through once their guest is off."""
+
+    def waits_for(self, partition: str) -> bool:
+        """Whether an adapter of the partition is to be changed once it is off; may be called from any thread."""
+        return any(one == partition for one, _ in tuple(self._waiting))
 
     def handle(self, events: Sequence[VifEvent], gather: Gather = tuple) -> bool:
         """Wire the announced adapters and report them; `gather` is asked before a bridge is updated.
@@ -136,7 +146,7 @@ class Reconciler(PortBook):
         self._plugged = {port.id: port for port in (*self._plugged.values(), *ports) if not gone & {port.id, port.mac}}
         down = gone | {port.id for port in ports if not port.enabled}
         self._report([port.id for port in up], sorted(down))
-        return not outcome.failed
+        return not outcome.failed and not _made_otherwise(ports, last)
 
     def heal(self) -> bool:
         """Compare all ports of this host with the bridges and client adapters, and put right what differs.
@@ -152,6 +162,7 @@ class Reconciler(PortBook):
         seen = self.bridges.read()
         outcome = self._ensure(seen, self._by_bridge(plugged), self._unused(seen, ports) if self.cleanup else {})
         untagged, tagged = self._tag(plugged, adapters)
+        restricted = self._restrict(plugged, adapters)
         carrying = {port.id for port in self._carrying(plugged, outcome)} - untagged
         up = [port.id for port in ports if port.id in carrying and not port.active]
         down = [port.id for port in ports if port.id not in carrying and port.active]
@@ -160,7 +171,38 @@ class Reconciler(PortBook):
             len(ports), len(plugged), len(up), len(down),
         )  # fmt: skip
         self._report(up, down)
-        return tagged and not outcome.failed
+        return tagged and restricted and not outcome.failed
+
+    def _restrict(self, plugged: Sequence[Port], adapters: Mapping[tuple[str, str], ClientAdapter]) -> bool:
+        """Let each guest use the MACs that its ports allow, where it is off; tells whether all went well.
+
+        The platform changes this of no guest that runs, which goes on with what its adapter was made with.
+        """
+        complete = True
+        waiting = {}
+        for port in plugged:
+            key = naming.lpar_uuid(port.guest), port.mac
+            adapter = adapters[key]
+            if port.parent or adapter.allowed == port.allowed:
+                continue
+            if adapter.on:
+                waiting[key] = port.allowed
+                if self._waiting.get(key) != port.allowed:
+                    LOG.warning(
+                        "The guest of port %s may use the MACs %s beside its own, and is to be limited to: %s. That "
+                        "comes into force when the server is stopped, or the port detached and attached again",
+                        port.id, adapter.allowed, port.allowed,
+                    )  # fmt: skip
+                continue
+            try:
+                self.clients.set_allowed(adapter, port.allowed)
+            except PlatformError as error:
+                LOG.error("The guest of port %s may still use the MACs %s: %s", port.id, adapter.allowed, error)
+                complete = False
+            else:
+                LOG.info("The guest of port %s may now use the MACs %s beside its own", port.id, port.allowed)
+        self._waiting = waiting
+        return complete
 
     def _tag(self, plugged: Sequence[Port], adapters: Mapping[tuple[str, str], ClientAdapter]) -> tuple[set[str], bool]:
         """Give each trunk's adapter the VLANs of its subports; returns the subports left without, and if all went well.
@@ -292,3 +334,8 @@ class Reconciler(PortBook):
         for adapter in self.clients.all():
             used.setdefault(adapter.vswitch, set()).update(adapter.vlans)
         return {b.uuid: spare[b.uuid] - used.get(b.vswitch, set()) for b in seen if b.uuid in spare}
+
+
+def _made_otherwise(ports: Iterable[Port], events: Mapping[str, VifEvent]) -> bool:
+    """Whether an adapter was made to let through what its port's binding said, and Neutron wants another thing now."""
+    return any((made := events[port.device].macs) and made != port.allowed for port in ports if not port.trunk)

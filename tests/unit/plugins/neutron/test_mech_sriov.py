@@ -28,7 +28,12 @@ class Port:
     """A port context that remembers how it was bound."""
 
     def __init__(self, **profile: Any) -> None:
-        self.current = {"id": "port-1", "binding:profile": profile, "binding:vnic_type": "direct"}
+        self.current: dict[str, Any] = {
+            "id": "port-1",
+            "mac_address": "fa:16:3e:00:00:01",
+            "binding:profile": profile,
+            "binding:vnic_type": "direct",
+        }
         self.bound: Any = None
 
     def set_binding(self, segment_id: str, vif_type: str, details: Any, status: Any = None) -> None:
@@ -54,6 +59,7 @@ def test_a_port_is_bound_with_what_its_vnic_needs(driver: SriovMechanismDriver) 
     details = {key: port.bound.details[key] for key in port.bound.details if key != "connectivity"}
     assert details == {
         "port_filter": False, "physical_network": "prod", "physical_ports": PORTS, "redundancy": 2, "vlan": 100,
+        "allowed_macs": "NONE",
     }  # fmt: skip
     assert driver.supported_vnic_types == ["direct"]
     assert driver.connectivity == "l2"
@@ -69,6 +75,22 @@ def test_the_profile_comes_before_the_agents_options(driver: SriovMechanismDrive
     plain = Port()
     assert driver.try_to_bind_segment_for_agent(plain, segment(), agent)
     assert (plain.bound.details["capacity"], "maxcapacity" in plain.bound.details) == (0.1, False)
+
+
+def test_a_port_without_port_security_gets_a_vnic_that_lets_any_address_through(driver: SriovMechanismDriver) -> None:
+    port = Port()
+    port.current["port_security_enabled"] = False
+    assert driver.try_to_bind_segment_for_agent(port, segment(), AGENT)
+    assert port.bound.details["allowed_macs"] == "ALL"
+
+
+def test_more_address_pairs_than_a_vnic_takes_are_refused(
+    driver: SriovMechanismDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = Port()
+    port.current["allowed_address_pairs"] = [{"mac_address": f"fa:16:3e:00:01:0{n}"} for n in range(5)]
+    assert not driver.try_to_bind_segment_for_agent(port, segment(), AGENT)
+    assert "have 5 MAC addresses beside its own" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from bigiron.plugins.neutron.rpc import Endpoint, NeutronServer
 HOST = "power1"
 ID = "5f1d7a52-9c1e-4b8e-8a55-1f2f3f4f5f6f"
 MAC = "fa:16:3e:00:00:01"
-PORT = Port(ID, MAC, "physnet1", 100, enabled=True, active=True, guest="guest", device=ID)
+PORT = Port(ID, MAC, "physnet1", 100, enabled=True, active=True, guest="guest", device=ID, allowed="NONE")
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +139,10 @@ class Heard:
         self.subports: list[Any] = []
         self.trunks: list[Any] = []
         self.arrived: list[str] = []
+        self.addresses: list[Any] = []
+
+    def addresses_changed(self, *arguments: Any) -> None:
+        self.addresses.append(arguments)
 
     def port_changed(self, *arguments: Any) -> None:
         self.changed.append(arguments)
@@ -170,6 +174,7 @@ def test_only_what_concerns_this_host_and_driver_is_passed_on() -> None:
     endpoint.binding_deactivate(None, port_id="d", host="power2", network_id="n")
     assert heard.changed == [(ID, HOST, "physnet1", 100, True, True)]
     assert (heard.arrived, heard.gone) == (["a"], ["u", ID, "c"])
+    assert heard.addresses == [(ID, "NONE")]
 
 
 SUB = "6f1d7a52-9c1e-4b8e-8a55-1f2f3f4f5f6f"
@@ -186,9 +191,9 @@ def test_a_subport_has_the_guest_and_the_adapter_of_its_trunks_own_port() -> Non
     stray = {**subport, "id": LEFT}
     api: Any = Api(get_ports_by_vnic_type_and_host=[listed(**trunked(SUB, "elsewhere")), subport, stray])
     assert NeutronServer(HOST, api).ports() == [
-        replace(PORT, trunk=True),
-        Port(SUB, MAC, "physnet1", 200, True, True, guest="guest", device=SUB, parent=ID),
-        Port(LEFT, "fa:16:3e:00:00:09", "physnet1", 200, True, True, guest="", device=LEFT),
+        replace(PORT, trunk=True, allowed="ALL"),
+        Port(SUB, MAC, "physnet1", 200, True, True, guest="guest", device=SUB, parent=ID, allowed="NONE"),
+        Port(LEFT, "fa:16:3e:00:00:09", "physnet1", 200, True, True, guest="", device=LEFT, allowed="NONE"),
     ]
 
 
