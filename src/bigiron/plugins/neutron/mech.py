@@ -13,7 +13,7 @@ from neutron_lib.api.definitions import portbindings
 from neutron_lib.plugins.ml2 import api
 from oslo_log import log as logging
 
-from bigiron.plugins.neutron import addresses, trunk
+from bigiron.plugins.neutron import addresses, qos, trunk
 from bigiron.plugins.neutron.kinds import SEA
 from bigiron.powervm.network import macs
 
@@ -83,7 +83,9 @@ class SeaMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
         """Bind, unless the bridge or the port's adapter could not carry all that is asked; the log says why not."""
         if not self.check_segment_for_agent(segment, agent):
             return False
-        reason = _too_large(context.network.current, segment, agent) or addresses.obstacle(context.current)
+        port = context.current
+        reason = _too_large(context.network.current, segment, agent) or addresses.obstacle(port)
+        reason = reason or qos.obstacle(qos.rules(context.plugin_context, port), {})
         found = context.current.get("trunk_details")
         if found and not reason:
             reason = trunk.obstacle(context.plugin_context.elevated(), agent, segment, found["sub_ports"])

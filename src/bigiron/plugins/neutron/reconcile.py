@@ -14,6 +14,7 @@ from typing import Protocol
 
 from bigiron import naming
 from bigiron.errors import PlatformError
+from bigiron.plugins.neutron.bandwidth import Guarantee
 from bigiron.plugins.neutron.plan import Plan, Wanted, plan
 from bigiron.plugins.neutron.ports import PortBook, latest
 from bigiron.powervm.errors import Stale
@@ -53,6 +54,8 @@ class Port:
     parent: str = ""
     allowed: str = macs.ALL
     """Which MACs its guest may use beside the port's own."""
+    guarantee: Guarantee | None = None
+    """What Placement has given it, of which physical port."""
 
 
 @dataclass(frozen=True, slots=True)

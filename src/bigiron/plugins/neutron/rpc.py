@@ -17,7 +17,7 @@ from neutron_lib.services.trunk import constants as trunk_constants
 from oslo_utils import uuidutils
 
 from bigiron.errors import Unavailable
-from bigiron.plugins.neutron import addresses
+from bigiron.plugins.neutron import addresses, bandwidth
 from bigiron.plugins.neutron.kinds import SEA, Kind
 from bigiron.plugins.neutron.reconcile import Port
 
@@ -190,6 +190,7 @@ def _from_dict(port: Mapping[str, Any], looked_up: Port | None) -> Port:
         device=port["id"],
         trunk=bool(port.get("trunk_details")),
         allowed=addresses.allowed(port),
+        guarantee=bandwidth.guarantee(port),
     )
 
 

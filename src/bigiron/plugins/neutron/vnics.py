@@ -35,8 +35,8 @@ class VnicReconciler(PortBook):
     server: Server
     platform: Platform
     announce: Announce = lambda ports: None
-    ports_read: Callable[[tuple[PhysicalPort, ...]], None] = lambda ports: None
-    """Takes the physical ports as each comparison finds them."""
+    ports_read: Callable[[tuple[PhysicalPort, ...], Sequence[Port]], None] = lambda physical, plugged: None
+    """Takes the physical ports and Neutron's ports that have their vNIC, as often as either may have changed."""
     _plugged: dict[str, Port] = field(default_factory=dict)
 
     def handle(self, events: Sequence[VifEvent], gather: Gather = tuple) -> bool:
@@ -47,16 +47,18 @@ class VnicReconciler(PortBook):
         self._plugged = {port.id: port for port in (*self._plugged.values(), *ports) if not gone & {port.id, port.mac}}
         down = gone | {port.id for port in ports if not port.enabled}
         self._report([port.id for port in ports if port.enabled], sorted(down))
+        # What was looked up says nothing of guarantees.
+        self.ports_read(self.platform.ports(), [port for port in self.server.ports() if port.id in self._plugged])
         return True
 
     def heal(self) -> bool:
         """Compare all direct ports of this host with the vNICs, and read the physical ports again."""
-        self.ports_read(self.platform.ports())
-        ports = self.server.ports()
+        physical, ports = self.platform.ports(), self.server.ports()
         guests = {naming.lpar_uuid(port.guest) for port in ports if port.guest}
         there = {(vnic.partition, vnic.mac, vnic.vlan) for vnic in self.platform.of(guests)} if guests else set()
         plugged = [p for p in ports if p.guest and (naming.lpar_uuid(p.guest), p.mac, p.vlan) in there]
         self._plugged = {port.id: port for port in plugged}
+        self.ports_read(physical, plugged)
         carrying = {port.id for port in plugged if port.enabled}
         up = [port.id for port in ports if port.id in carrying and not port.active]
         down = [port.id for port in ports if port.id not in carrying and port.active]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bigiron.plugins.neutron import bandwidth, qos
 from bigiron.plugins.neutron.kinds import SRIOV
 from bigiron.plugins.neutron.mech_sriov import SriovMechanismDriver
 
@@ -35,6 +36,7 @@ class Port:
             "binding:vnic_type": "direct",
         }
         self.bound: Any = None
+        self.plugin_context: Any = None
 
     def set_binding(self, segment_id: str, vif_type: str, details: Any, status: Any = None) -> None:
         self.bound = SimpleNamespace(segment=segment_id, vif_type=vif_type, details=details)
@@ -91,6 +93,79 @@ def test_more_address_pairs_than_a_vnic_takes_are_refused(
     port.current["allowed_address_pairs"] = [{"mac_address": f"fa:16:3e:00:01:0{n}"} for n in range(5)]
     assert not driver.try_to_bind_segment_for_agent(port, segment(), AGENT)
     assert "have 5 MAC addresses beside its own" in caplog.text
+
+
+@pytest.fixture
+def policy(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The rules of the port's QoS policy."""
+    rules: list[Any] = []
+    monkeypatch.setattr(qos, "rules", lambda context, port: rules)
+    return rules
+
+
+def guaranteed(kbps: int) -> Any:
+    return SimpleNamespace(rule_type="minimum_bandwidth", min_kbps=kbps)
+
+
+LINKED = {
+    **AGENT,
+    "configurations": {
+        **AGENT["configurations"],  # type: ignore[dict-item]
+        "links": {"C1-T1": [10_000_000, 0.02], "C2-T1": [1_000_000, 0.02]},
+    },
+}
+
+
+def test_a_guarantee_is_a_share_of_the_port_that_placement_has_chosen(
+    driver: SriovMechanismDriver, policy: list[Any]
+) -> None:
+    policy += [guaranteed(300_000), guaranteed(550_000)]
+    for chosen, capacity, kbps in (("C1-T1", 0.06, 600_000), ("C2-T1", 0.56, 560_000)):
+        port = Port(allocation={"group": bandwidth.provider("power1", chosen)}, vnic_required_vfs=1)
+        assert driver.try_to_bind_segment_for_agent(port, segment(), LINKED)
+        found = port.bound.details
+        assert (found["allocated_port"], found["capacity"], found["guaranteed_kbps"]) == (chosen, capacity, kbps)
+
+
+def test_a_guarantee_without_placement_holds_on_any_port(driver: SriovMechanismDriver, policy: list[Any]) -> None:
+    policy.append(guaranteed(550_000))
+    port = Port(capacity=0.7)
+    assert driver.try_to_bind_segment_for_agent(port, segment(), LINKED)
+    found = port.bound.details
+    assert (found["capacity"], found["guaranteed_kbps"]) == (0.7, 560_000), "the profile asks for more"
+    assert "allocated_port" not in found
+
+
+@pytest.mark.parametrize(
+    ("rules", "allocation", "reason"),
+    [
+        (
+            [guaranteed(1_000_001)],
+            None,
+            "guarantees 1000001 kbit/s, and a port of physical network prod carries 1000000",
+        ),
+        ([guaranteed(1)], {"g": "d7a8e0a5-0000-4000-8000-000000000000"}, "is not of a port of physical network prod"),
+        (
+            [SimpleNamespace(rule_type="dscp_marking"), SimpleNamespace(rule_type="bandwidth_limit")],
+            None,
+            "has rules of type bandwidth_limit, dscp_marking, which the platform does not carry out for it (it does: "
+            "minimum_bandwidth)",
+        ),
+    ],
+)
+def test_a_policy_that_cannot_be_had_is_refused_with_the_reason(
+    driver: SriovMechanismDriver,
+    policy: list[Any],
+    caplog: pytest.LogCaptureFixture,
+    rules: Any,
+    allocation: Any,
+    reason: str,
+) -> None:
+    policy += rules
+    port = Port(**({"allocation": allocation} if allocation else {}))
+    assert not driver.try_to_bind_segment_for_agent(port, segment(), LINKED)
+    assert port.bound is None
+    assert reason in caplog.text
 
 
 @pytest.mark.parametrize(
