@@ -256,8 +256,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "operation.port-with-resource-request",
         "SR-IOV ports with resource request",
-        _N,
-        "direct ports have a capacity, which the platform keeps; placement is not told of it",
+        _Y,
+        "minimum bandwidth of direct ports, as the capacity of their vNICs; what a guest receives is only counted",
     ),
     Feature(
         "networking.sriov",

@@ -39,5 +39,5 @@ def _device(port: DirectPort, index: int) -> dict[str, Any]:
         "dev_type": "type-VF",
         "numa_node": None,
     }
-    # Nova claims a function of the very port whose bandwidth placement has given out, by the name of its provider.
+    # By it Nova finds functions of the port whose bandwidth placement has given out. The vNIC is made there anyway.
     return {**device, "parent_ifname": port.location} if port.location else device
