@@ -13,7 +13,7 @@ from neutron_lib.api.definitions import portbindings
 from neutron_lib.plugins.ml2 import api
 from oslo_log import log as logging
 
-from bigiron.plugins.neutron import addresses, qos, trunk
+from bigiron.plugins.neutron import addresses, filtering, qos, trunk
 from bigiron.plugins.neutron.kinds import SEA
 from bigiron.powervm.network import macs
 
@@ -32,6 +32,7 @@ class SeaMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
     def initialize(self) -> None:
         """Offer trunks too, where the trunk service runs."""
         super().initialize()
+        filtering.warn("pvm_sea", "Shared Ethernet Adapters")
         self.trunks = trunk.SeaTrunkDriver(AGENT_TYPE_SEA)
 
     def update_port_precommit(self, context: Any) -> None:

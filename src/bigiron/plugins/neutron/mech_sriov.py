@@ -14,7 +14,7 @@ from neutron_lib.api.definitions import portbindings
 from neutron_lib.plugins.ml2 import api
 from oslo_log import log as logging
 
-from bigiron.plugins.neutron import addresses, bandwidth, qos
+from bigiron.plugins.neutron import addresses, bandwidth, filtering, qos
 from bigiron.plugins.neutron.kinds import SRIOV
 from bigiron.powervm.network import macs
 
@@ -37,6 +37,7 @@ class SriovMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
     def initialize(self) -> None:
         """Offer guaranteed bandwidth too, where the QoS service runs."""
         super().initialize()
+        filtering.warn("pvm_sriov", "SR-IOV ports")
         self.qos = qos.GuaranteeDriver("pvm_sriov", SRIOV)
 
     def update_port_precommit(self, context: Any) -> None:
