@@ -118,12 +118,12 @@ class TestBinding(SriovTestCase):
         details.pop("bound_drivers", None)
         assert details == {
             "port_filter": False, "connectivity": "l2", "vlan": 100, "physical_network": PROD,
-            "physical_ports": PROD_PORTS, "redundancy": 2,
+            "physical_ports": PROD_PORTS, "redundancy": 2, "allowed_macs": "NONE",
         }  # fmt: skip
         assert self.status(port) == "DOWN"
         self.plug(port)
         self.until_status("ACTIVE", port)
-        assert self.vnic().pvid == 100
+        assert (self.vnic().pvid, self.vnic().allowed_macs) == (100, "NONE")
         assert len(self.vnic().backing) == 2
         self.unplug(port)
         self.until_status("DOWN", port)

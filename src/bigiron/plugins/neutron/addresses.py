@@ -43,4 +43,4 @@ def check_update(context: Any, vif_type: str) -> None:
 def _others(port: Mapping[str, Any]) -> set[str]:
     pairs = port.get(allowedaddresspairs.ADDRESS_PAIRS) or ()
     found = {str(pair.get("mac_address") or "").lower() for pair in pairs}
-    return found - {"", str(port["mac_address"]).lower()}
+    return found - {"", str(port.get("mac_address") or "").lower()}

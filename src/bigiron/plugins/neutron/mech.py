@@ -86,7 +86,7 @@ class SeaMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
             return False
         port = context.current
         reason = _too_large(context.network.current, segment, agent) or addresses.obstacle(port)
-        reason = reason or qos.obstacle(qos.rules(context.plugin_context, port), {})
+        reason = reason or qos.obstacle(qos.rules(context), {})
         found = context.current.get("trunk_details")
         if found and not reason:
             reason = trunk.obstacle(context.plugin_context.elevated(), agent, segment, found["sub_ports"])

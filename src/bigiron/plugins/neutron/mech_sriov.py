@@ -132,7 +132,7 @@ class SriovMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
         self, context: Any, segment: Mapping[str, Any], agent: Mapping[str, Any]
     ) -> tuple[dict[str, Any], str]:
         """What the port's QoS policy adds to the binding's details, and why it cannot be had."""
-        rules = qos.rules(context.plugin_context, context.current)
+        rules = qos.rules(context)
         reason = qos.obstacle(rules, qos.MINIMUM_BANDWIDTH)
         wanted = qos.minimum_kbps(rules)
         if reason or not wanted:

@@ -29,12 +29,13 @@ MINIMUM_BANDWIDTH = {
 }
 
 
-def rules(context: Any, port: Mapping[str, Any]) -> Sequence[Any]:
-    """The rules of the port's policy, or else of its network's."""
+def rules(context: Any) -> Sequence[Any]:
+    """The rules of the policy of a mechanism driver's port, or else of its network's."""
+    port = context.current
     policy_id = port.get(qos_constants.QOS_POLICY_ID) or port.get(qos_constants.QOS_NETWORK_POLICY_ID)
     if not policy_id:
         return ()
-    policy = qos_policy.QosPolicy.get_object(context.elevated(), id=policy_id)
+    policy = qos_policy.QosPolicy.get_object(context.plugin_context.elevated(), id=policy_id)
     return list(policy.rules) if policy is not None else ()
 
 

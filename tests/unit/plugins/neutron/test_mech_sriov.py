@@ -36,7 +36,6 @@ class Port:
             "binding:vnic_type": "direct",
         }
         self.bound: Any = None
-        self.plugin_context: Any = None
 
     def set_binding(self, segment_id: str, vif_type: str, details: Any, status: Any = None) -> None:
         self.bound = SimpleNamespace(segment=segment_id, vif_type=vif_type, details=details)
@@ -99,7 +98,7 @@ def test_more_address_pairs_than_a_vnic_takes_are_refused(
 def policy(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The rules of the port's QoS policy."""
     rules: list[Any] = []
-    monkeypatch.setattr(qos, "rules", lambda context, port: rules)
+    monkeypatch.setattr(qos, "rules", lambda context: rules)
     return rules
 
 
