@@ -189,7 +189,7 @@ class TestAgent(SriovTestCase):
         assert self.configurations()["bridge_mappings"] == {
             "default": ["U78D2.001-P2-C2-T2"], PROD: PROD_PORTS, LAB: [],
         }  # fmt: skip
-        assert self.configurations()["physical_ports"]["U78D2.001-P2-C1-T2"].startswith("physnet2, link down")
+        assert self.configurations()["physical_ports"]["U78D2.001-P2-C1-T2"] == [LAB, "down", "1/1", 20, 0, 0.02]
         self.set_link(1, 1, True)
         self.until("the port is read again", lambda: any(port.link for port in self.host.ports if port.network == LAB))
         self.heartbeat.beat()

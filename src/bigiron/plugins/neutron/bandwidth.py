@@ -58,6 +58,31 @@ def guarantee(port: Mapping[str, Any]) -> Guarantee | None:
     return None
 
 
+def described(port: PhysicalPort) -> list[Any]:
+    """A port in an agent's report, in few letters: network, link, adapter/port, logical ports, kbit/s, step."""
+    link = "up" if port.link else "down"
+    return [port.network, link, f"{port.adapter}/{port.port}", port.max_logical, port.kbps, port.granularity]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What the mechanism driver reads in that of a port."""
+
+    network: str
+    kbps: int
+    granularity: float
+
+
+def links(configurations: Mapping[str, Any]) -> dict[str, Link]:
+    """The ports in an agent's report, by location; agents of before said less of them."""
+    found = (configurations.get("physical_ports") or {}).items()
+    return {
+        location: Link(fields[0], int(fields[4]), float(fields[5]))
+        for location, fields in found
+        if isinstance(fields, list)
+    }
+
+
 def share(kbps: int, link_kbps: int, granularity: float) -> float:
     """The least share of a physical port that is as much, in the port's steps."""
     steps = math.ceil(kbps / link_kbps / granularity - _EXACT)

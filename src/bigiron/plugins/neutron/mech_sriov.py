@@ -60,7 +60,10 @@ class SriovMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
 
     def get_standard_device_mappings(self, agent: Mapping[str, Any]) -> dict[str, list[str]]:
         """Physical network -> locations of all its ports, as Neutron's placement service asks."""
-        return dict(agent["configurations"].get("device_mappings") or {})
+        found: dict[str, list[str]] = {}
+        for location, link in bandwidth.links(agent["configurations"]).items():
+            found.setdefault(link.network, []).append(location)
+        return found
 
     def physnet_in_mappings(self, physnet: str, mappings: Mapping[str, list[str]]) -> bool:
         """Whether the physical network has a port with the link up."""
@@ -138,8 +141,8 @@ class SriovMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
         if reason or not wanted:
             return {}, reason
         physnet = segment[api.PHYSICAL_NETWORK]
-        reported = agent["configurations"].get("links") or {}
-        links = {where: reported[where] for where in self.get_mappings(agent)[physnet] if where in reported}
+        reported, up = bandwidth.links(agent["configurations"]), self.get_mappings(agent)[physnet]
+        links = {where: link for where, link in reported.items() if where in up and link.kbps and link.granularity}
         allocation = (context.current.get(portbindings.PROFILE) or {}).get("allocation") or {}
         given = [where for where in links if bandwidth.provider(agent["host"], where) in allocation.values()]
         if allocation and not given:
@@ -148,14 +151,14 @@ class SriovMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
                 f"{', '.join(links) or 'none'})"
             )
         links = {where: links[where] for where in given or links}
-        slowest = min((kbps for kbps, _ in links.values()), default=0)
+        slowest = min((link.kbps for link in links.values()), default=0)
         if wanted > slowest:
             return {}, (
                 f"its QoS policy guarantees {wanted} kbit/s, and a port of physical network {physnet} carries "
                 f"{slowest or 'an unknown number'} there; use faster ports, or lower min_kbps"
             )
         # Without an allocation any of the ports may be the one.
-        capacity = max(bandwidth.share(wanted, kbps, step) for kbps, step in links.values())
+        capacity = max(bandwidth.share(wanted, link.kbps, link.granularity) for link in links.values())
         details = {"capacity": capacity, qos.GUARANTEED: math.floor(capacity * slowest + 1e-6)}
         return {**details, "allocated_port": given[0]} if given else details, ""
 

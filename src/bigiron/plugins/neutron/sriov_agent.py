@@ -5,6 +5,8 @@ It reports the physical ports by their labels, which are the physical networks, 
 
 from __future__ import annotations
 
+import json
+import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,8 +32,12 @@ from bigiron.powervm.network.sriov import PhysicalPort, by_network
 from bigiron.powervm.network.vnic_reader import VnicReader
 from bigiron.powervm.session import Journal
 
+LOG = logging.getLogger(__name__)
+
 _PORT_CHANGED = "SRIOVPhysicalPort"
 """What the platform says, in the detail of an event of the managed system, where a physical port has changed."""
+_ROOM = 4000
+"""Letters of JSON that Neutron keeps of what an agent reports, less what is added to it."""
 
 
 @dataclass(slots=True)
@@ -83,25 +89,22 @@ def _limits(options: cfg.ConfigOpts, ports: Iterable[PhysicalPort]) -> Mapping[s
 def configurations(options: cfg.ConfigOpts, host: Host) -> dict[str, Any]:
     """What the mechanism driver decides by: by physical network the ports with their link up, and the defaults.
 
-    The keys of resource_provider and device_mappings are what Neutron's placement service reads.
+    Neutron's placement service reads the keys of resource_provider. It takes the agent's host for the node of Nova's
+    where it is told no other, and is not, for a record of an agent has room for so many letters only.
     """
     totals = bandwidth.totals(options.host, host.ports, host.guarantees, host.limits)
-    return {
-        "device_mappings": {
-            network: [port.location for port in ports] for network, ports in by_network(host.ports).items()
-        },
-        constants.RP_BANDWIDTHS: totals,
-        constants.RP_INVENTORY_DEFAULTS: _inventory_defaults(options),
-        constants.RP_HYPERVISORS: dict.fromkeys(totals, options.host),
-        "links": {port.location: [port.kbps, port.granularity] for port in host.ports if port.kbps},
+    found = {
         "bridge_mappings": {
             network: [port.location for port in ports if port.link] for network, ports in by_network(host.ports).items()
         },
-        "physical_ports": {port.location: _described(port) for port in host.ports},
+        "physical_ports": {port.location: bandwidth.described(port) for port in host.ports},
         "default_redundancy": options.AGENT.vnic_required_vfs,
         "default_capacity": options.AGENT.vnic_vf_capacity,
         "system": host.link.system_name,
+        constants.RP_INVENTORY_DEFAULTS: _inventory_defaults(options),
+        constants.RP_BANDWIDTHS: totals,
     }
+    return found if len(json.dumps(found)) <= _ROOM else {**found, constants.RP_BANDWIDTHS: {}}
 
 
 def _inventory_defaults(options: cfg.ConfigOpts) -> dict[str, Any]:
@@ -112,11 +115,6 @@ def _inventory_defaults(options: cfg.ConfigOpts) -> dict[str, Any]:
     except ValueError as error:
         raise conf.BadMapping(f"[AGENT] resource_provider_inventory_defaults: {error}") from error
     return found
-
-
-def _described(port: PhysicalPort) -> str:
-    link = "up" if port.link else "down"
-    return f"{port.network}, link {link}, adapter {port.adapter} port {port.port}, {port.max_logical} logical ports"
 
 
 def work_loop(options: cfg.ConfigOpts, host: Host, api: agent_rpc.PluginApi) -> WorkLoop:
@@ -146,7 +144,14 @@ def work_loop(options: cfg.ConfigOpts, host: Host, api: agent_rpc.PluginApi) -> 
 
 def heartbeat(options: cfg.ConfigOpts, host: Host, loop: WorkLoop, api: agent_rpc.PluginReportStateAPI) -> Heartbeat:
     """What reports the agent's state, and at once when the physical ports change."""
-    beat = Heartbeat(api, service.report(SRIOV, options.host, configurations(options, host)), loop)
+    reported = configurations(options, host)
+    if not reported[constants.RP_BANDWIDTHS]:
+        LOG.warning(
+            "The %d SR-IOV ports of system %s are too many for one agent's report, or none has a known speed: "
+            "Placement is told of no bandwidth, and ports that are guaranteed some find no host",
+            len(host.ports), host.link.system_name,
+        )  # fmt: skip
+    beat = Heartbeat(api, service.report(SRIOV, options.host, reported), loop)
     host.changed.append(lambda: beat.update(configurations(options, host)))
     return beat
 

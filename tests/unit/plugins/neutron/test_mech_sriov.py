@@ -110,9 +110,19 @@ LINKED = {
     **AGENT,
     "configurations": {
         **AGENT["configurations"],  # type: ignore[dict-item]
-        "links": {"C1-T1": [10_000_000, 0.02], "C2-T1": [1_000_000, 0.02]},
+        "physical_ports": {
+            "C1-T1": ["prod", "up", "1/0", 20, 10_000_000, 0.02],
+            "C2-T1": ["prod", "up", "2/0", 20, 1_000_000, 0.02],
+            "C2-T2": ["lab", "down", "2/1", 20, 0, 0.02],
+        },
     },
 }
+
+
+def test_placement_is_told_which_ports_lead_to_which_network(driver: SriovMechanismDriver) -> None:
+    assert driver.get_standard_device_mappings(LINKED) == {"prod": PORTS, "lab": ["C2-T2"]}
+    older = {"configurations": {"physical_ports": {"C1-T1": "prod, link up"}}}
+    assert driver.get_standard_device_mappings(older) == {}
 
 
 def test_a_guarantee_is_a_share_of_the_port_that_placement_has_chosen(
