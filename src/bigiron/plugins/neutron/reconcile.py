@@ -192,8 +192,9 @@ class Reconciler(PortBook):
                 waiting[key] = port.allowed
                 if self._waiting.get(key) != port.allowed:
                     LOG.warning(
-                        "The guest of port %s may use the MACs %s beside its own, and is to be limited to: %s. That "
-                        "comes into force when the server is stopped, or the port detached and attached again",
+                        "The guest of port %s may use the MACs %s beside the port's own, and from now on it should "
+                        "be: %s. That comes into force when the server is stopped, or the port detached and attached "
+                        "again",
                         port.id, adapter.allowed, port.allowed,
                     )  # fmt: skip
                 continue

@@ -361,7 +361,7 @@ def test_what_a_guest_may_send_from_waits_until_it_is_off(
     partition = host.adapters[0].partition
     assert reconciler.heal() and reconciler.heal()
     assert host.adapters[0].allowed == "ALL"
-    assert sum("is to be limited to: NONE" in each.message for each in caplog.records) == 1, "said once"
+    assert sum("it should be: NONE" in each.message for each in caplog.records) == 1, "said once"
     assert reconciler.waits_for(partition)
     host.adapters[0] = replace(host.adapters[0], on=False)
     assert reconciler.heal()
