@@ -114,15 +114,16 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "operation.device-tags",
         "Device tags",
-        _N,
-        "Nova's device metadata has no bus for Power's virtual adapters (vio), so a guest could not find a tagged disk",
+        _P,
+        "network adapters, by their MAC address; a tagged disk is refused: Nova's device metadata has no bus for "
+        "Power's virtual adapters (vio), so a guest could not find it",
         "supports_device_tagging",
     ),
     Feature(
         "operation.attach-tagged-interface",
         "Attach tagged virtual network interface to instance",
-        _N,
-        "as for device tags",
+        _Y,
+        "by its MAC address",
         "supports_tagged_attach_interface",
     ),
     Feature("operation.attach-volume", "Attach block volume to instance", _N, _LATER),

@@ -157,11 +157,14 @@ class GuestReport:
 
 @dataclass(frozen=True, slots=True)
 class ConsoleAddress:
-    """Where a guest's console is: a client first sends `CONNECT path HTTP/1.1`; RFB or the terminal's bytes follow."""
+    """Where a guest's console is; with a path a client first sends `CONNECT path HTTP/1.1` and waits for the answer.
+
+    What follows is RFB or the terminal's own bytes.
+    """
 
     host: str
     port: int
-    path: str = field(repr=False)
+    path: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,17 +44,8 @@ class VendorService(http.server.BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-class ConfigDrive(PowerVMCloud):
-    """With metadata of every kind."""
-
-    @contextlib.contextmanager
-    def vendor_service(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-        asked: list[dict[str, Any]] = []
-        handler = type("Handler", (VendorService,), {"asked": asked})
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as service:
-            threading.Thread(target=service.serve_forever, daemon=True).start()
-            yield f"http://127.0.0.1:{service.server_address[1]}/", asked
-            service.shutdown()
+class Drives(PowerVMCloud):
+    """Reads what guests are served."""
 
     def drive_of(self, server: dict[str, Any]) -> dict[str, bytes]:
         """Every file of the only medium, which is in the guest's drive, by its path."""
@@ -77,6 +68,19 @@ class ConfigDrive(PowerVMCloud):
                 files[path] = out.getvalue()
         iso.close()
         return files
+
+
+class ConfigDrive(Drives):
+    """With metadata of every kind."""
+
+    @contextlib.contextmanager
+    def vendor_service(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        asked: list[dict[str, Any]] = []
+        handler = type("Handler", (VendorService,), {"asked": asked})
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as service:
+            threading.Thread(target=service.serve_forever, daemon=True).start()
+            yield f"http://127.0.0.1:{service.server_address[1]}/", asked
+            service.shutdown()
 
     def key_pair(self) -> str:
         public = ed25519.Ed25519PrivateKey.generate().public_key()

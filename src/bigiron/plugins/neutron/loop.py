@@ -1,7 +1,8 @@
 """The agent's work loop: one thread does everything to the bridges, and whatever happens only fills its queue.
 
 RPC, the platform's events and the clock put something in the queue; what arrives while the thread works is done
-together. A pass that fails is made good by comparing everything, after a pause that grows with each failure.
+together. A pass that fails is made good by comparing everything, soon, and after a pause that grows with each
+comparison that fails as well.
 """
 
 from __future__ import annotations
@@ -95,11 +96,22 @@ class WorkLoop:
         if self._stopping.is_set():
             return
         # A guest's start waits for its announcement; comparing everything can wait for that.
-        if events:
-            self._attempt("wiring announced adapters", partial(self._reconciler.handle, events, self._gather))
-        if heal and self._attempt("comparing everything", self._reconciler.heal):
+        if events and not self._attempt(
+            "wiring announced adapters", partial(self._reconciler.handle, events, self._gather)
+        ):
+            # Their servers wait: failures of others before them must not put this off.
+            self._next_heal = min(self._next_heal, self._clock() + self._exception_interval)
+        if heal:
+            self._heal()
+
+    def _heal(self) -> None:
+        pause = self._heal_interval
+        if self._attempt("comparing everything", self._reconciler.heal):
             self._failures = 0
-            self._next_heal = self._clock() + self._heal_interval
+        else:
+            pause = min(pause, self._exception_interval * 2 ** min(self._failures, 16))
+            self._failures += 1
+        self._next_heal = self._clock() + pause
 
     def stop(self) -> None:
         """Let `run` return after the pass that it is in."""
@@ -201,18 +213,12 @@ class WorkLoop:
         return [item for item in items if isinstance(item, VifEvent)]
 
     def _attempt(self, what: str, work: Callable[[], bool]) -> bool:
-        """Do one pass and say whether all went well; if not, a comparison follows after a pause."""
+        """Do one pass and say whether all went well."""
         try:
-            complete = work()
+            return work()
         except PlatformError as error:
             LOG.error("The %s agent of host %s failed at %s: %s", self._kind.title, self._host, what, error)
-            complete = False
         except Exception:
             # The loop must outlive any mistake: the ports of the whole host depend on it.
             LOG.exception("The %s agent of host %s failed at %s", self._kind.title, self._host, what)
-            complete = False
-        if not complete:
-            pause = min(self._exception_interval * 2 ** min(self._failures, 16), self._heal_interval)
-            self._failures += 1
-            self._next_heal = self._clock() + pause
-        return complete
+        return False

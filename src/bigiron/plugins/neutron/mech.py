@@ -15,6 +15,7 @@ from oslo_log import log as logging
 
 from bigiron.plugins.neutron import addresses, filtering, qos, trunk
 from bigiron.plugins.neutron.kinds import SEA
+from bigiron.plugins.neutron.unbinding import TellsOfUnbinding
 from bigiron.powervm.network import macs
 
 AGENT_TYPE_SEA = SEA.agent_type
@@ -22,7 +23,7 @@ AGENT_TYPE_SEA = SEA.agent_type
 LOG = logging.getLogger(__name__)
 
 
-class SeaMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
+class SeaMechanismDriver(TellsOfUnbinding, mech_agent.SimpleAgentMechanismDriverBase):
     """Binds a port where the host's agent maps the segment's physical network to a network bridge."""
 
     def __init__(self) -> None:

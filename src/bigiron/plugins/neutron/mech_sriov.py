@@ -16,6 +16,7 @@ from oslo_log import log as logging
 
 from bigiron.plugins.neutron import addresses, bandwidth, filtering, qos
 from bigiron.plugins.neutron.kinds import SRIOV
+from bigiron.plugins.neutron.unbinding import TellsOfUnbinding
 from bigiron.powervm.network import macs
 
 LOG = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ REQUIRED_VFS, CAPACITY, MAX_CAPACITY = "vnic_required_vfs", "capacity", "maxcapa
 """Keys of a port's binding:profile, which users may set; the agent's options have the defaults."""
 
 
-class SriovMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
+class SriovMechanismDriver(TellsOfUnbinding, mech_agent.SimpleAgentMechanismDriverBase):
     """Binds a port of vnic_type direct where the host has enough SR-IOV ports of the network's label with a link."""
 
     resource_provider_uuid5_namespace = bandwidth.NAMESPACE

@@ -7,7 +7,7 @@ from pypowervm.wrappers.logical_partition import LPAR
 from pypowervm.wrappers.network import CNA
 
 from bigiron import naming
-from bigiron.errors import InvalidSpec, Unsupported
+from bigiron.errors import InvalidSpec, PlatformError, Unsupported
 from bigiron.model import NicSpec
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.errors import translated
@@ -75,7 +75,11 @@ class ClientAdapters(PartitionAdapters):
         wrapper = CNA.bld(self._adapter, vlan, href, mac_addr=mac, addl_tagged_vlans=tagged)
         # pypowervm knows the element's place and has no name for it.
         wrapper.set_parm_value(macs.ELEMENT, macs.to_wire(allowed))
-        with translated(f"Creating the network adapter {mac} of partition {lpar_uuid}"):
-            # CNA.create first reads the whole partition, to learn what is known here: that it is no VIOS.
-            created = EntryWrapper.create(wrapper, parent_type=LPAR, parent_uuid=lpar_uuid)
+        try:
+            with translated(f"Creating the network adapter {mac} of partition {lpar_uuid}"):
+                # CNA.create first reads the whole partition, to learn what is known here: that it is no VIOS.
+                created = EntryWrapper.create(wrapper, parent_type=LPAR, parent_uuid=lpar_uuid)
+        except PlatformError:
+            self._switches.forget_networks()
+            raise
         return str(created.related_href)

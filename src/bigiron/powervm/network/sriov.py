@@ -173,7 +173,7 @@ def choose(ports: Iterable[PhysicalPort], nic: NicSpec, want: Wanted) -> tuple[P
     NoCapacity where too few have their link up and room.
     """
     network = nic.physical_network or DEFAULT_NETWORK
-    there = [port for port in ports if port.network == network]
+    there: Sequence[PhysicalPort] = [port for port in ports if port.network == network]
     if not there:
         names = ", ".join(sorted({port.network for port in ports})) or "none"
         raise InvalidSpec(
@@ -187,7 +187,8 @@ def choose(ports: Iterable[PhysicalPort], nic: NicSpec, want: Wanted) -> tuple[P
                 f"Port {nic.id} has the maxcapacity {want.max_capacity:g}, and no SR-IOV adapter on physical network "
                 f"{network} can limit a logical port; remove maxcapacity from its binding:profile."
             )
-    _check_granularity(there, nic, want.capacity)
+    if want.capacity is not None:
+        there = _that_give_out(there, nic, want.capacity)
     able = [port for port in there if port.link and port.takes(want.capacity)]
     _check_first(there, able, nic, want)
     if len(able) < want.redundancy:
@@ -200,17 +201,21 @@ def choose(ports: Iterable[PhysicalPort], nic: NicSpec, want: Wanted) -> tuple[P
     return _spread(able, want.redundancy, want.first)
 
 
-def _check_granularity(ports: Sequence[PhysicalPort], nic: NicSpec, capacity: float | None) -> None:
-    if capacity is None:
-        return
-    for port in ports:
-        steps = capacity / port.granularity if port.granularity else 1.0
-        if not math.isclose(steps, round(steps), abs_tol=_EXACT) or round(steps) < 1:
-            raise InvalidSpec(
-                f"Port {nic.id} asks for a capacity of {capacity:g}, and SR-IOV port {port.location} gives out "
-                f"multiples of {port.granularity:g}; change capacity in the port's binding:profile, or "
-                "vnic_vf_capacity of [AGENT] in the network agent's options."
-            )
+def _that_give_out(ports: Sequence[PhysicalPort], nic: NicSpec, capacity: float) -> Sequence[PhysicalPort]:
+    able = [port for port in ports if _gives_out(port, capacity)]
+    if not able:
+        steps = "; ".join(f"{port.location} gives out multiples of {port.granularity:g}" for port in ports)
+        raise InvalidSpec(
+            f"Port {nic.id} asks for a capacity of {capacity:g}, which no SR-IOV port of its physical network gives "
+            "out; change capacity in the port's binding:profile, or vnic_vf_capacity of [AGENT] in the network agent's "
+            f"options. {steps}."
+        )
+    return able
+
+
+def _gives_out(port: PhysicalPort, capacity: float) -> bool:
+    steps = capacity / port.granularity if port.granularity else 1.0
+    return math.isclose(steps, round(steps), abs_tol=_EXACT) and round(steps) >= 1
 
 
 def _check_first(there: Sequence[PhysicalPort], able: Sequence[PhysicalPort], nic: NicSpec, want: Wanted) -> None:

@@ -150,15 +150,35 @@ def test_a_failed_pass_is_followed_by_comparisons_with_growing_pauses(
     clock.now += 5
     loop.step(0)
     assert recorder.heals == 1
-    clock.now += 9
+    clock.now += 4
     loop.step(0)
     assert recorder.heals == 1
     clock.now += 1
+    recorder.failures = [failure]
     loop.step(0)
     assert recorder.heals == 2
+    clock.now += 9
+    loop.step(0)
+    assert recorder.heals == 2
+    clock.now += 1
+    loop.step(0)
+    assert recorder.heals == 3
     clock.now += 1799
     loop.step(0)
-    assert recorder.heals == 2
+    assert recorder.heals == 3
+
+
+def test_announcements_that_fail_do_not_put_the_comparison_off(
+    loop: WorkLoop, recorder: Recorder, clock: Clock
+) -> None:
+    recorder.failures = [False] * 10
+    for _ in range(10):
+        loop.on_event(announced())
+        loop.step(0)
+        clock.now += 0.4
+    clock.now += 1.1
+    loop.step(0)
+    assert (len(recorder.handled), recorder.heals) == (10, 1)
 
 
 @pytest.mark.parametrize(

@@ -89,15 +89,34 @@ def test_a_comparison_reports_what_differs_only() -> None:
     platform.vnics = []
     work.heal()
     assert server.said[1:] == [([], ["port-1"])]
+
+
+def test_a_port_that_leaves_during_a_comparison_is_not_kept() -> None:
+    server, platform = Server(PORT), Platform(Vnic(LPAR, MAC, 100))
+    work = VnicReconciler(server, platform)
+    work.heal()
+    assert work.plugged("port-1") == PORT
     work.forget("port-1")
+    assert work.plugged("port-1") is None
+    read = platform.of
+
+    def left_meanwhile(partitions: Collection[str]) -> list[Vnic]:
+        work.forget("port-1")
+        return read(partitions)
+
+    platform.of = left_meanwhile  # type: ignore[method-assign]
+    work.heal()
     assert work.plugged("port-1") is None
 
 
 def test_a_vnic_on_another_vlan_or_of_another_guest_is_not_the_ports() -> None:
     for vnic in (Vnic(LPAR, MAC, 0), Vnic("OTHER", MAC, 100)):
-        server = Server(PORT)
+        server = Server(replace(PORT, down=True))
         VnicReconciler(server, Platform(vnic)).heal()
         assert server.said == []
+        server.found = [PORT]
+        VnicReconciler(server, Platform(vnic)).heal()
+        assert server.said == [([], ["port-1"])], "what Neutron counts as being built is down"
 
 
 def test_without_ports_no_partition_is_asked() -> None:

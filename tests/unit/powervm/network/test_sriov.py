@@ -76,8 +76,12 @@ def test_a_label_that_no_port_has() -> None:
 
 
 def test_a_capacity_that_no_port_gives_out() -> None:
-    with pytest.raises(InvalidSpec, match=r"capacity of 0\.03, and SR-IOV port C1-T0 gives out multiples of 0\.02"):
+    with pytest.raises(InvalidSpec, match=r"capacity of 0\.03, which no .* C1-T0 gives out multiples of 0\.02"):
         chosen(port(1, 0), capacity=0.03)
+
+
+def test_a_capacity_that_some_ports_give_out_is_theirs() -> None:
+    assert chosen(port(1, 0), port(2, 0, granularity=0.01, allocated=0.5), capacity=0.03) == ["C2-T0"]
 
 
 def test_a_limit_needs_an_adapter_that_can_limit() -> None:
