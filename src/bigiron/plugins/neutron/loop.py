@@ -24,6 +24,9 @@ from bigiron.powervm.network.vif_events import VifEvent, parse
 
 LOG = logging.getLogger(__name__)
 
+_PARTITION, _STATE = "LogicalPartition", "PartitionState"
+"""Resource and word of the detail in the platform's event of a partition that was started or stopped."""
+
 GATHER_S = 0.2
 """How long a bridge update waits for announcements that come together; an update itself takes seconds."""
 
@@ -49,6 +52,7 @@ class Reconciles(Protocol):
     def heal(self) -> bool: ...
     def plugged(self, port_id: str) -> Port | None: ...
     def subports(self, port_id: str) -> frozenset[str]: ...
+    def waits_for(self, partition: str) -> bool: ...
     def forget(self, port_id: str) -> None: ...
 
 
@@ -123,6 +127,9 @@ class WorkLoop:
         if event.type in LOST:
             self.heal_soon(f"the platform reports {event.type}")
             return
+        partition = event.object_of(_PARTITION)
+        if partition and _STATE in event.detail and self._reconciler.waits_for(partition):
+            self.heal_soon(f"the state of partition {partition} has changed")
         announced = parse(event)
         if announced is not None and announced.vif_type == self._kind.vif_type:
             self._queue.put(announced)
@@ -161,6 +168,12 @@ class WorkLoop:
         """Neutron tells which subports a trunk's own port has: of interest if its adapter carries one that has left."""
         if self._reconciler.subports(port_id) - subports:
             self.heal_soon(f"subports have left the trunk of port {port_id}")
+
+    def addresses_changed(self, port_id: str, allowed: str) -> None:
+        """Neutron tells which MACs a port's guest may use: of interest if its adapter lets others through."""
+        known = self._reconciler.plugged(port_id)
+        if known is not None and known.allowed != allowed:
+            self.heal_soon(f"the addresses that the guest of port {port_id} may use have changed")
 
     def port_arrived(self, port_id: str) -> None:
         """The port's binding to this host was activated; its adapter may have come with a migrated guest."""

@@ -41,6 +41,10 @@ class PortBook:
         """The subports last seen on the adapter of a trunk's own port; may be called from any thread."""
         return frozenset(port.id for port in tuple(self._plugged.values()) if port.parent == port_id)
 
+    def waits_for(self, partition: str) -> bool:
+        """Whether something can be put right once the partition (its uuid, upper case) is off."""
+        return False
+
     def forget(self, port_id: str) -> None:
         """The port is no longer bound here, so nothing about it is to be reported; may be called from any thread."""
         with self._lock:

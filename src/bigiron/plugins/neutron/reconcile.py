@@ -14,8 +14,10 @@ from typing import Protocol
 
 from bigiron import naming
 from bigiron.errors import PlatformError
+from bigiron.plugins.neutron.bandwidth import Guarantee
 from bigiron.plugins.neutron.ports import PortBook, latest
 from bigiron.plugins.neutron.provision import Bridges, Outcome, Provisioner
+from bigiron.powervm.network import macs
 from bigiron.powervm.network.clients import ClientAdapter
 from bigiron.powervm.network.trunks import Bridge
 from bigiron.powervm.network.vif_events import VifEvent
@@ -48,6 +50,10 @@ class Port:
     device: str = ""
     trunk: bool = False
     parent: str = ""
+    allowed: str = macs.ALL
+    """Which MACs its guest may use beside the port's own."""
+    guarantee: Guarantee | None = None
+    """What Placement has given it, of which physical port."""
     down: bool = False
 
 
@@ -84,6 +90,7 @@ class Clients(Protocol):
     def of(self, partitions: Collection[str]) -> list[ClientAdapter]: ...
     def all(self) -> list[ClientAdapter]: ...
     def set_tagged(self, adapter: ClientAdapter, vlans: frozenset[int]) -> None: ...
+    def set_allowed(self, adapter: ClientAdapter, allowed: str) -> None: ...
 
 
 @dataclass(slots=True)
@@ -97,10 +104,16 @@ class Reconciler(PortBook):
     announce: Announce = lambda ports: None
     cleanup: bool = True
     _provisioner: Provisioner = field(init=False)
+    _waiting: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Partition and MAC of the adapters that get what they are to let through once their guest is off."""
 
     def __post_init__(self) -> None:
         PortBook.__init__(self)
         self._provisioner = Provisioner(self.bridges)
+
+    def waits_for(self, partition: str) -> bool:
+        """Whether an adapter of the partition is to be changed once it is off; may be called from any thread."""
+        return any(one == partition for one, _ in tuple(self._waiting))
 
     def handle(self, events: Sequence[VifEvent], gather: Gather = tuple) -> bool:
         """Wire the announced adapters and report them; `gather` is asked before a bridge is updated.
@@ -117,7 +130,7 @@ class Reconciler(PortBook):
             last |= more
         outcome = self._provisioner.ensure(seen, self._by_bridge(ports))
         self._settle(last, ports, {port.id for port in self._carrying(ports, outcome)})
-        return not outcome.failed
+        return not outcome.failed and not _made_otherwise(ports, last)
 
     def heal(self) -> bool:
         """Compare all ports of this host with the bridges and client adapters, and put right what differs.
@@ -135,7 +148,8 @@ class Reconciler(PortBook):
         untagged, tagged = self._tag(plugged, adapters)
         carrying = {port.id for port in self._carrying(plugged, outcome)} - untagged
         self._compared(ports, plugged, carrying)
-        return tagged and not outcome.failed and self._clean(ports, wanted)
+        restricted = self._restrict(plugged, adapters)
+        return tagged and restricted and not outcome.failed and self._clean(ports, wanted)
 
     def _has_adapter(self, port: Port, adapters: Mapping[tuple[str, str], ClientAdapter]) -> bool:
         """Whether the port's adapter is there, on the port's own VLAN; a subport's VLAN is tagged later."""
@@ -151,6 +165,38 @@ class Reconciler(PortBook):
             port.id, port.vlan, network.vswitch_name, adapter.partition, sorted(adapter.vlans), adapter.vswitch,
         )  # fmt: skip
         return False
+
+    def _restrict(self, plugged: Sequence[Port], adapters: Mapping[tuple[str, str], ClientAdapter]) -> bool:
+        """Let each guest use the MACs that its ports allow, where it is off; tells whether all went well.
+
+        The platform changes this of no guest that runs, which goes on with what its adapter was made with.
+        """
+        complete = True
+        waiting = {}
+        for port in plugged:
+            key = naming.lpar_uuid(port.guest), port.mac
+            adapter = adapters[key]
+            if port.parent or adapter.allowed == port.allowed:
+                continue
+            if adapter.on:
+                waiting[key] = port.allowed
+                if self._waiting.get(key) != port.allowed:
+                    LOG.warning(
+                        "The guest of port %s may use the MACs %s beside the port's own, and from now on it should "
+                        "be: %s. That comes into force when the server is stopped, or the port detached and attached "
+                        "again",
+                        port.id, adapter.allowed, port.allowed,
+                    )  # fmt: skip
+                continue
+            try:
+                self.clients.set_allowed(adapter, port.allowed)
+            except PlatformError as error:
+                LOG.error("The guest of port %s may still use the MACs %s: %s", port.id, adapter.allowed, error)
+                complete = False
+            else:
+                LOG.info("The guest of port %s may now use the MACs %s beside its own", port.id, port.allowed)
+        self._waiting = waiting
+        return complete
 
     def _clean(self, ports: Sequence[Port], wanted: Mapping[str, frozenset[int]]) -> bool:
         """Last, so that nothing of it can keep a port waiting."""
@@ -222,3 +268,8 @@ class Reconciler(PortBook):
         for adapter in self.clients.all():
             used.setdefault(adapter.vswitch, set()).update(adapter.vlans)
         return {b.uuid: spare[b.uuid] - used.get(b.vswitch, set()) for b in seen if b.uuid in spare}
+
+
+def _made_otherwise(ports: Iterable[Port], events: Mapping[str, VifEvent]) -> bool:
+    """Whether an adapter was made to let through what its port's binding said, and Neutron wants another thing now."""
+    return any((made := events[port.device].macs) and made != port.allowed for port in ports if not port.trunk)

@@ -18,6 +18,7 @@ from neutron_lib.services.trunk import constants as trunk_constants
 from oslo_utils import uuidutils
 
 from bigiron.errors import Unavailable
+from bigiron.plugins.neutron import addresses, bandwidth
 from bigiron.plugins.neutron.kinds import SEA, Kind
 from bigiron.plugins.neutron.reconcile import Port
 
@@ -97,6 +98,7 @@ class Callbacks(Protocol):
     ) -> None: ...
     def subport_changed(self, port_id: str, host: str | None, vlan: int, enabled: bool, active: bool) -> None: ...
     def trunk_changed(self, port_id: str, subports: frozenset[str]) -> None: ...
+    def addresses_changed(self, port_id: str, allowed: str) -> None: ...
     def port_gone(self, port_id: str) -> None: ...
     def port_arrived(self, port_id: str) -> None: ...
 
@@ -133,6 +135,7 @@ class Endpoint:
                 port["status"] == constants.PORT_STATUS_ACTIVE,
             )
             return
+        self._callbacks.addresses_changed(port["id"], addresses.allowed(port))
         self._callbacks.port_changed(
             port["id"],
             port.get(portbindings.HOST_ID),
@@ -188,6 +191,8 @@ def _from_dict(port: Mapping[str, Any], looked_up: Port | None) -> Port:
         guest=_guest(port["device_id"]),
         device=port["id"],
         trunk=bool(port.get("trunk_details")),
+        allowed=addresses.allowed(port),
+        guarantee=bandwidth.guarantee(port),
     )
 
 
@@ -221,4 +226,5 @@ def _from_details(entry: Mapping[str, Any]) -> Port:
         active=False,
         guest="",
         device=entry["device"],
+        allowed=addresses.allowed(entry),
     )

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from bigiron import naming
 from bigiron.plugins.neutron.ports import PortBook, latest
-from bigiron.plugins.neutron.reconcile import Announce, Gather, Server
+from bigiron.plugins.neutron.reconcile import Announce, Gather, Port, Server
 from bigiron.powervm.network.sriov import PhysicalPort
 from bigiron.powervm.network.vif_events import VifEvent
 from bigiron.powervm.network.vnic_reader import Vnic
@@ -33,8 +33,8 @@ class VnicReconciler(PortBook):
     server: Server
     platform: Platform
     announce: Announce = lambda ports: None
-    ports_read: Callable[[tuple[PhysicalPort, ...]], None] = lambda ports: None
-    """Takes the physical ports as each comparison finds them."""
+    ports_read: Callable[[tuple[PhysicalPort, ...], Sequence[Port]], None] = lambda physical, plugged: None
+    """Takes the physical ports and Neutron's ports that have their vNIC, as often as either may have changed."""
 
     def __post_init__(self) -> None:
         PortBook.__init__(self)
@@ -45,15 +45,17 @@ class VnicReconciler(PortBook):
         last = latest(events)
         ports = self._lookup(last.values())
         self._settle(last, ports, {port.id for port in ports if port.enabled})
+        # What was looked up says nothing of guarantees.
+        self.ports_read(self.platform.ports(), [port for port in self.server.ports() if port.id in self._plugged])
         return True
 
     def heal(self) -> bool:
         """Compare all direct ports of this host with the vNICs, and read the physical ports again."""
         self._begin()
-        self.ports_read(self.platform.ports())
-        ports = self.server.ports()
+        physical, ports = self.platform.ports(), self.server.ports()
         guests = {naming.lpar_uuid(port.guest) for port in ports if port.guest}
         there = {(vnic.partition, vnic.mac, vnic.vlan) for vnic in self.platform.of(guests)} if guests else set()
         plugged = [p for p in ports if p.guest and (naming.lpar_uuid(p.guest), p.mac, p.vlan) in there]
         self._compared(ports, plugged, {port.id for port in plugged if port.enabled})
+        self.ports_read(physical, plugged)
         return True

@@ -102,6 +102,11 @@ class Host:
             raise PlatformError("the adapter cannot be changed now")
         self.adapters[self.adapters.index(adapter)] = replace(adapter, tagged=vlans, vlans=adapter.vlans | vlans)
 
+    def set_allowed(self, adapter: ClientAdapter, allowed: str) -> None:
+        if self.stiff:
+            raise PlatformError("the adapter cannot be changed now")
+        self.adapters[self.adapters.index(adapter)] = replace(adapter, allowed=allowed)
+
     def ports(self) -> list[Port]:
         return list(self.ports_here)
 
@@ -399,3 +404,37 @@ def test_the_adapter_of_a_port_without_a_trunk_is_left_as_it_is(host: Host, reco
     host.adapters[0] = replace(host.adapters[0], tagged=frozenset([77]))
     host.stiff = True
     assert reconciler.heal()
+
+
+def test_what_a_guest_may_send_from_waits_until_it_is_off(
+    host: Host, reconciler: Reconciler, caplog: pytest.LogCaptureFixture
+) -> None:
+    host.bind(replace(port(1, 100), allowed="NONE"), plugged=True)
+    partition = host.adapters[0].partition
+    assert reconciler.heal() and reconciler.heal()
+    assert host.adapters[0].allowed == "ALL"
+    assert sum("it should be: NONE" in each.message for each in caplog.records) == 1, "said once"
+    assert reconciler.waits_for(partition)
+    host.adapters[0] = replace(host.adapters[0], on=False)
+    assert reconciler.heal()
+    assert host.adapters[0].allowed == "NONE"
+    assert not reconciler.waits_for(partition)
+
+
+def test_a_refused_change_is_tried_again(host: Host, reconciler: Reconciler) -> None:
+    host.bind(replace(port(1, 100), allowed="NONE"), plugged=True)
+    host.adapters[0] = replace(host.adapters[0], on=False)
+    host.stiff = True
+    assert not reconciler.heal()
+    host.stiff = False
+    assert reconciler.heal()
+    assert host.adapters[0].allowed == "NONE"
+
+
+@pytest.mark.parametrize(("made", "good"), [("NONE", True), ("ALL", False), ("", True)])
+def test_an_adapter_made_by_what_a_binding_said_once_asks_for_a_comparison(
+    host: Host, reconciler: Reconciler, made: str, good: bool
+) -> None:
+    one = replace(port(1, 100), allowed="NONE")
+    host.bind(one, plugged=True)
+    assert reconciler.handle([VifEvent("plug", one.mac, "pvm_sea", one.device, macs=made)]) is good

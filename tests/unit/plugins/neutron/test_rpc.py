@@ -18,7 +18,7 @@ HOST = "power1"
 ID = "5f1d7a52-9c1e-4b8e-8a55-1f2f3f4f5f6f"
 MAC = "fa:16:3e:00:00:01"
 GUEST = "9f3c2a10-0000-4000-8000-000000000001"
-PORT = Port(ID, MAC, "physnet1", 100, enabled=True, active=True, guest=GUEST, device=ID)
+PORT = Port(ID, MAC, "physnet1", 100, enabled=True, active=True, guest=GUEST, device=ID, allowed="NONE")
 
 
 @pytest.fixture(autouse=True)
@@ -146,6 +146,10 @@ class Heard:
         self.subports: list[Any] = []
         self.trunks: list[Any] = []
         self.arrived: list[str] = []
+        self.addresses: list[Any] = []
+
+    def addresses_changed(self, *arguments: Any) -> None:
+        self.addresses.append(arguments)
 
     def port_changed(self, *arguments: Any) -> None:
         self.changed.append(arguments)
@@ -177,6 +181,7 @@ def test_only_what_concerns_this_host_and_driver_is_passed_on() -> None:
     endpoint.binding_deactivate(None, port_id="d", host="power2", network_id="n")
     assert heard.changed == [(ID, HOST, "physnet1", 100, True, True)]
     assert (heard.arrived, heard.gone) == (["a"], ["u", ID, "c"])
+    assert heard.addresses == [(ID, "NONE")]
 
 
 SUB = "6f1d7a52-9c1e-4b8e-8a55-1f2f3f4f5f6f"
@@ -193,9 +198,9 @@ def test_a_subport_has_the_guest_and_the_adapter_of_its_trunks_own_port() -> Non
     stray = {**subport, "id": LEFT}
     api: Any = Api(get_ports_by_vnic_type_and_host=[listed(**trunked(SUB, "elsewhere")), subport, stray])
     assert NeutronServer(HOST, api).ports() == [
-        replace(PORT, trunk=True),
-        Port(SUB, MAC, "physnet1", 200, True, True, guest=GUEST, device=SUB, parent=ID),
-        Port(LEFT, "fa:16:3e:00:00:09", "physnet1", 200, True, True, guest="", device=LEFT),
+        replace(PORT, trunk=True, allowed="ALL"),
+        Port(SUB, MAC, "physnet1", 200, True, True, guest=GUEST, device=SUB, parent=ID, allowed="NONE"),
+        Port(LEFT, "fa:16:3e:00:00:09", "physnet1", 200, True, True, guest="", device=LEFT, allowed="NONE"),
     ]
 
 

@@ -78,9 +78,9 @@ def test_a_disabled_port_stays_down() -> None:
 
 def test_a_comparison_reports_what_differs_only() -> None:
     server, platform, seen = Server(PORT), Platform(Vnic(LPAR, MAC, 100)), []
-    work = VnicReconciler(server, platform, ports_read=seen.append)
+    work = VnicReconciler(server, platform, ports_read=lambda *found: seen.append(found))
     assert work.heal()
-    assert seen == [(PHYSICAL,)]
+    assert seen == [((PHYSICAL,), [PORT])]
     assert platform.asked == [{LPAR}]
     assert server.said == [(["port-1"], [])]
     server.found = [replace(PORT, active=True)]
@@ -123,3 +123,11 @@ def test_without_ports_no_partition_is_asked() -> None:
     platform = Platform()
     VnicReconciler(Server(), platform).heal()
     assert platform.asked == []
+
+
+def test_what_ports_have_left_is_looked_at_when_a_vnic_comes_or_goes() -> None:
+    seen: list[list[Port]] = []
+    work = VnicReconciler(Server(PORT), Platform(), ports_read=lambda physical, plugged: seen.append(list(plugged)))
+    work.handle([VifEvent("plug", MAC, "pvm_sriov", "port-1")])
+    work.handle([VifEvent("unplug", MAC, "pvm_sriov", "port-1")])
+    assert seen == [[PORT], []]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import uuid
 from pathlib import Path
@@ -272,3 +273,16 @@ def test_a_virtual_network_that_somebody_else_made_meanwhile_serves_too(tmp_path
         adapters.create(lpar.uuid, guest.nics[1])
         assert len(plugged(host, lpar)) == 2
         assert [net.name for net in host.world.state.networks if net.vlan == 301] == ["theirs"]
+
+
+@pytest.mark.parametrize(
+    ("details", "made"),
+    [({}, "ALL"), ({"allowed_macs": "NONE"}, "NONE"), ({"allowed_macs": "fa:16:3e:00:00:07"}, "FA163E000007")],
+)
+def test_an_adapter_lets_through_what_its_ports_binding_says(
+    host: Host, adapters: ClientAdapters, lpar: Lpar, guest: GuestSpec, details: dict[str, str], made: str
+) -> None:
+    port = dataclasses.replace(guest.nics[0], details=details)
+    adapters.create(lpar.uuid, port)
+    (adapter,) = host.lpar(lpar.uuid).adapters
+    assert adapter.allowed_macs == made
