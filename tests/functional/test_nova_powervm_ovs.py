@@ -69,8 +69,10 @@ class OvsPorts(OvsCloud):
         self.check_wired(server)
         assert len(self.ports()) == 2
         self.simulator.journal.clear()
-        self.api.detach_interface(server["id"], made.body["interfaceAttachment"]["port_id"])
-        self.wait_until(lambda: len(self.ports()) == 1, "the port leaves Open vSwitch")
+        port = made.body["interfaceAttachment"]["port_id"]
+        self.api.detach_interface(server["id"], port)
+        self.wait_until(lambda: port not in self.neutron._ports, "the port is gone")
+        assert len(self.ports()) == 1
         assert self.kinds() == {("GET", f"{LPAR}{{uuid}}"): 1, ("GET", ADAPTERS): 1, ("DELETE", ADAPTER): 2}
         self.delete(server)
 
@@ -101,6 +103,16 @@ class OvsPorts(OvsCloud):
         assert ("POST", ADAPTER) not in self.kinds()
         self.delete(*servers)
 
+    def test_a_hard_reboot_puts_ports_back(self) -> None:
+        server = self.boot(flavor_id=self.make_flavor(memory_mb=512))
+        before = self.ports()
+        self.lose_devices()
+        self._reboot_server(server)
+        assert self.ports() == []
+        self._reboot_server(server, hard=True)
+        assert self.ports() == before
+        self.delete(server)
+
     def test_a_trunk_adapter_that_somebody_removed_comes_back_with_the_service(self) -> None:
         server = self.boot(flavor_id=self.make_flavor(memory_mb=512))
         before = self.ports()
@@ -121,7 +133,7 @@ class OvsPorts(OvsCloud):
         self.neutron.vif_details = {**BINDING, "ovs_hybrid_plug": True}
         self.simulator.journal.clear()
         message = self.boot_fails()
-        assert "is to be plugged through a Linux bridge (ovs_hybrid_plug), which PowerVM does not do." in message
+        assert "asks for a hybrid plug, which PowerVM does not have." in message
         assert "Set firewall_driver = openvswitch, or noop, in [securitygroup]" in message
         assert not [entry for entry in self.calls() if entry.method != "GET"]
 

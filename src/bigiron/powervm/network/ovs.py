@@ -117,17 +117,26 @@ class OvsAdapters(PartitionAdapters):
         """Nobody waits to be told: Neutron's agent looks at Open vSwitch itself."""
 
     def _create_client(self, lpar_uuid: str, nic: NicSpec, vlan: int) -> str:
+        """The href of the guest's adapter, be it one that an attempt before left, or whose answer was lost."""
         try:
             return self._clients.create_on(lpar_uuid, self._taps.switch, vlan, nic.mac)
-        except Conflict:
-            raise
         except PlatformError as error:
-            # The answer may be all that was lost.
-            present = self._find(lpar_uuid, nic.mac)
-            if present is None or present.pvid != vlan:
+            try:
+                present = self._find(lpar_uuid, nic.mac)
+            except PlatformError as trouble:
+                LOG.warning("Whether port %s has its adapter cannot be told: %s", nic.id, trouble)
+                raise error from None
+            if present is None or not self._taps.is_on_switch(present):
                 raise
             LOG.info("The adapter of port %s is there all the same: %s", nic.id, error)
+            if present.pvid != vlan:
+                self._move(present, nic, vlan)
             return str(present.related_href)
+
+    def _move(self, present: Any, nic: NicSpec, vlan: int) -> None:
+        with translated(f"Changing the VLAN of the network adapter {nic.mac} of port {nic.id}"):
+            present.pvid = vlan
+            present.update(timeout=self._adapter.session.timeout)
 
     def _reconnect(self, present: Any, nic: NicSpec, instance: str) -> None:
         """Make the trunk adapter that a guest's adapter lacks: on its VLAN, or on another if that is another's now."""
@@ -138,9 +147,7 @@ class OvsAdapters(PartitionAdapters):
             LOG.warning("The adapter of port %s changes its VLAN: %s", nic.id, error)
         tap = self._taps.create(nic, instance)
         try:
-            with translated(f"Changing the VLAN of network adapter {nic.mac} of instance {instance}"):
-                present.pvid = tap.vlan
-                present.update(timeout=self._adapter.session.timeout)
+            self._move(present, nic, tap.vlan)
         except BaseException:
             self._take_back(tap)
             raise

@@ -33,9 +33,8 @@ def check(nic: NicSpec) -> None:
         )
     if nic.details.get(HYBRID, "").lower() == "true":
         raise Unsupported(
-            f"Port {nic.id} is to be plugged through a Linux bridge (ovs_hybrid_plug), which PowerVM does not do. Set "
-            "firewall_driver = openvswitch, or noop, in [securitygroup] of this host's neutron-openvswitch-agent, "
-            "restart it, and bind the port anew."
+            f"Port {nic.id} asks for a hybrid plug, which PowerVM does not have. Set firewall_driver = openvswitch, or "
+            "noop, in [securitygroup] of this host's neutron-openvswitch-agent, restart it, and bind the port anew."
         )
     if bridge(nic).startswith(_TRUNK_BRIDGE):
         raise Unsupported(

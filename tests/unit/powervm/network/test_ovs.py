@@ -277,6 +277,21 @@ def test_a_create_is_done_or_nothing_of_it_is_there(
     assert trunks(host) == clients(host, lpar) == []
 
 
+def test_an_adapter_that_an_earlier_try_left_is_taken_over(
+    host: Host, platform: PowerVM, makes: OvsAdapters, lpar: Lpar
+) -> None:
+    port = on_ovs()
+    makes.create(lpar.uuid, port)
+    with host.world.lock:
+        adapters.delete(host.world, host.world.management, trunks(host)[0])
+    hotplug.attach(platform.connection, makes, lpar, port)
+    assert len(ports(host)) == len(clients(host, lpar)) == 1
+    # The same again, with nothing missing.
+    hotplug.attach(platform.connection, makes, lpar, port)
+    assert len(ports(host)) == len(clients(host, lpar)) == 1
+    assert host.audit() == []
+
+
 @pytest.mark.parametrize("action", [Action.ERROR, Action.DROP_BEFORE, Action.DROP_AFTER])
 @pytest.mark.parametrize("nth", [1, 2])
 def test_a_delete_is_done_or_nothing_of_it(
