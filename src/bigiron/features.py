@@ -277,8 +277,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "networking.security-groups",
         "Security groups",
-        _N,
-        "neither Shared Ethernet Adapters nor SR-IOV ports filter; ports say so (``port_filter`` is false)",
+        _P,
+        "on Open vSwitch; neither Shared Ethernet Adapters nor SR-IOV ports filter, and they say so (``port_filter``)",
     ),
     Feature(
         "networking.port-security",
@@ -295,6 +295,12 @@ FEATURES: tuple[Feature, ...] = (
         tempest_network="port_admin_state_change",
     ),
     Feature("networking.trunk", "Trunk ports", _P, "on Shared Ethernet Adapters, whose tags are those of the networks"),
+    Feature(
+        "networking.openvswitch",
+        "Ports on Open vSwitch",
+        _P,
+        "on the management partition (NovaLink), with Neutron's own agent; no hybrid plug, and no trunks",
+    ),
 )
 
 

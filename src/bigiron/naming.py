@@ -11,6 +11,7 @@ import re
 
 VIF_TYPE_PVM_SEA = "pvm_sea"
 VIF_TYPE_PVM_SRIOV = "pvm_sriov"
+VIF_TYPE_OVS = "ovs"
 VIF_EVENT_PROVIDER = "NOVA_PVM_VIF"
 """Provider name in the custom event that tells the network agent of a client adapter."""
 WIRED_EVENT_PROVIDER = "NEUTRON_PVM_VIF"
@@ -78,6 +79,11 @@ def config_drive(instance_uuid: str) -> str:
 def rescue_drive(instance_uuid: str) -> str:
     """The config drive of a rescued guest, which takes the place of its own meanwhile."""
     return f"rsc_{instance_uuid.replace('-', '').lower()[:29]}.iso"
+
+
+def tap_device(port_id: str) -> str:
+    """The network device by which a port is on Open vSwitch: the name that OpenStack gives it everywhere (14)."""
+    return ("tap" + port_id)[:14]
 
 
 def _digest(text: str, length: int) -> str:
