@@ -70,6 +70,7 @@ def connect(options: cfg.ConfigOpts, stopping: threading.Event, journal: Journal
     except BaseException:
         link.close()
         raise
+    link.events.subscribe(vnics.on_event)
     return Host(link, vnics, ports, limits=limits)
 
 
