@@ -23,7 +23,7 @@ from bigiron.plugins.neutron import bandwidth, conf, rpc, service
 from bigiron.plugins.neutron.bandwidth import Guarantee
 from bigiron.plugins.neutron.kinds import SRIOV
 from bigiron.plugins.neutron.loop import WorkLoop
-from bigiron.plugins.neutron.reconcile import Port
+from bigiron.plugins.neutron.ports import Port
 from bigiron.plugins.neutron.service import Heartbeat
 from bigiron.plugins.neutron.vnics import VnicReconciler
 from bigiron.powervm.events import RestEvent
