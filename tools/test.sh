@@ -49,7 +49,9 @@ case $release in
     ;;
 2026.1)
     # Nova 33 runs either way, and Neutron 28 on native threads only.
-    stage eventlet env BIGIRON_CONCURRENCY=eventlet "${parallel[@]}" "${nova[@]}"
+    mapfile -t files < <(find tests/functional -name 'test_*.py' ! -name 'test_neutron_*' ! -name '*_soak.py' | sort)
+    stage eventlet env BIGIRON_CONCURRENCY=eventlet \
+        tools/by-file.sh "$bin/pytest" "${WORKERS:-4}" "$select" "${files[@]}"
     stage threads env BIGIRON_CONCURRENCY=threading "${parallel[@]}" "${nova[@]}"
     stage network env BIGIRON_CONCURRENCY=threading "${parallel[@]}" tests/functional/test_neutron_*.py
     # The real nova-compute, either way.
