@@ -90,7 +90,8 @@ def test_what_a_killed_supervisor_left_is_found_and_ended(paths: LabPaths) -> No
     paths.spec.touch()
     supervisor = supervise.launch(paths, _TABLE)
     supervisor.start("steady")
-    _until(lambda: supervisor.states()["steady"].alive)
+    # Until it is past its one line: the supervisor reads what its programs say, and a line to nobody ends them.
+    _until(lambda: "steady here" in (paths.logs / "steady.log").read_text())
     pid = supervisor.states()["steady"].pid
     os.kill(supervisor.pid(), signal.SIGKILL)
     _until(lambda: supervise.connect(paths) is None)
