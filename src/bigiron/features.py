@@ -266,7 +266,9 @@ FEATURES: tuple[Feature, ...] = (
         _Y,
         "vNICs, with several logical ports where redundancy is wanted",
     ),
-    Feature("networking.ipv6", "IPv6 addresses", _Y, "by the config drive", tempest_network="ipv6"),
+    Feature(
+        "networking.ipv6", "IPv6 addresses", _Y, "by the config drive, one subnet of each port", tempest_network="ipv6"
+    ),
     Feature(
         "networking.ipv6-modes",
         "IPv6 address modes (SLAAC, DHCPv6)",
