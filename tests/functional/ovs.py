@@ -33,7 +33,7 @@ class OvsCloud(PowerVMCloud):
         self.neutron.vif_details = BINDING
         super().after_services()
 
-    def ports(self) -> list[taps.Port]:
+    def ovs_ports(self) -> list[taps.Port]:
         """What Open vSwitch on the management partition has."""
         with self.simulator.services.locked() as simulated:
             return taps.ports(simulated)
@@ -56,7 +56,7 @@ class OvsCloud(PowerVMCloud):
 
     def check_wired(self, *servers: dict[str, Any]) -> None:
         """The servers' ports are on Open vSwitch, and no others, each on a VLAN with its guest's adapter alone."""
-        by_device = {port.device: port for port in self.ports()}
+        by_device = {port.device: port for port in self.ovs_ports()}
         wanted = self.wanted(*servers)
         assert by_device == {port.device: port for port in wanted}
         assert wanted
@@ -84,7 +84,7 @@ class NeutronAgent:
     def _run(self) -> None:
         known: set[str] = set()
         while not self._stopping.wait(0.05):
-            for port in self._cloud.ports():
+            for port in self._cloud.ovs_ports():
                 interface, server = port.external_ids["iface-id"], port.external_ids["vm-uuid"]
                 if interface not in known:
                     known.add(interface)

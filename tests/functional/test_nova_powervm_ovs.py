@@ -41,7 +41,7 @@ class OvsPorts(OvsCloud):
         self.simulator.journal.clear()
         self.delete(server)
         assert self.kinds()["DELETE", ADAPTER] == 2
-        assert self.ports() == []
+        assert self.ovs_ports() == []
 
     def test_servers_made_at_once_have_vlans_of_their_own(self) -> None:
         flavor = self.make_flavor(memory_mb=512)
@@ -67,12 +67,12 @@ class OvsPorts(OvsCloud):
         made = self.api.attach_interface(server["id"], {"interfaceAttachment": {"net_id": NETWORK}})
         assert self.kinds() == {("GET", f"{LPAR}{{uuid}}"): 1, ("PUT", ADAPTERS): 2}
         self.check_wired(server)
-        assert len(self.ports()) == 2
+        assert len(self.ovs_ports()) == 2
         self.simulator.journal.clear()
         port = made.body["interfaceAttachment"]["port_id"]
         self.api.detach_interface(server["id"], port)
         self.wait_until(lambda: port not in self.neutron._ports, "the port is gone")
-        assert len(self.ports()) == 1
+        assert len(self.ovs_ports()) == 1
         assert self.kinds() == {("GET", f"{LPAR}{{uuid}}"): 1, ("GET", ADAPTERS): 1, ("DELETE", ADAPTER): 2}
         self.delete(server)
 
@@ -86,13 +86,13 @@ class OvsPorts(OvsCloud):
     def test_a_host_that_restarts_gets_its_devices_back(self) -> None:
         flavor = self.make_flavor(memory_mb=512)
         servers = [self.boot(f"web-{n}", flavor_id=flavor, networks=[{"uuid": NETWORK}] * 2) for n in range(2)]
-        before = self.ports()
+        before = self.ovs_ports()
         self.compute.stop()
         self.lose_devices()
-        assert self.ports() == []
+        assert self.ovs_ports() == []
         self.simulator.journal.clear()
         self.start_compute()
-        assert self.ports() == before
+        assert self.ovs_ports() == before
         assert self.kinds()["GET", ADAPTERS] == 1
         assert self.kinds()["POST", ADAPTER] == 4
         # Nothing is to be done where nothing was lost.
@@ -105,17 +105,17 @@ class OvsPorts(OvsCloud):
 
     def test_a_hard_reboot_puts_ports_back(self) -> None:
         server = self.boot(flavor_id=self.make_flavor(memory_mb=512))
-        before = self.ports()
+        before = self.ovs_ports()
         self.lose_devices()
         self._reboot_server(server)
-        assert self.ports() == []
+        assert self.ovs_ports() == []
         self._reboot_server(server, hard=True)
-        assert self.ports() == before
+        assert self.ovs_ports() == before
         self.delete(server)
 
     def test_a_trunk_adapter_that_somebody_removed_comes_back_with_the_service(self) -> None:
         server = self.boot(flavor_id=self.make_flavor(memory_mb=512))
-        before = self.ports()
+        before = self.ovs_ports()
         self.compute.stop()
         with self.simulator.services.locked() as simulated:
             management = simulated.management
@@ -125,7 +125,7 @@ class OvsPorts(OvsCloud):
             simulated.changed(management, "ClientNetworkAdapter")
         assert [finding["kind"] for finding in self.audit()] == ["client-without-trunk"]
         self.start_compute()
-        assert self.ports() == before
+        assert self.ovs_ports() == before
         self.check_wired(server)
         self.delete(server)
 
