@@ -129,6 +129,8 @@ class System:
     def read(self) -> tuple[Bridge, ...]:
         return self.bridges
 
+    known = read
+
     def read_orphans(self) -> dict[int, dict[int, str]]:
         return {}
 

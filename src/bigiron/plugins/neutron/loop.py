@@ -161,8 +161,11 @@ class WorkLoop:
             self.heal_soon(f"subport {port_id} has changed")
 
     def port_gone(self, port_id: str) -> None:
-        """The port was deleted, or its binding to this host was deactivated."""
+        """The port was deleted, or is no longer bound here; the adapter of its trunk, if it has one, carries it yet."""
+        known = self._reconciler.plugged(port_id)
         self._reconciler.forget(port_id)
+        if known is not None and known.parent:
+            self.heal_soon(f"subport {port_id} has left its trunk")
 
     def trunk_changed(self, port_id: str, subports: frozenset[str]) -> None:
         """Neutron tells which subports a trunk's own port has: of interest if its adapter carries one that has left."""

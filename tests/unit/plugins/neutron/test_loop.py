@@ -253,6 +253,16 @@ def test_a_subport_matters_where_its_trunks_adapter_has_to_change(
     assert (recorder.handled, recorder.heals) == ([], heals)
 
 
+def test_the_trunk_of_a_subport_that_is_unbound_is_looked_at(loop: WorkLoop, recorder: Recorder) -> None:
+    recorder.ports["sub"] = Port("sub", MAC, "physnet1", 200, enabled=True, active=True, guest="", parent="port-1")
+    loop.port_gone("port-1")
+    loop.step(0)
+    assert recorder.heals == 0
+    loop.port_gone("sub")
+    loop.step(0)
+    assert (recorder.heals, recorder.ports) == (1, {})
+
+
 def test_a_subport_that_has_left_its_trunk_is_noticed(loop: WorkLoop, recorder: Recorder) -> None:
     recorder.ports["sub"] = Port("sub", MAC, "physnet1", 200, enabled=True, active=True, guest="", parent="port-1")
     loop.trunk_changed("port-1", frozenset(["sub", "new"]))
