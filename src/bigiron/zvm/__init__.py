@@ -1,0 +1,1 @@
+"""z/VM, on the REST API of the z/VM Cloud Connector."""
