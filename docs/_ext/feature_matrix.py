@@ -38,16 +38,17 @@ class Table(Directive):
 class FeatureMatrix(Table):
     """The support matrix."""
 
-    widths = (35, 10, 40, 15)
+    widths = (27, 9, 27, 7, 27, 13)
 
     def rows(self) -> Iterable[Sequence[str]]:
-        yield "Feature", "PowerVM", "Note", "Tempest flag"
+        yield "Feature", "PowerVM", "Note", "z/VM", "Note", "Tempest flag"
         for group, title in _GROUPS.items():
-            yield f"**{title}**", "", "", ""
+            yield f"**{title}**", "", "", "", "", ""
             for each in FEATURES:
                 if each.key.split(".")[0] == group:
                     flag = f"``{each.tempest}``" if each.tempest else ""
-                    yield each.title, each.powervm.value, each.note, flag
+                    powervm, zvm = each.powervm.value, each.zvm.value
+                    yield each.title, powervm, each.why("powervm"), zvm, each.why("zvm"), flag
 
 
 class TempestExclusions(Table):

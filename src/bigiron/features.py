@@ -19,6 +19,7 @@ class Feature:
     """A feature under the key of Nova's support matrix, what each platform does, and why not where it does not.
 
     `capability` is the compute driver's flag and `tempest` the option of [compute-feature-enabled] that follow it.
+    `note` is PowerVM's, and z/VM's too where that has none of its own and neither has all of the feature.
     """
 
     key: str
@@ -27,6 +28,18 @@ class Feature:
     note: str = ""
     capability: str | None = None
     tempest: str | None = None
+    zvm: Support = Support.NO
+    zvm_note: str = ""
+
+    def support(self, platform: str) -> Support:
+        """How far the platform goes with it."""
+        return self.zvm if platform == "zvm" else self.powervm
+
+    def why(self, platform: str) -> str:
+        """What there is to know of it on the platform."""
+        if platform != "zvm":
+            return self.note
+        return self.zvm_note or ("" if self.zvm is Support.YES else self.note)
 
 
 _Y, _P, _N = Support.YES, Support.PARTIAL, Support.NO
@@ -36,50 +49,88 @@ _NO_GRAPHICS = "partitions have a text console and no graphics"
 _DLPAR = "a running server needs an active RMC connection; a stopped one does not"
 
 FEATURES: tuple[Feature, ...] = (
-    Feature("operation.launch", "Launch instance", _Y),
-    Feature("operation.terminate", "Shutdown instance", _Y),
-    Feature("operation.get-guest-info", "Guest instance status", _Y),
-    Feature("operation.get-host-uptime", "Guest host uptime", _Y),
-    Feature("operation.get-host-ip", "Guest host ip", _Y),
+    Feature("operation.launch", "Launch instance", _Y, zvm=_Y),
+    Feature("operation.terminate", "Shutdown instance", _Y, zvm=_Y),
+    Feature("operation.get-guest-info", "Guest instance status", _Y, zvm=_Y),
+    Feature("operation.get-host-uptime", "Guest host uptime", _Y, zvm=_Y, zvm_note="the time of the IPL"),
+    Feature("operation.get-host-ip", "Guest host ip", _Y, zvm=_Y),
     Feature(
         "operation.get-diagnostics",
         "Server diagnostics",
         _P,
         "without counters of traffic, disks and single processors; the driver is null, as Nova has no name for ours",
+        zvm=_P,
+        zvm_note="without counters, which the Cloud Connector keeps for minutes",
     ),
     Feature(
         "storage.sharing-provider",
         "Shared storage as one provider of disk space",
         _P,
         "with ssp_sharing_provider; requests for an availability zone need the pool in it, those for a named host fail",
+        zvm_note="a pool belongs to one z/VM system",
     ),
-    Feature("operation.reboot", "Reboot instance", _Y),
+    Feature("operation.reboot", "Reboot instance", _Y, zvm=_Y),
     Feature(
         "storage.image",
         "Image storage support",
         _Y,
         "raw, and qcow2 where qemu-img is installed",
         "supports_image_type_raw",
+        zvm=_Y,
+        zvm_note="raw, in the format of the connector, with the property os_distro",
     ),
-    Feature("guest.setup.configdrive", "Config drive support", _Y, "ISO 9660", tempest="config_drive"),
+    Feature(
+        "guest.setup.configdrive",
+        "Config drive support",
+        _Y,
+        "ISO 9660",
+        tempest="config_drive",
+        zvm=_Y,
+        zvm_note="ISO 9660; the network is configured by the activation engine and not on it",
+    ),
     Feature(
         "operation.pause",
         "Stop instance CPUs (pause)",
         _N,
         "PowerVM has no operation that stops a partition's processors",
         tempest="pause",
+        zvm=_Y,
     ),
-    Feature("operation.suspend", "Suspend instance", _N, "gone from current Power firmware", tempest="suspend"),
-    Feature("operation.unpause", "Resume instance CPUs (unpause)", _N, "no server is ever paused"),
-    Feature("operation.resume", "Restore instance", _N, "no server is ever suspended"),
-    Feature("operation.trigger-crash-dump", "Trigger crash dump", _Y, "the guest restarts when it is written"),
-    Feature("operation.rebuild", "Rebuild instance", _Y, "what cannot be made is refused before the old guest goes"),
+    Feature(
+        "operation.suspend",
+        "Suspend instance",
+        _N,
+        "gone from current Power firmware",
+        tempest="suspend",
+        zvm_note="z/VM does not keep the state of a guest that is logged off",
+    ),
+    Feature("operation.unpause", "Resume instance CPUs (unpause)", _N, "no server is ever paused", zvm=_Y),
+    Feature(
+        "operation.resume",
+        "Restore instance",
+        _N,
+        "no server is ever suspended",
+        zvm_note="no server is ever suspended",
+    ),
+    Feature(
+        "operation.trigger-crash-dump",
+        "Trigger crash dump",
+        _Y,
+        "the guest restarts when it is written",
+        zvm_note="the Cloud Connector cannot have a guest dumped",
+    ),
+    Feature(
+        "operation.rebuild", "Rebuild instance", _Y, "what cannot be made is refused before the old guest goes", zvm=_Y
+    ),
     Feature(
         "operation.resize",
         "Resize instance",
         _P,
         "on the same host; a disk only grows, and stays larger after a revert; ephemeral disks and swap come and go",
         tempest="resize",
+        zvm=_P,
+        zvm_note="on the same host, live where it only grows; a minidisk does not grow; before Cloud Connector 1.6.6 a "
+        "server keeps the processors that it was made with",
     ),
     Feature(
         "operation.rescue",
@@ -87,6 +138,7 @@ FEATURES: tuple[Feature, ...] = (
         _Y,
         "beside the server's own disks, without a menu; not of servers that boot from a volume, and not of IBM i",
         tempest="rescue",
+        zvm_note="the Cloud Connector cannot start a guest from another disk",
     ),
     Feature(
         "operation.snapshot",
@@ -94,8 +146,12 @@ FEATURES: tuple[Feature, ...] = (
         _Y,
         "raw, of running and stopped servers; nova-compute runs in the management partition",
         tempest="snapshot",
+        zvm=_Y,
+        zvm_note="the root disk; a running server is shut down for it and started again",
     ),
-    Feature("operation.shelve", "Shelve instance", _Y, "by a snapshot", tempest="shelve"),
+    Feature(
+        "operation.shelve", "Shelve instance", _Y, "by a snapshot", tempest="shelve", zvm=_Y, zvm_note="by a snapshot"
+    ),
     Feature("operation.cold-migrate", "Cold migrate instance", _N, _LATER, tempest="cold_migration"),
     Feature("operation.live-migrate", "Live migrate instance across hosts", _N, _LATER, tempest="live_migration"),
     Feature("operation.force-live-migration-to-complete", "Force live migration to complete", _N, _LATER),
@@ -107,14 +163,24 @@ FEATURES: tuple[Feature, ...] = (
         _DLPAR,
         "supports_attach_interface",
         "interface_attach",
+        zvm=_P,
+        zvm_note="a running server must answer the connector, and has the port's MAC from its next start on",
     ),
-    Feature("operation.detach-interface", "Detach virtual network interface from instance", _Y, _DLPAR),
+    Feature(
+        "operation.detach-interface",
+        "Detach virtual network interface from instance",
+        _Y,
+        _DLPAR,
+        zvm=_Y,
+        zvm_note="a running server must answer the connector",
+    ),
     Feature(
         "operation.device-tags",
         "Device tags",
         _N,
         "Nova's device metadata has no bus for Power's virtual adapters (vio), so a guest could not find a tagged disk",
         "supports_device_tagging",
+        zvm_note="Nova's device metadata has no bus for channel devices (CCW)",
     ),
     Feature(
         "operation.attach-tagged-interface",
@@ -122,6 +188,7 @@ FEATURES: tuple[Feature, ...] = (
         _N,
         "as for device tags",
         "supports_tagged_attach_interface",
+        zvm_note="as for device tags",
     ),
     Feature("operation.attach-volume", "Attach block volume to instance", _N, _LATER),
     Feature("operation.detach-volume", "Detach block volume from instance", _N, _LATER),
@@ -131,6 +198,7 @@ FEATURES: tuple[Feature, ...] = (
         _N,
         "as for device tags",
         "supports_tagged_attach_volume",
+        zvm_note="as for device tags",
     ),
     Feature("operation.extend-volume", "Extend block volume", _N, _LATER, "supports_extend_volume"),
     Feature(
@@ -141,19 +209,32 @@ FEATURES: tuple[Feature, ...] = (
         "supports_multiattach",
         "volume_multiattach",
     ),
-    Feature("operation.swap-volume", "Swap block volumes", _N, _NO_COPY, tempest="swap_volume"),
+    Feature("operation.swap-volume", "Swap block volumes", _N, _NO_COPY, tempest="swap_volume", zvm_note=_LATER),
     Feature(
         "operation.encrypted-volume",
         "Attach encrypted block volume to server",
         _N,
         "a Virtual I/O Server passes a volume on as it is; storage systems encrypt below it",
         tempest="attach_encrypted_volume",
+        zvm_note="a guest sees the storage system itself, which encrypts",
     ),
     Feature("operation.rebuild-volume-backed", "Rebuild volume backed instance", _N, _LATER),
     Feature("storage.block", "Block storage support", _N, _LATER),
     Feature("storage.block.backend.fibrechannel", "Block storage over fibre channel", _N, _LATER),
-    Feature("storage.block.backend.iscsi", "Block storage over iSCSI", _N, _LATER),
-    Feature("storage.block.backend.iscsi.auth.chap", "CHAP authentication for iSCSI", _N, _LATER),
+    Feature(
+        "storage.block.backend.iscsi",
+        "Block storage over iSCSI",
+        _N,
+        _LATER,
+        zvm_note="z/VM guests reach storage over fibre channel",
+    ),
+    Feature(
+        "storage.block.backend.iscsi.auth.chap",
+        "CHAP authentication for iSCSI",
+        _N,
+        _LATER,
+        zvm_note="z/VM guests reach storage over fibre channel",
+    ),
     Feature("operation.evacuate", "Evacuate instances from a host", _N, _LATER, "supports_evacuate"),
     Feature(
         "operation.cache-images",
@@ -161,6 +242,8 @@ FEATURES: tuple[Feature, ...] = (
         _Y,
         "in the pool or volume group; unused images go after remove_unused_original_minimum_age_seconds",
         "has_imagecache",
+        zvm=_Y,
+        zvm_note="in the Cloud Connector; unused images go after remove_unused_original_minimum_age_seconds",
     ),
     Feature(
         "console.serial.log",
@@ -168,6 +251,8 @@ FEATURES: tuple[Feature, ...] = (
         _Y,
         "recorded where nova-compute runs on the management partition, but not while the console is shown by VNC",
         tempest="console_output",
+        zvm=_Y,
+        zvm_note="what the guest has spooled; its profile must spool the console",
     ),
     Feature(
         "console.serial.interactive",
@@ -175,6 +260,7 @@ FEATURES: tuple[Feature, ...] = (
         _Y,
         "shared with the recorder; not while the console is shown by VNC",
         tempest="serial_console",
+        zvm_note="the Cloud Connector passes no console on",
     ),
     Feature(
         "console.vnc",
@@ -182,9 +268,23 @@ FEATURES: tuple[Feature, ...] = (
         _Y,
         "the text console, where nova-compute runs on the management partition",
         tempest="vnc_console",
+        zvm_note="guests have a text console, and the Cloud Connector passes none on",
     ),
-    Feature("console.spice", "Remote desktop over SPICE", _N, _NO_GRAPHICS, tempest="spice_console"),
-    Feature("console.rdp", "Remote desktop over RDP", _N, _NO_GRAPHICS),
+    Feature(
+        "console.spice",
+        "Remote desktop over SPICE",
+        _N,
+        _NO_GRAPHICS,
+        tempest="spice_console",
+        zvm_note="guests have a text console and no graphics",
+    ),
+    Feature(
+        "console.rdp",
+        "Remote desktop over RDP",
+        _N,
+        _NO_GRAPHICS,
+        zvm_note="guests have a text console and no graphics",
+    ),
     Feature(
         "operation.maintenance-mode",
         "Set the host in a maintenance mode",
@@ -206,21 +306,29 @@ FEATURES: tuple[Feature, ...] = (
         _P,
         "Files of a request (API before 2.57) come on the config drive; the disk's content is not touched",
         tempest="personality",
+        zvm=_P,
     ),
     Feature(
         "guest.setup.inject.networking",
         "Inject guest networking config",
         _N,
         "the config drive brings it; the disk's content is not touched",
+        zvm=_Y,
+        zvm_note="by the activation engine of the image, from the first IPv4 address of each port",
     ),
     Feature(
-        "guest.disk.autoconfig",
-        "Auto configure disk",
-        _N,
-        "the guest grows its file system itself, as cloud-init does",
+        "guest.disk.autoconfig", "Auto configure disk", _N, "the guest grows its file system itself, as cloud-init does"
     ),
-    Feature("guest.disk.rate-limit", "Instance disk I/O limits", _N, "PowerVM has none for a virtual SCSI disk"),
-    Feature("operation.uefi-boot", "uefi boot", _N, "a partition's firmware is Open Firmware"),
+    Feature(
+        "guest.disk.rate-limit",
+        "Instance disk I/O limits",
+        _N,
+        "PowerVM has none for a virtual SCSI disk",
+        zvm_note="the Cloud Connector sets none",
+    ),
+    Feature(
+        "operation.uefi-boot", "uefi boot", _N, "a partition's firmware is Open Firmware", zvm_note="a guest is IPLed"
+    ),
     Feature(
         "operation.boot-stateless-firmware",
         "Boot instance with stateless firmware",
@@ -234,12 +342,14 @@ FEATURES: tuple[Feature, ...] = (
         _N,
         "a partition's virtual TPM cannot be set through the REST client (pypowervm)",
         "supports_vtpm",
+        zvm_note="a guest has no TPM",
     ),
     Feature(
         "operation.boot-encrypted-vm",
         "Boot instance with secure encrypted memory",
         _N,
         "POWER10 and later encrypt all memory, not that of one server",
+        zvm_note="the Cloud Connector starts no guest in secure execution",
     ),
     Feature("operation.file-backed-memory", "File backed memory", _N, "memory is the hypervisor's, not a file"),
     Feature(
@@ -250,18 +360,21 @@ FEATURES: tuple[Feature, ...] = (
         "Report CPU traits",
         _P,
         "the compatibility modes, as ``CUSTOM_POWERVM_...`` traits, and OpenStack's for POWER8 and POWER9",
+        zvm_note="the Cloud Connector tells no facilities of the processors",
     ),
     Feature(
         "operation.port-with-resource-request",
         "SR-IOV ports with resource request",
         _N,
         "direct ports have a capacity, which the platform keeps; placement is not told of it",
+        zvm_note="adapters are virtual",
     ),
     Feature(
         "networking.sriov",
         "Direct ports on SR-IOV adapters",
         _Y,
         "vNICs, with several logical ports where redundancy is wanted",
+        zvm_note="the Cloud Connector gives no physical network functions",
     ),
 )
 
@@ -286,11 +399,16 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
 )
 
 
-def capabilities() -> dict[str, bool]:
-    """The PowerVM compute driver's flags that this table decides."""
-    return {f.capability: f.powervm is not Support.NO for f in FEATURES if f.capability}
+def named(key: str) -> Feature:
+    """The feature with this key."""
+    return next(feature for feature in FEATURES if feature.key == key)
 
 
-def tempest_flags() -> dict[str, bool]:
+def capabilities(platform: str = "powervm") -> dict[str, bool]:
+    """A compute driver's flags that this table decides."""
+    return {f.capability: f.support(platform) is not Support.NO for f in FEATURES if f.capability}
+
+
+def tempest_flags(platform: str = "powervm") -> dict[str, bool]:
     """The options of tempest's [compute-feature-enabled] that this table decides."""
-    return {f.tempest: f.powervm is not Support.NO for f in FEATURES if f.tempest}
+    return {f.tempest: f.support(platform) is not Support.NO for f in FEATURES if f.tempest}

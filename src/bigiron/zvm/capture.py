@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, cast
 
 from bigiron.errors import PlatformError
-from bigiron.model import DiskBytes, DiskRole, PowerState
+from bigiron.model import DiskBytes, DiskRole
 from bigiron.zvm.api import Api
 from bigiron.zvm.guests import Guest
 from bigiron.zvm.ledger import Ledger
 from bigiron.zvm.power import Power
-from bigiron.zvm.transfer import Transfer, folder_of
+from bigiron.zvm.transfer import Transfer, delete_image, folder_of
 
 LOG = logging.getLogger(__name__)
 
@@ -50,28 +50,13 @@ class Captures:
                 stream = io.BufferedReader(_Checked(chunks, size, str(record["md5sum"]), guest.name))
                 yield DiskBytes(size, cast(BinaryIO, stream))
         finally:
-            self._delete(name)
+            delete_image(self._api, name)
 
     def _capture(self, guest: Guest, name: str) -> None:
-        before = self._power.state(guest)
-        options = self._api.connector.options
-        try:
-            self._api.action(
-                guest.userid, "capture", what=f"Capturing guest {guest.name}",
-                timeout_s=options.deploy_timeout_s, image=name,
-            )  # fmt: skip
-        except PlatformError:
-            # The connector leaves a guest off that it stopped for a capture that failed.
-            if before is not PowerState.STOPPED:
-                self._started_again(guest)
-            raise
-
-    def _started_again(self, guest: Guest) -> None:
-        try:
-            if self._power.state(guest) is PowerState.STOPPED:
-                self._power.start(guest)
-        except PlatformError as error:
-            LOG.error("guest %s was stopped for a capture that failed, and does not start: %s", guest.name, error)
+        what = f"Capturing guest {guest.name}"
+        timeout = self._api.connector.options.deploy_timeout_s
+        with self._power.capture(guest):
+            self._api.action(guest.userid, "capture", what=what, timeout_s=timeout, image=name)
 
     def _path(self, guest: Guest, record: Mapping[str, Any]) -> str:
         """Where the connector has put it: under the number of the disk that was captured."""
@@ -80,12 +65,6 @@ class Captures:
         repository = self._api.connector.options.connector_image_repository
         folder = folder_of(repository, str(record["imageosdistro"]), str(record["imagename"]))
         return f"{folder}/{roots[0] if roots else _DEFAULT_ROOT}"
-
-    def _delete(self, name: str) -> None:
-        try:
-            self._api.delete_image(name)
-        except PlatformError as error:
-            LOG.warning("image %s stays in the Cloud Connector, delete it by hand: %s", name, error)
 
 
 class _Checked(io.RawIOBase):

@@ -33,6 +33,10 @@ class Rejected(Busy):
     """The connector does as much as it may at once, or cannot reach its own server; nothing was done."""
 
 
+class Full(Rejected):
+    """As many deploys and captures run as the connector allows, each for minutes; nothing was done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the connector says of a request: success where `overall` is 0."""
@@ -104,7 +108,7 @@ def _kind(answer: Answer) -> type[PlatformError]:
         409: Conflict,
         410: NotFound,
         501: Unsupported,
-        503: Rejected,
+        503: Full,
     }.get(answer.overall, PlatformError)
 
 

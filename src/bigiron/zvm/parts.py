@@ -41,6 +41,7 @@ class Parts:
         self.host.read()
         self.transfer.start()
         self.guests.load()
+        self.watch.first_look()
         self.watch.start()
 
     def close(self) -> None:

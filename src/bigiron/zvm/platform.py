@@ -146,7 +146,10 @@ class Zvm(Hypervisor):
         parts = self.parts
         if keep_disks and parts.guests.is_known(uuid):
             raise Unsupported(f"The disks of instance {uuid} cannot be kept: a minidisk goes with its guest.")
+        record = parts.ledger.find(uuid)
         with parts.power.ending(uuid.lower()):
+            if record is not None and record.making:
+                parts.transfer.discard(record.userid)
             parts.guests.remove(uuid)
         parts.power.forget(uuid.lower())
 

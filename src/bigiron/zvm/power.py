@@ -35,6 +35,7 @@ class Power:
         self._guard = threading.Lock()
         self._locks: dict[str, threading.RLock] = {}
         self._ending: Counter[str] = Counter()
+        self._captured: set[str] = set()
         self._states: dict[str, tuple[PowerState, float]] = {}
         self._callbacks: list[Callable[[GuestEvent], None]] = []
 
@@ -45,10 +46,15 @@ class Power:
     # States
 
     def state(self, guest: Guest, max_age_s: float = 0.0) -> PowerState:
-        """The guest's state, asked for unless it is known and no older than that. Raises NotFound."""
+        """The guest's state, asked for unless it is known and no older than that. Raises NotFound.
+
+        A guest that is captured is off for a while and will run again: CHANGING, as nobody must act on that.
+        """
         with self._guard:
             known = self._states.get(guest.instance)
-        if known is not None and time.monotonic() - known[1] <= max_age_s:
+            if guest.instance in self._captured:
+                return PowerState.CHANGING
+        if known is not None and time.monotonic() - known[1] < max_age_s:
             return known[0]
         asked = time.monotonic()
         power = self._seen(guest, self._api.power_state(guest.userid))
@@ -175,6 +181,35 @@ class Power:
                 raise Conflict(f"Guest {guest.name} is stopped and cannot be unpaused. Start it instead.")
             self._api.action(guest.userid, "unpause", what=f"Unpausing guest {guest.name}")
             self._made(guest, PowerState.RUNNING)
+
+    @contextlib.contextmanager
+    def capture(self, guest: Guest) -> Iterator[None]:
+        """Around the capture of a guest, which the connector may stop for it and starts again; it does not when the
+        capture fails."""
+        with self._locked(guest):
+            before = self.state(guest)
+            with self._guard:
+                self._captured.add(guest.instance)
+            try:
+                yield
+            except PlatformError:
+                self._release(guest)
+                if before not in (PowerState.STOPPED, PowerState.CHANGING):
+                    self._started_again(guest)
+                raise
+            finally:
+                self._release(guest)
+
+    def _release(self, guest: Guest) -> None:
+        with self._guard:
+            self._captured.discard(guest.instance)
+
+    def _started_again(self, guest: Guest) -> None:
+        try:
+            if self.state(guest) is PowerState.STOPPED:
+                self.start(guest)
+        except PlatformError as error:
+            LOG.error("guest %s was stopped for a capture that failed, and does not start: %s", guest.name, error)
 
     @contextlib.contextmanager
     def ending(self, instance: str) -> Iterator[None]:

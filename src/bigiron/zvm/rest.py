@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 
 from bigiron.errors import AuthError, InvalidSpec, PlatformError, Timeout, Unavailable, Unsupported
 from bigiron.journal import Call, Journal
-from bigiron.zvm.errors import Answer, Locked, Rejected, translate
+from bigiron.zvm.errors import Answer, Full, Locked, Rejected, translate
 from bigiron.zvm.options import ZvmOptions
 from bigiron.zvm.token import Token
 
@@ -58,15 +58,22 @@ class Connector:
     ) -> Any:
         """Send a request and return the `output` of its answer; `what` names the action and the object for errors.
 
-        Repeats, for a while, what the connector refused undone: a locked directory entry, too many deploys at once.
+        Repeats, for a while, what the connector refused undone: a locked directory entry, too many deploys at once,
+        which last longer.
         """
         pauses = iter(_PAUSES_S if retry else ())
+        patient_until = time.monotonic() + (timeout_s or self.options.call_timeout_s)
+        pause = 0.0
         while True:
             try:
                 return self._once(method, path, body, what, timeout_s)
             except (Locked, Rejected) as error:
-                pause = next(pauses, None)
-                if pause is None or self._closed.is_set():
+                following = next(pauses, None)
+                if self._closed.is_set():
+                    raise
+                if following is not None:
+                    pause = following
+                elif not (retry and isinstance(error, Full) and time.monotonic() < patient_until):
                     raise
                 LOG.debug("trying again in %.1f s: %s", pause, error)
                 self._closed.wait(pause)

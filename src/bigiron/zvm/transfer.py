@@ -15,7 +15,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -48,6 +48,10 @@ class Transfer(abc.ABC):
     def config_drive(self, iso: Path, userid: str, distro: str) -> contextlib.AbstractContextManager[str]:
         """The same for a config drive, under the name that guests know."""
 
+    def discard(self, userid: str) -> None:
+        """Remove what a spawn that was ended in its middle has left of a guest's config drive."""
+        return
+
     @abc.abstractmethod
     def fetched(self, image: str, path: str, what: str) -> contextlib.AbstractContextManager[Iterator[bytes]]:
         """The bytes of an image of the connector's, whose file is at `path` in its repository."""
@@ -57,6 +61,26 @@ def transfer(api: Api) -> Transfer:
     """The one that the options ask for."""
     options = api.connector.options
     return SharedTransfer(api, Path(options.shared_path)) if options.shared_path else RestTransfer(api)
+
+
+def _drive_image(userid: str) -> str:
+    return f"bigiron-cfg-{userid.lower()}"
+
+
+def delete_image(api: Api, name: str) -> None:
+    """Remove an image that only this process needed; a failure is logged, as whatever needed it is done."""
+    insist(lambda: api.delete_image(name), f"image {name} stays in the Cloud Connector, delete it by hand")
+
+
+def insist(clean: Callable[[], None], warning: str) -> None:
+    """Clean up, and once more where that fails: what is done twice is done as well."""
+    try:
+        clean()
+    except PlatformError:
+        try:
+            clean()
+        except PlatformError as error:
+            LOG.warning("%s: %s", warning, error)
 
 
 def folder_of(repository: str, distro: str, image: str) -> str:
@@ -99,14 +123,14 @@ class RestTransfer(Transfer):
             self._wipe(path)
 
     def _wipe(self, path: str) -> None:
-        try:
-            self._api.export_image(BLANK, path, f"Wiping {path}")
-        except PlatformError as error:
-            LOG.warning("%s stays on the Cloud Connector's host, remove it by hand: %s", path, error)
+        insist(
+            lambda: self._api.export_image(BLANK, path, f"Wiping {path}"),
+            f"{path} stays on the Cloud Connector's host, remove it by hand",
+        )
 
     @contextlib.contextmanager
     def config_drive(self, iso: Path, userid: str, distro: str) -> Iterator[str]:
-        name = f"bigiron-cfg-{userid.lower()}"
+        name = _drive_image(userid)
         what = f"Handing over the config drive of {userid}"
         content = _with_header(iso.read_bytes())
         with self.placed(io.BytesIO(content), len(content), what) as path:
@@ -121,13 +145,10 @@ class RestTransfer(Transfer):
             self._api.export_image(name, target, what)
             yield target
         finally:
-            self._delete(name)
+            delete_image(self._api, name)
 
-    def _delete(self, name: str) -> None:
-        try:
-            self._api.delete_image(name)
-        except PlatformError as error:
-            LOG.warning("image %s stays in the Cloud Connector, delete it by hand: %s", name, error)
+    def discard(self, userid: str) -> None:
+        delete_image(self._api, _drive_image(userid))
 
     @contextlib.contextmanager
     def fetched(self, image: str, path: str, what: str) -> Iterator[Iterator[bytes]]:

@@ -6,23 +6,28 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from bigiron.errors import NotFound, PlatformError, Timeout, Unavailable
-from bigiron.zvm.guests import Guests
+from bigiron.zvm.guests import Guest, Guests
 from bigiron.zvm.power import Power
 
 LOG = logging.getLogger(__name__)
 
 _AWAY_S = 60.0
+_LOOKERS = 8
 
 
 class Watch:
     """A thread that asks for each guest's power state; what differs from the last look, `Power` tells."""
 
-    def __init__(self, pause_s: float, guests: Guests, power: Power) -> None:
+    def __init__(
+        self, pause_s: float, guests: Guests, power: Power, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._pause_s = pause_s
         self._guests = guests
         self._power = power
+        self._clock = clock
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._callbacks: list[Callable[[bool], None]] = []
@@ -45,6 +50,20 @@ class Watch:
         self._stopping.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=10)
+
+    def first_look(self) -> None:
+        """Ask for the state of every guest, several at a time: Nova asks for each as it starts."""
+        guests = self._guests.all()
+        if not guests:
+            return
+        with ThreadPoolExecutor(_LOOKERS, thread_name_prefix="bigiron-zvm-look") as pool:
+            list(pool.map(self._quietly, guests))
+
+    def _quietly(self, guest: Guest) -> None:
+        try:
+            self._power.state(guest)
+        except PlatformError as error:
+            LOG.info("the state of guest %s is not known: %s", guest.name, error)
 
     def _run(self) -> None:
         while not self._stopping.wait(self._pause_s):
@@ -71,7 +90,7 @@ class Watch:
         self._back()
 
     def _away(self, error: PlatformError) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if self._away_since is None:
             self._away_since = now
             LOG.warning("the Cloud Connector does not answer: %s", error)

@@ -144,7 +144,7 @@ def test_what_was_refused_undone_is_repeated(recorded: Recorded, connector: Make
 
     recorded.on("POST", "/guests/AA01/action", answer)
     with pytest.raises(Busy):
-        connector().call("POST", "/guests/AA01/action", {"action": "start"}, what="Starting AA01")
+        connector(call_timeout_s=0.5).call("POST", "/guests/AA01/action", {"action": "start"}, what="Starting AA01")
 
 
 def test_a_request_that_the_server_could_not_read_is_not_sent(recorded: Recorded, connector: Make) -> None:
