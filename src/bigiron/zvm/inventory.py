@@ -53,7 +53,8 @@ class Host:
             memory_reserved_mb=0,
             memory_used_mb=int(host["memory_mb_used"]),
             memory_unit_mb=1,
-            processors=float(host["vcpus"]),
+            # What the connector calls used are the configured ones; its total has those on standby, too.
+            processors=float(host["vcpus_used"] or host["vcpus"]),
             processors_reserved=0.0,
             processors_used=0.0,
             processors_per_vcpu=1.0,
