@@ -7,8 +7,8 @@ from bigiron.sim.kernel.latency import Cost, Profile
 DISK_BYTES_PER_SECOND = 100e6
 
 PROFILES = {
-    # A guest is never up the moment it is logged on: who does not wait for it must be found out.
-    "none": Profile("none", {"guest_boot": Cost(0.5)}),
+    # A guest is never up or down at once: who does not wait for it must be found out.
+    "none": Profile("none", {"guest_boot": Cost(1.0), "guest_shutdown": Cost(4.0)}),
     "realistic": Profile(
         "realistic",
         {
