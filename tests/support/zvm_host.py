@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import threading
 import uuid
 from collections import Counter
@@ -15,9 +16,10 @@ from typing import Any
 from tests.support import steps as runner
 from tests.support.images import BytesImage
 
-from bigiron.hypervisor import Step
+from bigiron.hypervisor import CONFIG_DRIVE, Step, Values
 from bigiron.journal import Call
 from bigiron.model import DiskRole, DiskSpec, FixedAddress, GuestSpec, NicSpec
+from bigiron.plugins.nova import configdrive
 from bigiron.sim.zvm import documents, overview
 from bigiron.sim.zvm.audit import audit
 from bigiron.sim.zvm.server import Settings, Simulator
@@ -95,7 +97,10 @@ class World:
         return spec
 
     def run(self, steps: Any, spec: GuestSpec) -> None:
-        runner.run(runner.around(steps, spec, self.folder), parallel=4)
+        own: list[Step] = [runner.NicsReady(spec)]
+        if spec.config_drive:
+            own.append(BuildDrive(self.folder, spec))
+        runner.run([*steps, *own], parallel=4)
 
     def run_plain(self, steps: Any) -> None:
         """Steps that need nothing of a plug-in's."""
@@ -166,6 +171,22 @@ class World:
 
     def images_left(self) -> set[str]:
         return {path.name for path in self.simulator.layout.images.glob("netboot/*/*")}
+
+
+class BuildDrive(Step):
+    """Makes a config drive with the plug-in's own code."""
+
+    name = "build config drive"
+    provides = CONFIG_DRIVE
+
+    def __init__(self, folder: Path, spec: GuestSpec) -> None:
+        self._path = folder / f"{spec.uuid}.iso"
+        self._spec = spec
+
+    def execute(self, values: Values) -> Path:
+        meta = json.dumps({"uuid": self._spec.uuid, "hostname": self._spec.name, "name": self._spec.name})
+        configdrive.write_iso(self._path, [("openstack/latest/meta_data.json", meta)])
+        return self._path
 
 
 def _template(path: str) -> str:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from tests.support.images import BytesImage
 from tests.support.zvm_host import CONTENT, World, disk_image, serve
 
 from bigiron import naming
-from bigiron.errors import Conflict, Foreign, InvalidSpec, NoCapacity, NotFound, PlatformError, Unsupported
+from bigiron.errors import (
+    AuthError,
+    Conflict,
+    Foreign,
+    InvalidSpec,
+    NoCapacity,
+    NotFound,
+    PlatformError,
+    Unavailable,
+    Unsupported,
+)
 from bigiron.model import DiskRole, DiskSpec, PowerState
 from bigiron.zvm.ledger import LedgerEntry
 from bigiron.zvm.platform import Zvm
@@ -50,7 +62,8 @@ def test_the_whole_life_of_a_guest(world: World, platform: Zvm) -> None:
     assert [(disk["vdev"], disk["filesystem"]) for disk in guest["disks"]][1:] == [("0101", "ext3"), ("0102", "swap")]
     assert [nic["mac"] for nic in guest["nics"]] == ["02:00:00:00:00:01", "02:00:00:00:00:02"]
     # The config drive came under the name that the guest's activation engine looks for.
-    assert guest["config_drive"] is not None
+    assert guest["config_drive"]["meta_data"]["uuid"] == spec.uuid
+    assert guest["hostname"] == spec.name
     assert "/dev/disk/by-path/ccw-0.0.0101-part1 /mnt/ephemeral0101 ext3" in guest["files"]["/etc/fstab"]
     assert any("10.0.0.5" in text for text in guest["files"].values())
     assert guest["reader"] == []
@@ -267,6 +280,36 @@ def test_wrong_options_are_named_at_the_start(world: World) -> None:
         pass
     with pytest.raises(InvalidSpec, match="shared_path"), world.started(shared_path="/nowhere"):
         pass
+
+
+def test_a_wrong_token_and_a_connector_that_is_down(world: World, tmp_path: Path) -> None:
+    wrong = tmp_path / "token"
+    wrong.write_text("guessed")
+    with pytest.raises(AuthError, match="token_path"), world.started(token_path=str(wrong)):
+        pass
+    with pytest.raises(AuthError, match="token_path"), world.started(token_path=None):
+        pass
+    processes = world.simulator._processes
+    assert processes is not None
+    processes.halt()
+    try:
+        with pytest.raises(Unavailable, match="cloud_connector_url"), world.started():
+            pass
+    finally:
+        processes.resume()
+    with world.started() as platform:
+        assert platform.guests() == []
+
+
+def test_many_at_once(world: World, platform: Zvm) -> None:
+    specs = [world.spec(nics=(world.nic(number + 1),), config_drive=True) for number in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda spec: world.spawn(platform, spec), specs))
+    assert len({world.userid(spec) for spec in specs}) == 6
+    for spec in specs:
+        assert world.wait_until_up(spec)["config_drive"]["meta_data"]["uuid"] == spec.uuid
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda spec: platform.destroy(spec.uuid), specs))
 
 
 def test_states_that_forbid(world: World, platform: Zvm) -> None:
