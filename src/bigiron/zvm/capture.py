@@ -7,7 +7,7 @@ import hashlib
 import io
 import logging
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, BinaryIO, cast
 
 from bigiron.errors import PlatformError
@@ -21,6 +21,13 @@ from bigiron.zvm.transfer import Transfer, delete_image, folder_of
 LOG = logging.getLogger(__name__)
 
 _DEFAULT_ROOT = "0100"
+_PREFIX = "bigiron-snap-"
+
+
+def left_of(image: str, userids: Collection[str]) -> bool:
+    """Whether an image of the connector's is what a snapshot of one of these guests has left that was ended."""
+    userid = image.removeprefix(_PREFIX).rpartition("-")[0].upper()
+    return image.startswith(_PREFIX) and userid in userids
 
 
 class Captures:
@@ -39,7 +46,7 @@ class Captures:
     @contextlib.contextmanager
     def root_disk(self, guest: Guest) -> Iterator[DiskBytes]:
         """The root disk's bytes, with the header that deploys need; gone from the connector when the context ends."""
-        name = f"bigiron-snap-{uuid.uuid4().hex}"
+        name = f"{_PREFIX}{guest.userid.lower()}-{uuid.uuid4().hex[:12]}"
         try:
             self._capture(guest, name)
             record = self._api.image(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bigiron.imagecache import ImageCache
 from bigiron.journal import Journal
+from bigiron.zvm import capture
 from bigiron.zvm.api import Api
 from bigiron.zvm.capture import Captures
 from bigiron.zvm.guests import Guests
@@ -14,7 +15,7 @@ from bigiron.zvm.nics import Nics
 from bigiron.zvm.options import ZvmOptions
 from bigiron.zvm.power import Power
 from bigiron.zvm.rest import Connector
-from bigiron.zvm.transfer import transfer
+from bigiron.zvm.transfer import delete_image, transfer
 from bigiron.zvm.watch import Watch
 
 
@@ -41,8 +42,18 @@ class Parts:
         self.host.read()
         self.transfer.start()
         self.guests.load()
+        self._clear_snapshots()
         self.watch.first_look()
         self.watch.start()
+
+    def _clear_snapshots(self) -> None:
+        """Remove from the connector what an earlier process was ended in the middle of."""
+        userids = {entry.userid for entry in self.ledger.entries()}
+        if not userids:
+            return
+        for record in self.api.images():
+            if capture.left_of(str(record["imagename"]), userids):
+                delete_image(self.api, str(record["imagename"]))
 
     def close(self) -> None:
         """Stop the threads and close the connections; safe to call twice."""

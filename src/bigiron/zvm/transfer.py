@@ -15,6 +15,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -31,6 +32,8 @@ _BLANK_OS = "rhel9"
 _CONFIG_DRIVE = "cfgdrive.iso"
 _SYSTEM_AREA = 32768
 _CHUNK = 1 << 20
+_SCRATCH = "bigiron-"
+_STALE_S = 24 * 3600.0
 
 
 class Transfer(abc.ABC):
@@ -169,6 +172,10 @@ class SharedTransfer(Transfer):
                 f"[zvm] shared_path = {self._folder} is no directory that nova-compute can write to. Make it, with the "
                 "connector's group and mode 2770, or leave the option out."
             )
+        # What an ended process has left; others that use the directory are done with theirs in less time.
+        for left in self._folder.glob(f"{_SCRATCH}*"):
+            if left.stat().st_mtime < time.time() - _STALE_S:
+                shutil.rmtree(left, ignore_errors=True)
 
     @contextlib.contextmanager
     def placed(self, stream: BinaryIO, size: int, what: str) -> Iterator[str]:
@@ -201,7 +208,7 @@ class SharedTransfer(Transfer):
     @contextlib.contextmanager
     def _scratch(self) -> Iterator[Path]:
         """A directory of one's own, which the connector's group can read where shared_path gives it on (setgid)."""
-        with tempfile.TemporaryDirectory(prefix="bigiron-", dir=self._folder) as name:
+        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self._folder) as name:
             folder = Path(name)
             folder.chmod(0o750)
             yield folder

@@ -157,6 +157,16 @@ def test_a_snapshot_is_binary_and_boots(world: World, platform: Zvm, running: bo
     assert platform.trim_images({world.image.id}, 0.0) == [image.id]
 
 
+def test_a_snapshot_that_was_ended_is_cleared_at_the_next_start(world: World, platform: Zvm) -> None:
+    spec = world.spawn(platform, world.spec(power_on=False))
+    name = f"bigiron-snap-{world.userid(spec).lower()}-0123456789ab"
+    platform.parts.api.action(world.userid(spec), "capture", what="Capturing", image=name)
+    assert name in world.images_left()
+    with world.started():
+        assert name not in world.images_left()
+    platform.destroy(spec.uuid)
+
+
 def test_an_image_that_was_removed_is_fetched_again(world: World, platform: Zvm) -> None:
     image = BytesImage(disk_image(), distro="rhel9.4")
     assert platform.cache_image(image)
