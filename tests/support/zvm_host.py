@@ -49,6 +49,8 @@ class World:
     before: dict[str, Any] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     image: BytesImage = field(default_factory=lambda: BytesImage(disk_image(), distro="rhel9.4"))
+    lost_uploads: int = 0
+    """Uploads whose answer was lost: only the answer says where the file is, so nobody can wipe it by REST."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def platform(self, **options: Any) -> Zvm:
@@ -165,9 +167,9 @@ class World:
         assert self.audit() == []
         assert self.state() == self.before
         assert self.images_left() <= {"bigiron-blank", self.image.id}
-        for file in (self.simulator.layout.files / "imported").glob("*"):
-            content = file.read_bytes()
-            assert len(content) == 1024 and content.startswith(b"xCAT CKD"), f"{file} was not wiped"
+        files = (self.simulator.layout.files / "imported").glob("*")
+        unwiped = [file for file in files if not file.read_bytes().startswith(b"xCAT CKD") or file.stat().st_size > 1024]
+        assert len(unwiped) == self.lost_uploads, unwiped
 
     def images_left(self) -> set[str]:
         return {path.name for path in self.simulator.layout.images.glob("netboot/*/*")}

@@ -66,6 +66,8 @@ def sweep(world: World, moments: list[Moment], actions: tuple[Action, ...], atte
         for action in actions:
             fault = Fault(moment.method, moment.template, action, nth=moment.nth, reason="596/3661")
             world.simulator.faults.add(fault)
+            if moment.template == "/files" and moment.method == "PUT" and action is Action.DROP_AFTER:
+                world.lost_uploads += 1
             attempt()
             (planned,) = world.simulator.faults.faults()
             world.simulator.faults.clear()
@@ -104,7 +106,6 @@ def test_spawn(world: World, platform: Zvm, methods: tuple[str, ...], actions: t
         except PlatformError:
             assert not platform.is_half_made(spec.uuid) and not platform.is_made(spec.uuid)
         else:
-            world.simulator.faults.faults()
             platform.destroy(spec.uuid)
         world.check_clean()
 
@@ -194,7 +195,6 @@ def test_resize(world: World, platform: Zvm, methods: tuple[str, ...]) -> None:
             done = None
         entry = platform.parts.api.entry(world.userid(spec))
         assert done is None or (entry.memory_mb, entry.vcpus) == done
-        world.simulator.faults.faults()
         back()
 
     sweep(world, found, (Action.ERROR, Action.DROP_AFTER), attempt)
