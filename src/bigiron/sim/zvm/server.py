@@ -32,7 +32,7 @@ from bigiron.sim.zvm.connector import layout as layouts
 from bigiron.sim.zvm.connector import presence
 from bigiron.sim.zvm.connector.gateway import Gateway
 from bigiron.sim.zvm.connector.layout import Layout
-from bigiron.sim.zvm.connector.processes import Addresses, Processes, free_port
+from bigiron.sim.zvm.connector.processes import Addresses, Processes, take_port
 from bigiron.sim.zvm.guest.boot import Guests
 from bigiron.sim.zvm.latency import PROFILES
 from bigiron.sim.zvm.linux import host
@@ -154,8 +154,8 @@ class Simulator:
         self._store.start()
         self._ticker.start()
         self._control.start()
-        listen, port = self.settings.listen, free_port("127.0.0.1")
-        rest = (listen[0], listen[1] or free_port(listen[0]))
+        listen, port = self.settings.listen, take_port("127.0.0.1")
+        rest = (listen[0], take_port(*listen))
         tls = (
             (str(self.settings.tls[0].absolute()), str(self.settings.tls[1].absolute())) if self.settings.tls else None
         )

@@ -210,5 +210,6 @@ def test_rest_requests_are_struck_and_noted(z: Zvm, served: Layout) -> None:
     assert (fault["action"], fault["status"], fault["body"]["overallRC"]) == ("error", 503, 503)
     assert line.ask({"request": told})["fault"] is None
     line.ask({"answered": {**told, "status": 200, "received": 5, "sent": 7, "seconds": 0.1, "fault": ""}})
+    line.close()
     [entry] = [e for e in z.journal.entries() if e.method == "POST"]
     assert (entry.template, entry.status, entry.response_bytes) == ("/guests/{name}/action", 200, 7)

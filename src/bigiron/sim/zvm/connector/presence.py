@@ -83,6 +83,12 @@ class Line:
                 return self._idle.pop()
         return cast(BinaryIO, self.connect().makefile("rwb"))
 
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop().close()
+
     def connect(self) -> socket.socket:
         """A new connection."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
