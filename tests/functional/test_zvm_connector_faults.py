@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from typing import Any
 
 import pytest
@@ -145,3 +148,24 @@ def test_the_server_can_be_down_for_a_while(api: zvm.Api, simulator: Simulator) 
     assert set(started) == {"sdkserver", "wsgi"}
     assert api.call("GET", "/guests/STAYS/power_state") == "on"
     api.call("DELETE", "/guests/STAYS")
+
+
+def test_a_process_of_the_server_that_dies_is_started_again(api: zvm.Api, simulator: Simulator) -> None:
+    control = f"{simulator.control_url}/connector"
+    before = requests.get(control, timeout=30).json()["processes"]
+    os.kill(before["sdkserver"], signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        now = requests.get(control, timeout=30).json()["processes"]
+        if now.get("sdkserver", before["sdkserver"]) != before["sdkserver"] and _answers(api):
+            break
+        time.sleep(0.2)
+    assert now["wsgi"] == before["wsgi"] and api.call("GET", "/guests") == []
+
+
+def _answers(api: zvm.Api) -> bool:
+    try:
+        api.call("GET", "/guests")
+    except zvm.Refused:
+        return False
+    return True
