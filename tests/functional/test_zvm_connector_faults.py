@@ -60,6 +60,7 @@ def test_smapi_that_does_not_answer_is_an_internal_error(
     assert ("SILENT" in simulator.system.state.entries) is exists
     if exists:  # the server knows nothing of it: only who reads the directory can tell
         assert api.call("GET", "/guests") == [] and "SILENT" in api.call("GET", "/host/guests")
+        assert [each["kind"] for each in simulator.findings()] == ["unregistered-userid"]
         with simulator.system.lock:
             simulator.system.remove_entry("SILENT")
 

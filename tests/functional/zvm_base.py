@@ -36,7 +36,7 @@ def left_as_found(simulator: Simulator, api: zvm.Api) -> Iterator[None]:
     before, images = zvm.picture(simulator), api.call("GET", "/images")
     yield
     simulator.faults.clear()
-    assert zvm.findings(simulator) == []
+    assert simulator.findings() == []
     assert zvm.picture(simulator) == before
     assert api.call("GET", "/guests") == []
     assert {each["imagename"] for each in api.call("GET", "/images")} == {each["imagename"] for each in images}
