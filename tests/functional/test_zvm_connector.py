@@ -130,6 +130,29 @@ def test_power_goes_as_it_is_asked(api: zvm.Api, simulator: Simulator) -> None:
     api.call("DELETE", "/guests/POWER")
 
 
+@pytest.mark.parametrize(
+    "os_version", ["rhel7.9", "rhel8.6", "rhel9.4", "sles12.5", "sles15.4", "ubuntu20.04", "ubuntu22.04"]
+)
+def test_every_distribution_finds_its_network(os_version: str, api: zvm.Api, simulator: Simulator) -> None:
+    api.import_image("distro", zvm.image(CYLINDERS, CONTENT), os_version)
+    create(api, "DISTRO")
+    api.act("DISTRO", "deploy", image="distro", hostname="told")
+    interface = {"os_version": os_version, "guest_networks": [PORT]}
+    api.call("POST", "/guests/DISTRO/interface", {"interface": interface})
+    api.act("DISTRO", "start", timeout=60)
+    now = guest(simulator, "DISTRO")
+    assert (now["os"], now["hostname"]) == (os_version, "told")
+    assert any("10.0.0.5" in text for path, text in now["files"].items() if path.startswith("/etc/"))
+    assert "not simulated" not in console(simulator, "DISTRO")
+    assert api.call("GET", "/guests/DISTRO/info")["os_distro"] == os_version
+    api.call("DELETE", "/guests/DISTRO/interface", {"interface": {"os_version": os_version, "vdev": "1000"}})
+    api.act("DISTRO", "reset")
+    api.act("DISTRO", "start", timeout=60)
+    assert "not simulated" not in console(simulator, "DISTRO") and guest(simulator, "DISTRO")["nics"] == []
+    api.call("DELETE", "/guests/DISTRO")
+    api.call("DELETE", "/images/distro")
+
+
 def test_adapters_come_and_go_while_a_guest_runs(api: zvm.Api, simulator: Simulator) -> None:
     running(api, "PLUGS")
     nic = {"vdev": "2000", "nic_id": "port-2", "mac_addr": "02:00:00:12:34:57", "active": True}

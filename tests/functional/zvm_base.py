@@ -36,7 +36,7 @@ def left_as_found(simulator: Simulator, api: zvm.Api) -> Iterator[None]:
     before, images = zvm.picture(simulator), api.call("GET", "/images")
     yield
     simulator.faults.clear()
-    assert zvm.findings(simulator) == []
+    assert simulator.findings() == []
     assert zvm.picture(simulator) == before
     assert api.call("GET", "/guests") == []
     assert {each["imagename"] for each in api.call("GET", "/images")} == {each["imagename"] for each in images}
@@ -52,11 +52,14 @@ def create(api: zvm.Api, userid: str, *extra: dict[str, Any], **values: Any) -> 
     return made
 
 
-def deploy(api: zvm.Api, userid: str, **meta_data: Any) -> None:
+def deploy(
+    api: zvm.Api, userid: str, user_data: bytes = b"", network_data: dict[str, Any] | None = None, **meta_data: Any
+) -> None:
     """Put the image on a guest's root disk; with meta data, a config drive goes along."""
     drive = {}
     if meta_data:
-        drive["transportfiles"] = api.send_file(zvm.config_drive(meta_data), "cfgdrive.iso")
+        content = zvm.config_drive(meta_data, user_data, network_data)
+        drive["transportfiles"] = api.send_file(content, "cfgdrive.iso")
     api.act(userid, "deploy", image=IMAGE, **drive)
 
 

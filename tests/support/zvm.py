@@ -100,14 +100,17 @@ def image(cylinders: int, content: bytes, compression: int = 0) -> bytes:
     return head + content
 
 
-def config_drive(meta_data: Mapping[str, Any], user_data: bytes = b"") -> bytes:
+def config_drive(
+    meta_data: Mapping[str, Any], user_data: bytes = b"", network_data: Mapping[str, Any] | None = None
+) -> bytes:
     """An OpenStack config drive."""
     iso = pycdlib.PyCdlib()
     iso.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident="config-2")
     iso.add_directory("/OPENSTACK", rr_name="openstack", joliet_path="/openstack")
     iso.add_directory("/OPENSTACK/LATEST", rr_name="latest", joliet_path="/openstack/latest")
-    documents = {"meta_data.json": json.dumps(meta_data).encode(), "user_data": user_data}
-    for number, (name, content) in enumerate(documents.items()):
+    network = json.dumps(network_data).encode() if network_data else b""
+    parts = {"meta_data.json": json.dumps(meta_data).encode(), "user_data": user_data, "network_data.json": network}
+    for number, (name, content) in enumerate(parts.items()):
         if content:
             iso.add_fp(
                 io.BytesIO(content), len(content), f"/OPENSTACK/LATEST/F{number}.;1", rr_name=name,

@@ -143,12 +143,23 @@ class Commands:
     def _perform(self, request: Request, fault: Fault | None) -> Answer:
         if fault is not None:
             if fault.action is Action.HANG:
-                self._clock.sleep(fault.seconds)
+                if late := self._hang(request, fault):
+                    return late
             elif fault.action is not Action.DROP_AFTER:
                 return self._struck(request, fault)
         with self._latency.spend(request.cost, request.key, request.items):
             answer = self._dispatch(request)
         return self._struck(request, fault) if fault and fault.action is Action.DROP_AFTER else answer
+
+    def _hang(self, request: Request, fault: Fault) -> Answer | None:
+        """Wait as a fault says. smcli waits no longer than it was told to, and has then done nothing."""
+        words = request.words
+        limit = words[words.index("--timeout") + 1] if "--timeout" in words[:-1] else ""
+        if limit.isdigit() and fault.seconds > int(limit):
+            self._clock.sleep(int(limit))
+            return Answer(1, protocol.broken(SmapiDown()))
+        self._clock.sleep(fault.seconds)
+        return None
 
     def _dispatch(self, request: Request) -> Answer:
         if request.method == SMAPI:

@@ -29,10 +29,10 @@ from bigiron.sim.zvm import overview
 from bigiron.sim.zvm.audit import audit
 from bigiron.sim.zvm.commands import Commands
 from bigiron.sim.zvm.connector import layout as layouts
-from bigiron.sim.zvm.connector import presence
+from bigiron.sim.zvm.connector import presence, records
 from bigiron.sim.zvm.connector.gateway import Gateway
 from bigiron.sim.zvm.connector.layout import Layout
-from bigiron.sim.zvm.connector.processes import Addresses, Processes, free_port
+from bigiron.sim.zvm.connector.processes import Addresses, Processes, take_port
 from bigiron.sim.zvm.guest.boot import Guests
 from bigiron.sim.zvm.latency import PROFILES
 from bigiron.sim.zvm.linux import host
@@ -154,8 +154,8 @@ class Simulator:
         self._store.start()
         self._ticker.start()
         self._control.start()
-        listen, port = self.settings.listen, free_port("127.0.0.1")
-        rest = (listen[0], listen[1] or free_port(listen[0]))
+        listen, port = self.settings.listen, take_port("127.0.0.1")
+        rest = (listen[0], take_port(*listen))
         tls = (
             (str(self.settings.tls[0].absolute()), str(self.settings.tls[1].absolute())) if self.settings.tls else None
         )
@@ -251,7 +251,7 @@ class Simulator:
     def _mount(self) -> None:
         controls.mount_kernel(self.control, self.clock, self.latency, self.faults, self.journal)
         self.control.mount("system", GET=self._get_system)
-        self.control.mount("audit", GET=lambda _: self._locked(audit))
+        self.control.mount("audit", GET=lambda _: self.findings())
         self.control.mount("state", GET=lambda _: self._locked(System.to_state))
         self.control.mount("guests", GET=self._get_guests)
         self.control.mount("vswitches", GET=lambda _: self._locked(overview.switches))
@@ -268,6 +268,15 @@ class Simulator:
         with self.system.lock:
             self.system.settle()
             return ask(self.system)
+
+    def findings(self) -> list[dict[str, str]]:
+        """What is inconsistent or left over, on the z/VM and in the server's databases."""
+        with self.system.lock:
+            self.system.settle()
+            entries = self.system.state.entries
+            foreign = {userid for userid, entry in entries.items() if entry.foreign}
+            found, known = audit(self.system), set(entries)
+        return found + records.audit(self.layout.databases, known, foreign)
 
     def _get_system(self, _request: Request) -> Any:
         with self.system.lock:

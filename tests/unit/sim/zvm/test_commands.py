@@ -84,6 +84,16 @@ def test_an_answer_that_is_late_is_told_so(z: Zvm) -> None:
     assert z.commands.run(["iucvclnt", "LINUX", "pwd"], timeout=10).timed_out
 
 
+def test_smcli_waits_no_longer_than_told(z: Zvm) -> None:
+    z.create("LINUX")
+    z.clock.set_scale(10_000.0)
+    plan(z, "SMAPI", "Image_Lock_DM", "hang", seconds=300)
+    assert z.smcli("Image_Lock_DM", "-T", "LINUX").output.startswith("25 -110 110 (details)")
+    assert not z.system.state.entries["LINUX"].locked
+    plan(z, "SMAPI", "Image_Lock_DM", "hang", seconds=200)
+    z.ok("Image_Lock_DM", "-T", "LINUX")
+
+
 @pytest.mark.parametrize(
     ("path", "shown"),
     [
@@ -105,10 +115,18 @@ def test_paths_that_the_server_has_built_in() -> None:
         "/etc/zvmsdk/zvmsdk.conf",
         "/var/lib/zvmsdk/guests",
         "/tmp/AA01",
-        "/tmp/AA01/x.sh",
+        "/tmp/AA01/iucvauth.sh",
     ):
         assert presence.mapped(path, "/state/root") == f"/state/root{path}"
-    for path in ("/etc/passwd", "/tmp/tmpabc", "/tmp/lower/x", "/state/root/tmp/AA01", "relative", 7, b"/proc/sysinfo"):
+    for path in (
+        "/etc/passwd",
+        "/tmp/AA01/image",
+        "/tmp/lower/x",
+        "/state/root/tmp/AA01",
+        "relative",
+        7,
+        b"/proc/sysinfo",
+    ):
         assert presence.mapped(path, "/state/root") == path
 
 
@@ -160,10 +178,10 @@ except subprocess.CalledProcessError as error:
     out["off"] = [error.returncode, error.output.decode()]
 out["sysinfo"] = open("/proc/sysinfo").read()
 os.makedirs("/tmp/AA01")
-with open("/tmp/AA01/note", "w") as stream:
+with open("/tmp/AA01/iucvauth.sh", "w") as stream:
     stream.write("here")
 out["listed"] = os.listdir("/tmp/AA01")
-out["dump"] = subprocess.check_output(["/usr/bin/hexdump", "-C", "-n", "4", "/tmp/AA01/note"]).decode()
+out["dump"] = subprocess.check_output(["/usr/bin/hexdump", "-C", "-n", "4", "/tmp/AA01/iucvauth.sh"]).decode()
 import shutil
 shutil.rmtree("/tmp/AA01")
 out["gone"] = not os.path.exists("/tmp/AA01")
@@ -184,7 +202,7 @@ def test_a_process_finds_a_zvm_around_it(answer: str, served: Layout, z: Zvm) ->
     assert done.returncode == 0, done.stderr
     out = json.loads(done.stdout)
     assert out["user"] == "ZCC00001 AT ZVMSIM1\n" and out["off"][0] == 1 and "HCPCQU045E" in out["off"][1]
-    assert out["sysinfo"] == "Type: 8561\n" and out["listed"] == ["note"] and "|here|" in out["dump"]
+    assert out["sysinfo"] == "Type: 8561\n" and out["listed"] == ["iucvauth.sh"] and "|here|" in out["dump"]
     assert out["gone"] and out["waited"] and not (served.root / "tmp" / "AA01").exists()
 
 
@@ -210,5 +228,6 @@ def test_rest_requests_are_struck_and_noted(z: Zvm, served: Layout) -> None:
     assert (fault["action"], fault["status"], fault["body"]["overallRC"]) == ("error", 503, 503)
     assert line.ask({"request": told})["fault"] is None
     line.ask({"answered": {**told, "status": 200, "received": 5, "sent": 7, "seconds": 0.1, "fault": ""}})
+    line.close()
     [entry] = [e for e in z.journal.entries() if e.method == "POST"]
     assert (entry.template, entry.status, entry.response_bytes) == ("/guests/{name}/action", 200, 7)

@@ -183,3 +183,18 @@ def test_what_a_capture_asks(command: str, said: str, z: Zvm) -> None:
 def test_an_unknown_command_fails(z: Zvm) -> None:
     z.boot("LINUX")
     assert "Return code 8, Reason code 127." in z.run("iucvclnt", "LINUX", "frobnicate now").output
+
+
+def test_a_guest_boots_from_a_volume(z: Zvm) -> None:
+    loaddev = ("LOADDEV PORTNAME 20076D8500005182", "LOADDEV LUN 2222000000000000", "DEDICATE 1A03 1A03")
+    z.create("VOLUME", *loaddev)
+    z.ok("Image_IPL_Set_DM", "-T", "VOLUME", "-s", "1A03")
+    z.punch("VOLUME", "iucvauth.sh", f"echo -n ZCC00001 > {AUTHORIZED_USERID}\n")
+    z.ok("Image_Activate", "-T", "VOLUME")
+    z.clock.advance(BOOT_SECONDS)
+    assert z.iucv("VOLUME", 'cat /proc/cmdline | tr " " "\\n" | grep -a "^root=" | cut -c6-') == "/dev/mapper/mpatha1\n"
+    reboot(z, "VOLUME")
+    assert z.iucv("VOLUME", "pwd") == "/\n"
+    z.ok("Image_SCSI_Characteristics_Define_DM", "-T", "VOLUME", "-p", "20076D8500005182", "-l", "9999000000000000")
+    reboot(z, "VOLUME")
+    assert "disabled wait" in z.system.console("VOLUME").text

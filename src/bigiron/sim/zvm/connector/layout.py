@@ -76,6 +76,11 @@ class Layout:
         return self.folder / "images"
 
     @property
+    def databases(self) -> Path:
+        """The server's SQLite files."""
+        return self.folder / "databases"
+
+    @property
     def files(self) -> Path:
         """Where PUT /files stores what is sent."""
         return self.folder / "files"
@@ -104,7 +109,7 @@ def prepare(layout: Layout, port: int, pool: str, profile: str, options: Mapping
     """Write what the server reads, and keep what it wrote in an earlier life."""
     for folder in (
         layout.folder, layout.site, layout.home, layout.temporary, layout.logs, layout.images, layout.files,
-        layout.folder / "databases", layout.programs, layout.root / "etc/zvmsdk", layout.root / "var/lib/zvmsdk",
+        layout.databases, layout.programs, layout.root / "etc/zvmsdk", layout.root / "var/lib/zvmsdk",
         layout.root / "tmp", layout.root / "proc", layout.root / "opt",
         layout.root / "sys/bus/ccw/drivers/vmur/0.0.000c",
     ):  # fmt: skip
@@ -134,7 +139,7 @@ def _options(layout: Layout, port: int, pool: str, profile: str, options: Mappin
         "file": {"file_repository": layout.files},
         "wsgi": {"auth": "token", "token_path": layout.token},
         "sdkserver": {"bind_addr": "127.0.0.1", "bind_port": port},
-        "database": {"dir": f"{layout.folder / 'databases'}/"},
+        "database": {"dir": f"{layout.databases}/"},
     }
     for section, values in options.items():
         sections.setdefault(section, {}).update(values)

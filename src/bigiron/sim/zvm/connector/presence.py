@@ -28,8 +28,8 @@ SOCKET, ROOT, ANSWER = "BIGIRON_ZVM_SOCKET", "BIGIRON_ZVM_ROOT", "BIGIRON_ZVM_AN
 IN_PROCESS, PROGRAMS = "in-process", "programs"
 
 _PLACES = ("/proc/sysinfo", "/sys/bus/ccw/", "/opt/.zvmsdk", "/etc/zvmsdk/", "/var/lib/zvmsdk/")
-_USER_FOLDER = re.compile(r"/tmp/[A-Z0-9@#$]{1,8}(/|$)")
-"""The server has /tmp/USERID built in as well."""
+_USER_FOLDER = re.compile(r"/tmp/[A-Z0-9@#$]{1,8}(/iucvauth\.sh)?")
+"""The server has /tmp/USERID built in as well, with one file in it."""
 _PATH_FUNCTIONS = (
     "open", "stat", "lstat", "mkdir", "listdir", "scandir", "remove", "unlink", "rmdir", "rename", "replace", "access",
     "chmod", "utime", "readlink",
@@ -47,7 +47,7 @@ def mapped(path: Any, root: str) -> Any:
     """Where a path that the server has built in really is; other paths are as they are."""
     if not isinstance(path, str) or path.startswith(root):
         return path
-    if path.startswith(_PLACES) or _USER_FOLDER.match(path):
+    if path.startswith(_PLACES) or _USER_FOLDER.fullmatch(path):
         return root + path
     return path
 
@@ -82,6 +82,12 @@ class Line:
             if self._idle:
                 return self._idle.pop()
         return cast(BinaryIO, self.connect().makefile("rwb"))
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop().close()
 
     def connect(self) -> socket.socket:
         """A new connection."""

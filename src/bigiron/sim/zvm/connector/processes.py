@@ -45,10 +45,11 @@ class Addresses:
         return f"{'https' if self.tls else 'http'}://{self.rest[0]}:{self.rest[1]}"
 
 
-def free_port(host: str) -> int:
-    """A port that nobody listens on."""
+def take_port(host: str, port: int = 0) -> int:
+    """The port, if nobody listens on it; of 0, one that is free. Raises OSError."""
     with socket.socket() as probe:
-        probe.bind((host, 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
         return int(probe.getsockname()[1])
 
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 from bigiron.sim.zvm.model import directory
-from bigiron.sim.zvm.model.disks import Written
+from bigiron.sim.zvm.model.disks import Written, volume
 from bigiron.sim.zvm.model.system import System
 from bigiron.sim.zvm.model.values import Minidisk
 
@@ -82,8 +82,13 @@ class Files:
 
 
 def boot_disk(system: System, userid: str) -> Minidisk | None:
-    """The minidisk that a userid loads its system from."""
+    """The disk that a userid loads its system from: a minidisk, or what LOADDEV names behind an FCP device."""
     entry = system.state.entries.get(userid)
     vdev = directory.ipl_device(entry) if entry else None
-    disk = directory.minidisk(entry, vdev) if entry and vdev else None
-    return disk if disk and not disk.virtual else None
+    if entry is None or vdev is None:
+        return None
+    disk = directory.minidisk(entry, vdev)
+    if disk is not None:
+        return None if disk.virtual else disk
+    lun = directory.loaddev(entry).get("LUN")
+    return volume(lun) if lun and vdev in directory.dedicated(entry) else None

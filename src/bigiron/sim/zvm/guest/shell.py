@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,11 +10,15 @@ from dataclasses import dataclass, field
 from bigiron.sim.zvm.guest.files import HOSTNAME, Files
 
 _SILENT = {
-    "cio_ignore", "znetconf", "udevadm", "service", "sleep", "systemctl", "wicked", "ip", "netplan", "chccwdev", "sed",
-    "chmod", "set", "export", "/etc/init.d/networking", "chzdev", "nmcli", "touch", "mkdir",
+    "cio_ignore", "znetconf", "udevadm", "service", "sleep", "systemctl", "wicked", "ip", "netplan", "chccwdev",
+    "qeth_configure", "chmod", "set", "export", "networking", "chzdev", "nmcli", "touch", "mkdir",
 }  # fmt: skip
 """Commands that change nothing that is simulated."""
-_REDIRECTIONS = (">>", ">")
+_CONTROL = {"if", "then", "else", "elif", "fi", "for", "while", "do", "done"}
+"""Lines of these are passed over: what stands between them is tried."""
+_ASSIGNMENT = re.compile(r"\w+=")
+_REDIRECTED = re.compile(r"(>>?)(.*)")
+_DELETE, _SUBSTITUTE = re.compile(r"/(.*)/d"), re.compile(r"s/(.*?)/(.*?)/g?")
 
 
 @dataclass(slots=True)
@@ -40,6 +45,8 @@ class Shell:
         return status
 
     def _line(self, text: str) -> int:
+        if text.split()[0] in _CONTROL or _ASSIGNMENT.match(text):
+            return 0
         try:
             words = shlex.split(text)
         except ValueError:
@@ -71,10 +78,24 @@ class Shell:
             return b"", 0
         if name.rpartition("/")[2] in ("bash", "sh") and len(words) > 1:
             return self._script(words[1], words[2:])
-        if name in _SILENT or name.rpartition("/")[2] in _SILENT:
+        if name == "sed":
+            self._sed(words[1:])
+            return b"", 0
+        if name.rpartition("/")[2] in _SILENT:
             return b"", 0
         self.output.append(f"bash: {name}: not simulated")
         return b"", 127
+
+    def _sed(self, words: list[str]) -> None:
+        """sed -i of one expression, `/x/d` or `s/x/y/`, on a file; others change nothing."""
+        if len(words) != 3 or words[0] != "-i" or self.files.read(words[2]) is None:
+            return
+        lines = self.files.text(words[2]).splitlines()
+        if match := _DELETE.fullmatch(words[1]):
+            lines = [line for line in lines if not re.search(match[1], line)]
+        elif match := _SUBSTITUTE.fullmatch(words[1]):
+            lines = [re.sub(match[1], match[2], line) for line in lines]
+        self.files.write(words[2], "".join(f"{line}\n" for line in lines).encode())
 
     def _script(self, path: str, arguments: list[str]) -> tuple[bytes, int]:
         program = self.programs.get(path.rpartition("/")[2])
@@ -91,9 +112,9 @@ class Shell:
 
 
 def _redirected(words: list[str]) -> tuple[list[str], str, bool]:
-    """A command's words, and where its output goes: `> path` or `>> path`."""
-    for sign in _REDIRECTIONS:
-        if sign in words:
-            at = words.index(sign)
-            return words[:at], "".join(words[at + 1 : at + 2]), sign == ">>"
+    """A command's words, and where its output goes: `> path` or `>>path`."""
+    for at, word in enumerate(words):
+        if match := _REDIRECTED.fullmatch(word):
+            target = match[2] or "".join(words[at + 1 : at + 2])
+            return words[:at], target, match[1] == ">>"
     return words, "", False

@@ -27,8 +27,16 @@ class Written:
     files: dict[str, str] = field(default_factory=dict)
 
 
+_VOLUME = "lun-"
+
+
+def volume(lun: str) -> Minidisk:
+    """A logical unit, as far as it is a disk with files on it; its bytes are none of this system's."""
+    return Minidisk("", "FB-512", 0, 0, f"{_VOLUME}{lun}")
+
+
 class Disks:
-    """The contents of all minidisks on volumes."""
+    """The contents of all minidisks on volumes, and what guests have written to logical units."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -53,7 +61,7 @@ class Disks:
         """Forget the content of every extent but these, as after an end between two changes."""
         if self._folder.is_dir():
             for file in self._folder.iterdir():
-                if file.name.removesuffix(".json") not in kept:
+                if file.name.removesuffix(".json") not in kept and not file.name.startswith(_VOLUME):
                     file.unlink()
 
     def holds_data(self, disk: Minidisk) -> bool:
