@@ -68,6 +68,8 @@ class Power:
 
     def _seen(self, guest: Guest, answer: str) -> PowerState:
         if answer == "off":
+            # Whoever starts it again starts it anew.
+            self._ledger.change(guest.instance, paused=False)
             return PowerState.STOPPED
         if answer != "on":
             return PowerState.UNKNOWN
