@@ -278,27 +278,30 @@ class Guests:
             userid = name.upper()
             if self._ledger.find(uuid) is not None or userid not in present:
                 continue
-            entry = self._api.entry(userid)
-            if entry.instance not in (None, uuid.lower()):
-                LOG.warning("Instance %s is not adopted: userid %s is instance %s's", uuid, userid, entry.instance)
-                continue
-            held = disks.of_entry(entry)
-            record = LedgerEntry(
-                uuid.lower(),
-                userid,
-                name,
-                False,
-                "",
-                entry.memory_mb,
-                entry.vcpus,
-                held,
-                adopted=entry.instance is None,
-            )
-            self._ledger.put(record)
-            with self._lock:
-                self._known[record.instance] = _of_entry(record)
-            adopted.append(uuid)
+            try:
+                self._adopt(uuid.lower(), userid, name)
+                adopted.append(uuid)
+            except PlatformError as error:
+                LOG.warning("Instance %s is not adopted: %s", uuid, error)
         return adopted
+
+    def _adopt(self, instance: str, userid: str, name: str) -> None:
+        entry = self._api.entry(userid)
+        if entry.instance not in (None, instance):
+            raise Foreign(f"Userid {userid} is instance {entry.instance}'s.")
+        record = LedgerEntry(
+            instance,
+            userid,
+            name,
+            making=False,
+            memory_mb=entry.memory_mb,
+            vcpus=entry.vcpus,
+            disks=disks.of_entry(entry),
+            adopted=entry.instance is None,
+        )
+        self._ledger.put(record)
+        with self._lock:
+            self._known[instance] = _of_entry(record)
 
     def half_made(self) -> Sequence[str]:
         """Instances whose spawn was begun and neither completed nor undone."""
