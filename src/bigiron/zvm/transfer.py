@@ -136,18 +136,19 @@ class RestTransfer(Transfer):
         name = _drive_image(userid)
         what = f"Handing over the config drive of {userid}"
         content = _with_header(iso.read_bytes())
-        with self.placed(io.BytesIO(content), len(content), what) as path:
-            try:
-                self._api.import_image(name, path, distro, what)
-            except Exists:
-                # What an earlier try left, which nothing else can use.
-                self._api.delete_image(name)
-                self._api.import_image(name, path, distro, what)
         try:
+            with self.placed(io.BytesIO(content), len(content), what) as path:
+                try:
+                    self._api.import_image(name, path, distro, what)
+                except Exists:
+                    # What an earlier try left, which nothing else can use.
+                    self._api.delete_image(name)
+                    self._api.import_image(name, path, distro, what)
             target = f"{folder_of(self._repository, distro, name)}/{_CONFIG_DRIVE}"
             self._api.export_image(name, target, what)
             yield target
         finally:
+            # An import whose answer was lost has taken effect.
             delete_image(self._api, name)
 
     def discard(self, userid: str) -> None:
