@@ -238,9 +238,9 @@ class Guests:
                 self._refuse_foreign(entry, instance)
             if time.monotonic() > deadline:
                 raise Timeout(
-                    f"Guest {userid} is still in the directory {_GONE_S:.0f} s after it was deleted. The Cloud Connector "
-                    "takes it for success that the directory manager refuses to delete a disk in use: see whether its "
-                    f"own host has a disk of {userid} linked still (vmcp query virtual dasd), and detach that."
+                    f"Guest {userid} is still in the directory {_GONE_S:.0f} s after it was deleted. The Cloud "
+                    "Connector takes it for success that a disk in use cannot be deleted: see whether its own "
+                    f"host has a disk of {userid} linked still (vmcp query virtual dasd), and detach that."
                 )
             if pause:
                 self._stopping.wait(pause)

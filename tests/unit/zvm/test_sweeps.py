@@ -26,7 +26,7 @@ UNREACHABLE = {
     (Action.ERROR, "offlinediskanddetach"): "the same",
     (Action.DROP_AFTER, "punch"): "the file is in the connector's own reader, and no request purges that",
 }
-"""What the connector leaves on its own host when a command fails there: nothing but a login on that host puts it right."""
+"""What the connector leaves on its own host when a command fails there: only a login there puts it right."""
 
 
 @dataclass(frozen=True)
