@@ -231,6 +231,9 @@ class Guests:
             try:
                 entry = self._api.entry(userid)
             except NotFound:
+                if not pause:
+                    # A delete that was cut off may have left it in the connector's own list.
+                    self._api.delete(userid)
                 return
             if entry.instance != instance and not (adopted and entry.instance is None):
                 if pause:

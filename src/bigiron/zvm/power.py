@@ -19,6 +19,8 @@ LOG = logging.getLogger(__name__)
 
 _STOP_S = 120
 _POLL_S = 1
+_SHUTDOWN = " softoff "
+"""Stands in the connector's words where the guest's system was told to shut down, and CP did not log the guest off."""
 _SLACK_S = 120.0
 """What a call may take beyond the time that it is told to wait: the connector's own pauses come on top."""
 
@@ -194,10 +196,10 @@ class Power:
                 self._captured.add(guest.instance)
             try:
                 yield
-            except PlatformError:
+            except PlatformError as error:
                 self._release(guest)
                 if before not in (PowerState.STOPPED, PowerState.CHANGING):
-                    self._started_again(guest)
+                    self._started_again(guest, halted=_SHUTDOWN in error.message)
                 raise
             finally:
                 self._release(guest)
@@ -206,10 +208,13 @@ class Power:
         with self._guard:
             self._captured.discard(guest.instance)
 
-    def _started_again(self, guest: Guest) -> None:
+    def _started_again(self, guest: Guest, halted: bool) -> None:
+        """Start a guest that a failed capture has stopped, or restart one whose system was `halted` for it only."""
         try:
             if self.state(guest) is PowerState.STOPPED:
                 self.start(guest)
+            elif halted:
+                self.restart(guest, hard=True)
         except PlatformError as error:
             LOG.error("guest %s was stopped for a capture that failed, and does not start: %s", guest.name, error)
 

@@ -24,6 +24,7 @@ UNREACHABLE = {
         "linkdiskandbringonline",
     ): "the connector's host has the disk linked, and no request unlinks it",
     (Action.ERROR, "offlinediskanddetach"): "the same",
+    (Action.ERROR, "Name_List_Remove"): "the connector takes no notice, and forgets the guest",
     (Action.DROP_AFTER, "punch"): "the file is in the connector's own reader, and no request purges that",
 }
 """What the connector leaves on its own host when a command fails there: only a login there puts it right."""
