@@ -157,11 +157,14 @@ class GuestReport:
 
 @dataclass(frozen=True, slots=True)
 class ConsoleAddress:
-    """Where a guest's console is: a client first sends `CONNECT path HTTP/1.1`; RFB or the terminal's bytes follow."""
+    """Where a guest's console is; with a path a client first sends `CONNECT path HTTP/1.1` and waits for the answer.
+
+    What follows is RFB or the terminal's own bytes.
+    """
 
     host: str
     port: int
-    path: str = field(repr=False)
+    path: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,8 @@ class GuestEvent:
 class DirectPort:
     """A physical network port that the host shares out: so many functions, which guests get one or several of.
 
-    `adapter` and `port` are the platform's numbers; `vendor` and `product` are four hexadecimal digits.
+    `adapter` and `port` are the platform's numbers; `vendor` and `product` are four hexadecimal digits; `location`
+    is the platform's name for the port, under which the network service counts its bandwidth.
     """
 
     adapter: int
@@ -184,6 +188,7 @@ class DirectPort:
     functions: int
     vendor: str
     product: str
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,11 +284,15 @@ class Viewing(Consoles):
         while not self.printed(server).endswith(f"{name}\nPassword: "):
             await asyncio.sleep(0.05)
 
-    def plain(self, request: bytes) -> bytes:
-        """What the VNC port answers to a request."""
-        with socket.create_connection(("127.0.0.1", base.CONF.powervm.vnc_port), 20) as connection:
-            connection.sendall(request)
-            return connection.recv(100)
+    def sent_away(self, server: dict[str, Any]) -> None:
+        """A viewer is refused: in the answer to its request, or without a word where it makes none."""
+        if conf.to_options(base.CONF).console_own_ports:
+            viewer = self.connect(server)
+            viewer.settimeout(30)
+            assert viewer.recv(1) == b""
+        else:
+            with pytest.raises(exception.InvalidConnectionInfo):
+                self.connect(server)
 
 
 class VncConsole(Viewing):
@@ -313,20 +317,6 @@ class VncConsole(Viewing):
         text = self.output(server)
         assert "Password" not in text
         assert "the console was shown by VNC" in text
-        self.delete(server)
-
-    def test_idle_clients_and_wrong_requests_are_nobody_elses_trouble(self) -> None:
-        server = self.up()
-        port = base.CONF.powervm.vnc_port
-        with contextlib.ExitStack() as idle:
-            for _ in range(20):
-                idle.enter_context(socket.create_connection(("127.0.0.1", port), 20))
-            assert self.connect(server).recv(12) == b"RFB 003.008\n"
-            for path in (server["id"], self.lpar_of(server)["uuid"], "x" * 200):
-                answer = self.plain(f"CONNECT {path} HTTP/1.1\r\n\r\n".encode())
-                assert answer.startswith(b"HTTP/1.1 400 "), path
-            for request in (b"GET / HTTP/1.1\r\n\r\n", b"x" * 100_000, b"\xff\r\n\r\n"):
-                assert self.plain(request).startswith(b"HTTP/1.1 400 ")
         self.delete(server)
 
     def test_each_server_has_a_console_of_its_own(self) -> None:
@@ -367,6 +357,66 @@ class VncConsole(Viewing):
         with pytest.raises(exception.ConsoleTypeUnavailable):
             self.driver.get_vnc_console(None, mock.Mock(uuid=server["id"]))
         self.delete(server)
+
+
+class OnePort(Viewing):
+    """All consoles on one port, as Nova 34's proxies and later ones take them; here without a proxy."""
+
+    def start_service_under_test(self) -> None:
+        self.powervm_options(console_own_ports=False)
+        super().start_service_under_test()
+
+    def answer(self, request: bytes) -> bytes:
+        """What the port answers to a request."""
+        with socket.create_connection(("127.0.0.1", base.CONF.powervm.vnc_port), 20) as connection:
+            connection.sendall(request)
+            return connection.recv(100)
+
+    def test_idle_clients_and_wrong_requests_are_nobody_elses_trouble(self) -> None:
+        server = self.up()
+        console = self.driver.get_vnc_console(None, mock.Mock(uuid=server["id"]))
+        assert console.port == base.CONF.powervm.vnc_port
+        with contextlib.ExitStack() as idle:
+            for _ in range(20):
+                idle.enter_context(socket.create_connection(("127.0.0.1", console.port), 20))
+            right = self.answer(f"CONNECT {console.internal_access_path} HTTP/1.1\r\n\r\n".encode())
+            assert right.startswith(b"HTTP/1.1 200 ")
+            for path in (server["id"], self.lpar_of(server)["uuid"], "x" * 200):
+                answer = self.answer(f"CONNECT {path} HTTP/1.1\r\n\r\n".encode())
+                assert answer.startswith(b"HTTP/1.1 400 "), path
+            for request in (b"GET / HTTP/1.1\r\n\r\n", b"x" * 100_000, b"\xff\r\n\r\n"):
+                assert self.answer(request).startswith(b"HTTP/1.1 400 ")
+        self.delete(server)
+
+
+class OwnPorts(Viewing):
+    """A port for each console, which the proxies of every Nova take."""
+
+    def start_service_under_test(self) -> None:
+        self.powervm_options(console_own_ports=True)
+        super().start_service_under_test()
+
+    def test_a_port_leads_to_its_console_while_the_guest_runs(self) -> None:
+        servers = [self.up(name="one"), self.up(name="two")]
+        ports = [self.driver.get_vnc_console(None, mock.Mock(uuid=server["id"])).port for server in servers]
+
+        async def session() -> None:
+            for number, server in enumerate(servers):
+                async with self.client(self.connect(server)) as client:
+                    await self.login(server, client, f"user{number}")
+
+        asyncio.run(session())
+        assert ["user0" in self.printed(server) for server in servers] == [True, False]
+        assert ["user1" in self.printed(server) for server in servers] == [False, True]
+        self._stop_server(servers[0])
+        self.wait_until(lambda: not self.listens(ports[0]), "the port is closed")
+        assert self.listens(ports[1])
+        self.delete(*servers)
+        assert not self.listens(ports[1])
+
+    def listens(self, port: int) -> bool:
+        with socket.socket() as connection:
+            return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
 class TakenByHand(Viewing):
@@ -411,8 +461,7 @@ class TakenByHand(Viewing):
         self.run_command("rmvterm", server)
         with self.attached(server) as process:
             self.wait_until(lambda: self.vterm(server) not in (None, before), "the terminal is theirs")
-            with pytest.raises(exception.InvalidConnectionInfo):
-                self.connect(server)
+            self.sent_away(server)
             assert process.poll() is None
             assert process.stdin is not None
             process.stdin.close()
@@ -455,8 +504,7 @@ class SerialConsole(Viewing):
         viewer.settimeout(30)
         assert viewer.recv(100) == b""
         self.protocol = SerialConsole.protocol
-        with pytest.raises(exception.InvalidConnectionInfo):
-            self.connect(server)
+        self.sent_away(server)
         screen.close()
         self.recorded(server)
         self.connect(server).close()

@@ -49,6 +49,8 @@ class PowerVMOptions:
     serial_host: str = ""
     """The same for serial consoles."""
     vnc_port: int = 5901
+    console_own_ports: bool = False
+    """Each console on a port of its own, from `vnc_port` on, instead of all on that one."""
     vnc_certificates: VncCertificates | None = None
     state_path: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / "bigiron-powervm")
     """Where the ledger of guests and their console logs are kept; must survive a restart of the process."""

@@ -6,11 +6,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+from nova import version
 from oslo_config import cfg
 
 from bigiron.plugins import powervm_rest
 from bigiron.powervm.console.vencrypt import VncCertificates
 from bigiron.powervm.options import PowerVMOptions
+
+_PATHS_SINCE = 34
+"""The first Nova whose proxies can name a console's path."""
 
 GROUP = cfg.OptGroup(
     "powervm",
@@ -43,7 +47,14 @@ CONSOLE_OPTS: list[cfg.Opt] = [
         "vnc_port",
         default=5901,
         help="Port on which nova-novncproxy and nova-serialproxy reach consoles, at server_proxyclient_address of "
-        "[vnc] and proxyclient_address of [serial_console].",
+        "[vnc] and proxyclient_address of [serial_console]. With console_own_ports the first of 1024 such ports.",
+    ),
+    cfg.BoolOpt(
+        "console_own_ports",
+        help="Give each console a port of its own, from vnc_port on, while its instance runs, instead of all consoles "
+        "that one port, on which a proxy names a secret path first. Who reaches a console's own port reaches the "
+        "console: keep the ports to the proxies' network, and VNC to who has a certificate (vnc_use_x509_auth). When "
+        "it is not set: true with Nova 33 (2026.1), whose proxies cannot name a path, and false with later ones.",
     ),
     cfg.BoolOpt(
         "vnc_use_x509_auth",
@@ -176,6 +187,7 @@ def to_options(conf: Any) -> PowerVMOptions:
         vnc_host=conf.vnc.server_proxyclient_address if conf.vnc.enabled else "",
         serial_host=conf.serial_console.proxyclient_address if conf.serial_console.enabled else "",
         vnc_port=group["vnc_port"],
+        console_own_ports=_own_ports(group["console_own_ports"]),
         vnc_certificates=_vnc_certificates(group),
         state_path=Path(conf.state_path) / "bigiron",
     )
@@ -184,6 +196,11 @@ def to_options(conf: Any) -> PowerVMOptions:
 def parallel_steps(conf: Any) -> int:
     """How many steps may run at once: four side by side in each of the builds that Nova runs at once."""
     return 4 * (conf.max_concurrent_builds or 32)
+
+
+def _own_ports(wanted: bool | None) -> bool:
+    """Nova 33's proxies look for text in the bytes that answer their CONNECT, and so cannot name a path."""
+    return int(version.version_string().split(".")[0]) < _PATHS_SINCE if wanted is None else wanted
 
 
 def _vnc_certificates(group: dict[str, Any]) -> VncCertificates | None:

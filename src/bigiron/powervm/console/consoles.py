@@ -7,7 +7,6 @@ import contextlib
 import functools
 import logging
 import secrets
-import ssl
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from bigiron.model import ConsoleAddress, PowerState
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.console.log import ConsoleLog
 from bigiron.powervm.console.loop import LoopThread
+from bigiron.powervm.console.ports import ConsolePorts
 from bigiron.powervm.console.terminal import Pauses, Terminal, close_shown
 from bigiron.powervm.console.tools import Tools
 from bigiron.powervm.console.vencrypt import VncCertificates, server_context
@@ -42,6 +42,8 @@ class ConsoleSettings:
     vnc_host: str = ""
     serial_host: str = ""
     port: int = 0
+    own_ports: bool = False
+    """Each console on a port of its own, from `port` on, instead of all on that one."""
     certificates: VncCertificates | None = None
     pauses: Pauses = field(default_factory=Pauses)
 
@@ -55,6 +57,7 @@ def make_consoles(connection: Connection) -> Consoles:
         options.vnc_host,
         options.serial_host,
         options.vnc_port,
+        options.console_own_ports,
         options.vnc_certificates,
     )
     serial = str(connection.system.mtms.serial)
@@ -79,7 +82,6 @@ class Consoles:
         self._secrets: dict[tuple[str, Kind], str] = {}
         self._starting: dict[str, float] = {}
         self._shown = Marks(settings.folder, TERMINALS)
-        self._viewers = Viewers(self._find)
         self._port = 0
         self._trouble = ""
         self._follower: asyncio.Task[None] | None = None
@@ -101,23 +103,27 @@ class Consoles:
             return
         certificates = self._settings.certificates
         context = server_context(certificates) if certificates is not None and self._settings.vnc_host else None
+        self._viewers = Viewers(self._find, context)
+        self._ports = ConsolePorts(self._viewers, self._settings.port)
         self._loop.start()
         self._following = True
-        if hosts:
-            self._listen(hosts, context)
+        if hosts and not self._settings.own_ports:
+            self._listen(hosts)
         self._loop.call(self._begin(), _CLOSE_S)
 
-    def _listen(self, hosts: Collection[str], context: ssl.SSLContext | None) -> None:
-        port = self._settings.port
+    def _listen(self, hosts: Collection[str]) -> None:
         try:
-            self._port = self._loop.call(self._viewers.listen(hosts, port, context), _CLOSE_S)
+            self._port = self._loop.call(self._viewers.listen(hosts, self._settings.port), _CLOSE_S)
         except OSError as error:
-            self._trouble = (
-                f"Port {port} of {' and '.join(hosts)} cannot be used for consoles ({error}): set [powervm] vnc_port "
-                "to a free port, and server_proxyclient_address in [vnc] and proxyclient_address in [serial_console] "
-                "to an address of this machine, and restart nova-compute."
-            )
+            self._trouble = self._no_port(hosts, error)
             LOG.error("%s", self._trouble)
+
+    def _no_port(self, hosts: Collection[str], error: OSError) -> str:
+        return (
+            f"Port {self._settings.port} of {' and '.join(hosts)} cannot be used for consoles ({error}): set [powervm] "
+            "vnc_port to a free port, and server_proxyclient_address in [vnc] and proxyclient_address in "
+            "[serial_console] to an address of this machine, and restart nova-compute."
+        )
 
     def stop(self) -> None:
         """End the recorders and send the viewers away; safe to call twice."""
@@ -159,7 +165,12 @@ class Consoles:
         if lpar.power is not PowerState.RUNNING:
             raise Conflict(f"LPAR {lpar.name} is {lpar.state}, and only a running one has a console to show.")
         secret = self._secrets.setdefault((lpar.uuid, kind), secrets.token_urlsafe(_SECRET_BYTES))
-        return ConsoleAddress(host, self._port, secret)
+        if not self._settings.own_ports:
+            return ConsoleAddress(host, self._port, secret)
+        try:
+            return ConsoleAddress(host, self._loop.call(self._ports.open(host, secret), _CLOSE_S))
+        except OSError as error:
+            raise Unavailable(self._no_port([host], error)) from error
 
     def begin(self, lpar: Lpar) -> None:
         """The guest is about to be started: record from its first line on."""
@@ -210,6 +221,7 @@ class Consoles:
         if self._follower is not None:
             self._follower.cancel()
         await self._viewers.stop()
+        await self._ports.stop()
         terminals, self._terminals = self._terminals, {}
         await asyncio.gather(*(each.close() for each in terminals.values()))
 
@@ -242,6 +254,8 @@ class Consoles:
 
     async def _drop(self, uuid: str) -> None:
         self._starting.pop(uuid, None)
+        for secret in [secret for (owner, _kind), secret in tuple(self._secrets.items()) if owner == uuid]:
+            await self._ports.close(secret)
         terminal = self._terminals.pop(uuid, None)
         if terminal is not None:
             await terminal.close()

@@ -3,7 +3,7 @@
 The proxy first names what it wants, as `CONNECT path HTTP/1.1`; the path is a secret of each guest, so that nobody gets
 from one console to another. After the answer the bytes of a VNC console are the RFB protocol's: they are passed on to
 what `mkvterm` serves on a loopback port, and not looked at. Those of a serial console are the terminal's own, shared
-with the recorder.
+with the recorder. On a port of one console alone (console/ports.py) nothing is named and nothing answered.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Collection, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from bigiron.errors import AuthError, Busy, PlatformError
@@ -47,19 +48,34 @@ class Kind(enum.Enum):
 Wanted = tuple[Terminal, Kind]
 
 
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """A connection; only one that named what it wants expects an answer."""
+
+    pair: Pair
+    named: bool
+
+    async def answer(self, answer: bytes) -> None:
+        """Answer the request, if there was one. Raises OSError and TimeoutError."""
+        writer = self.pair[1]
+        if self.named:
+            writer.write(answer)
+        async with asyncio.timeout(_STUCK_S):
+            await writer.drain()
+
+
 class Viewers:
     """The listening port; each connection is a task of the consoles' event loop."""
 
-    def __init__(self, find: Callable[[str], Wanted | None]) -> None:
-        """`find` gives the terminal that a path is the secret of, and for whom."""
+    def __init__(self, find: Callable[[str], Wanted | None], context: ssl.SSLContext | None = None) -> None:
+        """`find` gives the terminal that a path is the secret of, and for whom; with a context VNC is TLS only."""
         self._find = find
-        self._context: ssl.SSLContext | None = None
+        self._context = context
         self._server: asyncio.Server | None = None
 
-    async def listen(self, hosts: Collection[str], port: int, context: ssl.SSLContext | None = None) -> int:
-        """Begin to listen, with a context VNC through TLS only; returns the port. Raises OSError."""
-        self._context = context
-        self._server = await asyncio.start_server(self._serve, list(hosts), port, limit=_REQUEST_LIMIT)
+    async def listen(self, hosts: Collection[str], port: int) -> int:
+        """Begin to listen; returns the port. Raises OSError."""
+        self._server = await asyncio.start_server(self.serve, list(hosts), port, limit=_REQUEST_LIMIT)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -67,18 +83,17 @@ class Viewers:
         if self._server is not None:
             self._server.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, secret: str = "") -> None:
+        """Serve a connection to its end; without a secret the viewer has to name one first."""
+        viewer = Viewer((reader, writer), named=not secret)
         try:
-            wanted = await self._wanted(reader)
+            wanted = self._find(secret) if secret else await self._wanted(reader)
             if wanted is None:
-                await _say(writer, _BAD_REQUEST)
+                await viewer.answer(_BAD_REQUEST)
                 return
             terminal, kind = wanted
             with terminal.connection():
-                if kind is Kind.VNC:
-                    await self._view(terminal, (reader, writer))
-                else:
-                    await _talk(terminal, (reader, writer))
+                await (self._view if kind is Kind.VNC else _talk)(terminal, viewer)
         except AuthError as error:
             LOG.warning("%s", error)
         except (ConnectionError, TimeoutError) as error:
@@ -98,12 +113,12 @@ class Viewers:
         matched = _REQUEST.match(head)
         return self._find(matched[1].decode("ascii", "replace")) if matched else None
 
-    async def _view(self, terminal: Terminal, viewer: Pair) -> None:
+    async def _view(self, terminal: Terminal, viewer: Viewer) -> None:
         try:
             port = await terminal.show()
         except PlatformError as error:
             LOG.warning("The console of %s cannot be shown: %s", terminal.name, error)
-            await _say(viewer[1], _UNAVAILABLE)
+            await viewer.answer(_UNAVAILABLE)
             return
         cut_off = False
         try:
@@ -112,9 +127,9 @@ class Viewers:
             terminal.leave(cut_off)
 
 
-async def _talk(terminal: Terminal, viewer: Pair) -> None:
+async def _talk(terminal: Terminal, viewer: Viewer) -> None:
     """A serial console: what the recorder reads, and what the viewer types."""
-    reader, writer = viewer
+    reader, writer = viewer.pair
     ended = asyncio.Event()
 
     def printed(data: bytes) -> None:
@@ -131,11 +146,11 @@ async def _talk(terminal: Terminal, viewer: Pair) -> None:
     try:
         with terminal.line(printed):
             _watch_peer(writer)
-            writer.write(_OK)
+            await viewer.answer(_OK)
             await _first_of(typed(), ended.wait())
     except Busy as error:
         LOG.warning("%s", error)
-        await _say(writer, _UNAVAILABLE)
+        await viewer.answer(_UNAVAILABLE)
 
 
 async def _first_of(*works: Coroutine[Any, Any, Any]) -> int:
@@ -150,22 +165,23 @@ async def _first_of(*works: Coroutine[Any, Any, Any]) -> int:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _relay(viewer: Pair, port: int, context: ssl.SSLContext | None) -> bool:
+async def _relay(viewer: Viewer, port: int, context: ssl.SSLContext | None) -> bool:
     """Pass bytes both ways until one side ends; returns whether that was the terminal's."""
     try:
         async with asyncio.timeout(_CONNECT_S):
             served = await asyncio.open_connection("127.0.0.1", port)
     except (OSError, TimeoutError) as error:
         LOG.warning("mkvterm's VNC port %d does not answer: %s", port, error)
-        await _say(viewer[1], _UNAVAILABLE)
+        await viewer.answer(_UNAVAILABLE)
         return True
     try:
-        for _reader, writer in (viewer, served):
+        for _reader, writer in (viewer.pair, served):
             _watch_peer(writer)
-        await _say(viewer[1], _OK)
+        await viewer.answer(_OK)
         if context is not None:
-            await secure(viewer, served, context)
-        return await _first_of(_pass_on(viewer[0], served[1]), _pass_on(served[0], viewer[1])) == 1
+            await secure(viewer.pair, served, context)
+        reader, writer = viewer.pair
+        return await _first_of(_pass_on(reader, served[1]), _pass_on(served[0], writer)) == 1
     finally:
         await _end(served[1])
 
@@ -176,12 +192,6 @@ async def _pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -
         target.write(data)
         async with asyncio.timeout(_STUCK_S):
             await target.drain()
-
-
-async def _say(writer: asyncio.StreamWriter, answer: bytes) -> None:
-    writer.write(answer)
-    async with asyncio.timeout(_STUCK_S):
-        await writer.drain()
 
 
 async def _end(writer: asyncio.StreamWriter) -> None:

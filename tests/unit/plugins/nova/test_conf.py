@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from oslo_config import cfg
@@ -73,6 +74,7 @@ use_rmc_mgmt_vif = false
 use_rmc_ipv6_scheme = false
 console_recorder = false
 vnc_port = 6001
+console_own_ports = true
 vnc_use_x509_auth = true
 vnc_ca_certs = ca.pem
 vnc_server_cert = cert.pem
@@ -97,9 +99,18 @@ proxyclient_address = 10.1.2.4
     assert (options.proc_units_factor, options.uncapped_proc_weight) == (0.5, 128)
     assert (options.use_rmc_mgmt_vif, options.use_rmc_ipv6_scheme) == (False, False)
     assert (options.console_recorder, options.vnc_host, options.vnc_port) == (False, "10.1.2.3", 6001)
+    assert options.console_own_ports
     assert options.serial_host == "10.1.2.4"
     assert options.vnc_certificates == VncCertificates("ca.pem", "cert.pem", "key.pem")
     assert options.max_parallel == 128
+
+
+@pytest.mark.parametrize(("release", "own"), [("33.0.2", True), ("34.0.0", False), ("35.0.0", False)])
+def test_consoles_have_their_own_ports_where_the_proxies_cannot_name_a_path(
+    tmp_path: Path, release: str, own: bool
+) -> None:
+    with mock.patch("nova.version.version_string", return_value=release):
+        assert conf.to_options(parsed(tmp_path, "[powervm]\ndisk_driver = ssp\n")).console_own_ports is own
 
 
 def test_without_vnc_in_nova_there_is_none_here(tmp_path: Path) -> None:

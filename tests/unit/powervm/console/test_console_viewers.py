@@ -55,8 +55,8 @@ class Stage:
         self.terminal = FakeTerminal()
         self.port = 0
         self._serve = serve
-        self._context = context
-        self._viewers = Viewers(lambda secret: (self.terminal, Kind.VNC) if secret == "secret" else None)  # type: ignore[arg-type, return-value]
+        self.find = lambda secret: (self.terminal, Kind.VNC) if secret == "secret" else None
+        self._viewers = Viewers(self.find, context)  # type: ignore[arg-type]
 
     async def __aenter__(self) -> Stage:
         async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -65,7 +65,7 @@ class Stage:
 
         self._server = await asyncio.start_server(served, "127.0.0.1", 0)
         self.terminal.port = self._server.sockets[0].getsockname()[1]
-        self.port = await self._viewers.listen(["127.0.0.1"], 0, self._context)
+        self.port = await self._viewers.listen(["127.0.0.1"], 0)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -16,6 +16,7 @@ from tests.support.powervm_host import until
 from bigiron.errors import Conflict, InvalidSpec, Unavailable, Unsupported
 from bigiron.powervm.console import consoles
 from bigiron.powervm.console.consoles import Consoles, ConsoleSettings
+from bigiron.powervm.console.ports import COUNT
 from bigiron.powervm.console.tools import Tools
 from bigiron.powervm.console.vencrypt import VncCertificates
 from bigiron.powervm.marks import TERMINALS, Marks
@@ -206,6 +207,38 @@ def test_a_port_that_is_taken_is_told_of_and_the_rest_works(host: Host) -> None:
             with pytest.raises(Unavailable, match=f"Port {port} of 127.0.0.1.*vnc_port"):
                 made.vnc(host.lpars[0])
             until(lambda: made.output(host.lpars[0], 100) != b"")
+
+
+def test_consoles_with_ports_of_their_own(host: Host) -> None:
+    host.lpars = [lpar(5), lpar(6)]
+    with host.consoles(vnc_host="127.0.0.1", serial_host="127.0.0.1", own_ports=True) as made:
+        until(lambda: made.output(host.lpars[0], 100) != b"")
+        one, other = (made.serial(each) for each in host.lpars)
+        assert (one.path, other.path) == (None, None)
+        assert made.serial(host.lpars[0]) == one, "a second viewer comes to the same port"
+        assert len({one.port, other.port, made.vnc(host.lpars[0]).port}) == 3
+        with socket.create_connection((one.host, one.port), 20) as viewer:
+            viewer.sendall(b"x" * 100_000)
+            host.lpars = [lpar(5, OFF), lpar(6)]
+            assert viewer.recv(100) == b"", "nothing was answered, and a stop sends the viewer away"
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((one.host, one.port), 20)
+        socket.create_connection((other.host, other.port), 20).close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((other.host, other.port), 20)
+
+
+def test_a_console_takes_the_first_free_port(host: Host) -> None:
+    host.lpars = [lpar(5)]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with host.consoles(vnc_host="127.0.0.1", port=port, own_ports=True) as made:
+            assert port < made.vnc(host.lpars[0]).port < port + COUNT
+    with (
+        host.consoles(vnc_host="192.0.2.1", port=5901, own_ports=True) as made,
+        pytest.raises(Unavailable, match=r"Port 5901 of 192\.0\.2\.1.*server_proxyclient_address"),
+    ):
+        made.vnc(host.lpars[0])
 
 
 def test_certificates_that_cannot_be_used_stop_the_start(host: Host) -> None:
