@@ -196,6 +196,8 @@ class Simulator:
             self._processes.close()
         if self._gateway is not None:
             self._gateway.stop()
+            if self.layout.socket.parent != self.layout.folder:
+                self.layout.socket.parent.rmdir()
         self._control.stop()
         if self._ticker.is_alive():
             self._ticker.join()
