@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from unittest import mock
 
-from benchmarks.guests import Maker, Tally, total_bytes
+from benchmarks.guests import Maker, Tally, nics_of, total_bytes
 from benchmarks.host import resident_instances, simulated_host
 from bigiron.powervm import platform as platform_module
 from bigiron.powervm.platform import PowerVM
@@ -43,6 +43,7 @@ def run() -> dict[str, float]:
                 assert platform.facts().guests == len(states) + 2
             with tally.stretch() as destroy:
                 platform.destroy(second)
+                platform.unplugged(nics_of(second))
             platform.destroy(first)
             maker.close()
             platform.stop()

@@ -117,14 +117,20 @@ class Maker:
         self._executor.shutdown()
 
 
-def _spec(instance: str) -> GuestSpec:
+def nics_of(instance: str) -> tuple[NicSpec, ...]:
+    """The adapters of a guest made here."""
     mac = "fa:16:3e:" + ":".join(instance[i : i + 2] for i in (0, 2, 4))
+    port = str(uuid.uuid5(uuid.UUID(instance), "port"))
+    return (NicSpec(port, mac, naming.VIF_TYPE_PVM_SEA, vlan=100, physical_network="default"),)
+
+
+def _spec(instance: str) -> GuestSpec:
     return GuestSpec(
         uuid=instance,
         name=naming.lpar_name(f"bench-{instance[:8]}"),
         memory_mb=1024,
         vcpus=1,
         disks=(DiskSpec(DiskRole.ROOT, 1, BenchImage()),),
-        nics=(NicSpec(str(uuid.uuid4()), mac, naming.VIF_TYPE_PVM_SEA, vlan=100, physical_network="default"),),
+        nics=nics_of(instance),
         config_drive=True,
     )

@@ -23,6 +23,8 @@ from bigiron.powervm.options import PowerVMOptions
 _SYSTEM = Path(__file__).parents[1] / "examples" / "systems" / "one-host.yaml"
 _NAMESPACE = uuid.UUID("5b7d7f0e-6c43-4a55-9d5b-3a0c0b1f8f11")
 _TIMEOUT_S = 60
+FIRST_VLAN, VLANS = 100, 60
+"""The VLANs that the guests of the beginning are on, in turn."""
 
 
 def resident_instances(count: int) -> list[str]:
@@ -109,7 +111,10 @@ def _document(residents: int) -> dict[str, Any]:
             "memory_mb": 2048,
             "proc_units": 0.1,
             "vcpus": 1,
-            "nics": [{"switch": "ETHERNET0", "vlan": 1}, {"switch": "MGMTSWITCH", "vlan": 4094}],
+            "nics": [
+                {"switch": "ETHERNET0", "vlan": FIRST_VLAN + number % VLANS},
+                {"switch": "MGMTSWITCH", "vlan": 4094},
+            ],
             "disks": [{"cluster": "cluster1", "size_gb": 20}],
         }
         for number, instance in enumerate(resident_instances(residents))

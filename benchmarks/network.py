@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from benchmarks.guests import Tally
-from benchmarks.host import resident_instances, simulated_host
+from benchmarks.host import FIRST_VLAN, VLANS, resident_instances, simulated_host
 from bigiron import naming
 from bigiron.plugins.neutron.reconcile import Network, Port, Reconciler
 from bigiron.powervm.network.clients import ClientAdapters
@@ -18,7 +18,6 @@ from bigiron.powervm.network.load_groups import bridge_documents
 from bigiron.powervm.network.vif_events import VifEvent
 
 PORTS = 500
-VLANS = 60
 BURST = 100
 NEW_VLANS = 20
 PHYSNET = "physnet1"
@@ -53,7 +52,7 @@ def run() -> dict[str, float]:
         server = Server()
         reconciler = Reconciler(server, bridges, clients, {PHYSNET: Network(bridge.uuid, bridge.vswitch)})
         with tally.stretch() as first:
-            server.known = _ports(clients)
+            server.known = _ports(clients, bridge.vswitch)
             assert reconciler.heal()
         assert len(server.up) == PORTS
         figures["powervm.sea.first_heal.calls.500"] = len(first)
@@ -65,7 +64,7 @@ def run() -> dict[str, float]:
             assert reconciler.handle([_announced(server.known[0])])
         figures["powervm.sea.port_on_present_vlan.calls"] = len(present)
 
-        first_new = 100 + VLANS
+        first_new = FIRST_VLAN + VLANS
         fresh = [_moved(port, first_new + n % NEW_VLANS) for n, port in enumerate(server.known[:BURST])]
         server.known = [*fresh, *server.known[BURST:]]
         with tally.stretch() as burst:
@@ -80,14 +79,14 @@ def run() -> dict[str, float]:
     return figures
 
 
-def _ports(clients: ClientAdapters) -> list[Port]:
-    """A port for each guest's adapter on the bridge's switch."""
+def _ports(clients: ClientAdapters, vswitch: int) -> list[Port]:
+    """A port for each guest's adapter on the bridge's switch, on the adapter's VLAN."""
     guests = {naming.lpar_uuid(guest).upper(): guest for guest in resident_instances(PORTS)}
-    adapters = [adapter for adapter in clients.of(guests) if 1 in adapter.vlans]
+    adapters = [adapter for adapter in clients.of(guests) if adapter.vswitch == vswitch]
     return [
         Port(
-            id=f"port-{n}", mac=adapter.mac, physical_network=PHYSNET, vlan=100 + n % VLANS, enabled=True, active=False,
-            guest=guests[adapter.partition], device=f"port-{n}",
+            id=f"port-{n}", mac=adapter.mac, physical_network=PHYSNET, vlan=min(adapter.vlans), enabled=True,
+            active=False, guest=guests[adapter.partition], device=f"port-{n}",
         )
         for n, adapter in enumerate(adapters)
     ]  # fmt: skip

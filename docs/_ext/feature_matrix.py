@@ -13,6 +13,7 @@ _GROUPS = {
     "guest": "Guests",
     "console": "Consoles",
     "storage": "Storage",
+    "networking": "Networking",
 }
 """First words of the keys, in the order in which they are shown."""
 
@@ -46,7 +47,8 @@ class FeatureMatrix(Table):
             yield f"**{title}**", "", "", "", "", ""
             for each in FEATURES:
                 if each.key.split(".")[0] == group:
-                    flag = f"``{each.tempest}``" if each.tempest else ""
+                    names = [name for name in (each.tempest, each.tempest_network) if name]
+                    flag = ", ".join(f"``{name}``" for name in names)
                     powervm, zvm = each.powervm.value, each.zvm.value
                     yield each.title, powervm, each.why("powervm"), zvm, each.why("zvm"), flag
 

@@ -18,7 +18,8 @@ class Support(enum.Enum):
 class Feature:
     """A feature under the key of Nova's support matrix, what each platform does, and why not where it does not.
 
-    `capability` is the compute driver's flag and `tempest` the option of [compute-feature-enabled] that follow it.
+    `capability` is the compute driver's flag; `tempest` the option of [compute-feature-enabled] and `tempest_network`
+    that of [network-feature-enabled] that follow it.
     `note` is PowerVM's, and z/VM's too where that has none of its own and neither has all of the feature.
     """
 
@@ -28,6 +29,7 @@ class Feature:
     note: str = ""
     capability: str | None = None
     tempest: str | None = None
+    tempest_network: str | None = None
     zvm: Support = Support.NO
     zvm_note: str = ""
 
@@ -177,16 +179,17 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "operation.device-tags",
         "Device tags",
-        _N,
-        "Nova's device metadata has no bus for Power's virtual adapters (vio), so a guest could not find a tagged disk",
+        _P,
+        "network adapters, by their MAC address; a tagged disk is refused: Nova's device metadata has no bus for "
+        "Power's virtual adapters (vio), so a guest could not find it",
         "supports_device_tagging",
         zvm_note="Nova's device metadata has no bus for channel devices (CCW)",
     ),
     Feature(
         "operation.attach-tagged-interface",
         "Attach tagged virtual network interface to instance",
-        _N,
-        "as for device tags",
+        _Y,
+        "by its MAC address",
         "supports_tagged_attach_interface",
         zvm_note="as for device tags",
     ),
@@ -365,8 +368,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "operation.port-with-resource-request",
         "SR-IOV ports with resource request",
-        _N,
-        "direct ports have a capacity, which the platform keeps; placement is not told of it",
+        _Y,
+        "minimum bandwidth of direct ports, as the capacity of their vNICs; what a guest receives is only counted",
         zvm_note="adapters are virtual",
     ),
     Feature(
@@ -375,6 +378,52 @@ FEATURES: tuple[Feature, ...] = (
         _Y,
         "vNICs, with several logical ports where redundancy is wanted",
         zvm_note="the Cloud Connector gives no physical network functions",
+    ),
+    Feature(
+        "networking.ipv6",
+        "IPv6 addresses",
+        _Y,
+        "by the config drive",
+        tempest_network="ipv6",
+        zvm_note="the activation engine is told of IPv4 only",
+    ),
+    Feature(
+        "networking.ipv6-modes",
+        "IPv6 address modes (SLAAC, DHCPv6)",
+        _Y,
+        "the config drive says which; routers and DHCP servers on the network are as elsewhere",
+        tempest_network="ipv6_subnet_attributes",
+        zvm_note="the activation engine is told of IPv4 only",
+    ),
+    Feature(
+        "networking.security-groups",
+        "Security groups",
+        _N,
+        "neither Shared Ethernet Adapters nor SR-IOV ports filter; ports say so (``port_filter`` is false)",
+        zvm_note="virtual switches do not filter",
+    ),
+    Feature(
+        "networking.port-security",
+        "Port security and allowed address pairs",
+        _P,
+        "MAC addresses, four beside the port's own; not IP addresses; of a running server not before it is stopped",
+        tempest_network="port_security",
+        zvm_note=_LATER,
+    ),
+    Feature(
+        "networking.admin-state",
+        "Ports switched off",
+        _N,
+        "a disabled port is reported down, and its adapter goes on to carry traffic: the platform has no such switch",
+        tempest_network="port_admin_state_change",
+        zvm_note=_LATER,
+    ),
+    Feature(
+        "networking.trunk",
+        "Trunk ports",
+        _P,
+        "on Shared Ethernet Adapters, whose tags are those of the networks",
+        zvm_note="an adapter carries one VLAN",
     ),
 )
 
@@ -396,6 +445,10 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
         r"tempest\.api\.compute\.admin\.test_server_diagnostics\.ServerDiagnosticsV248Test\.",
         "Tempest takes no driver but the five that Nova has names for, and we do not pass for one of them",
     ),
+    Exclusion(
+        r"neutron_tempest_plugin\.api\.admin\.test_ports\.PortTestCasesResourceRequest\.",
+        "They guarantee bandwidth to ports of vnic_type normal, and on PowerVM those of vnic_type direct can have it",
+    ),
 )
 
 
@@ -407,6 +460,11 @@ def named(key: str) -> Feature:
 def capabilities(platform: str = "powervm") -> dict[str, bool]:
     """A compute driver's flags that this table decides."""
     return {f.capability: f.support(platform) is not Support.NO for f in FEATURES if f.capability}
+
+
+def tempest_network_flags(platform: str = "powervm") -> dict[str, bool]:
+    """The options of tempest's [network-feature-enabled] that this table decides."""
+    return {f.tempest_network: f.support(platform) is not Support.NO for f in FEATURES if f.tempest_network}
 
 
 def tempest_flags(platform: str = "powervm") -> dict[str, bool]:

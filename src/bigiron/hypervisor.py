@@ -189,6 +189,13 @@ class Hypervisor(abc.ABC):
         Raises Foreign when the guest under that address is not ours.
         """
 
+    def unplugged(self, nics: Iterable[NicSpec]) -> None:
+        """Tell the network agent that these ports' adapters have gone with their guest; its failure to hear is logged.
+
+        A platform whose agent sees that for itself does nothing.
+        """
+        return
+
     @abc.abstractmethod
     def adopt(self, instances: Iterable[tuple[str, str]]) -> Sequence[str]:
         """Mark existing unmarked guests, given as (instance uuid, instance name), as ours; returns the uuids marked."""

@@ -199,7 +199,8 @@ class GuestEvent:
 class DirectPort:
     """A physical network port that the host shares out: so many functions, which guests get one or several of.
 
-    `adapter` and `port` are the platform's numbers; `vendor` and `product` are four hexadecimal digits.
+    `adapter` and `port` are the platform's numbers; `vendor` and `product` are four hexadecimal digits; `location`
+    is the platform's name for the port, under which the network service counts its bandwidth.
     """
 
     adapter: int
@@ -207,6 +208,7 @@ class DirectPort:
     functions: int
     vendor: str
     product: str
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)

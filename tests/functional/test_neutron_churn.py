@@ -58,6 +58,7 @@ class Interferer(list[Call]):
 class TestChurn(SeaTestCase):
     """Afterwards the bridge holds what is in use and nothing else, and every port is told the truth about."""
 
+    @pytest.mark.timeout(1200)
     def test_ports_come_and_go(self) -> None:
         seed = int(os.environ.get("BIGIRON_CHURN_SEED") or Random().randrange(10**6))
         self.rng = Random(seed)

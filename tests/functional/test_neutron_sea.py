@@ -146,6 +146,32 @@ class TestPlug(SeaTestCase):
         self.until_status("ACTIVE", port)
         self.clean_up(port)
 
+    def test_a_port_that_is_bound_again_waits_for_its_new_adapter(self) -> None:
+        self.start_agent()
+        port = self.bound_port(31)
+        self.plug(port)
+        self.until_status("ACTIVE", port)
+        self.delete_adapter(port)
+        self.hrefs.pop(port["id"])
+        for host, guest in (("", ""), (HOST, GUESTS[1])):
+            changes = {portbindings.HOST_ID: host, "device_id": guest}
+            port = self._update("ports", port["id"], {"port": changes}, as_admin=True)["port"]
+            self.settled()
+            assert self.status(port) == "DOWN"
+        assert port[portbindings.VIF_TYPE] == "pvm_sea"
+        self.plug(port)
+        self.until_status("ACTIVE", port)
+        self.clean_up(port)
+
+    def test_what_users_write_as_the_device_of_a_port_is_nobody_elses_trouble(self) -> None:
+        self.start_agent()
+        port, other = self.bound_port(32), self.bound_port(33, GUESTS[1])
+        self._update("ports", port["id"], {"port": {"device_id": "my server"}}, as_admin=True)
+        self.create_adapter(other)
+        self.heal()
+        assert [self.status(one) for one in (port, other)] == ["DOWN", "ACTIVE"]
+        self.clean_up(port, other)
+
 
 class TestHealing(SeaTestCase):
     """What nobody told the agent of."""

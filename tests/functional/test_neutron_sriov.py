@@ -118,12 +118,12 @@ class TestBinding(SriovTestCase):
         details.pop("bound_drivers", None)
         assert details == {
             "port_filter": False, "connectivity": "l2", "vlan": 100, "physical_network": PROD,
-            "physical_ports": PROD_PORTS, "redundancy": 2,
+            "physical_ports": PROD_PORTS, "redundancy": 2, "allowed_macs": "NONE",
         }  # fmt: skip
         assert self.status(port) == "DOWN"
         self.plug(port)
         self.until_status("ACTIVE", port)
-        assert self.vnic().pvid == 100
+        assert (self.vnic().pvid, self.vnic().allowed_macs) == (100, "NONE")
         assert len(self.vnic().backing) == 2
         self.unplug(port)
         self.until_status("DOWN", port)
@@ -189,7 +189,7 @@ class TestAgent(SriovTestCase):
         assert self.configurations()["bridge_mappings"] == {
             "default": ["U78D2.001-P2-C2-T2"], PROD: PROD_PORTS, LAB: [],
         }  # fmt: skip
-        assert self.configurations()["physical_ports"]["U78D2.001-P2-C1-T2"].startswith("physnet2, link down")
+        assert self.configurations()["physical_ports"]["U78D2.001-P2-C1-T2"] == [LAB, "down", "1/1", 20, 0, 0.02]
         self.set_link(1, 1, True)
         self.until("the port is read again", lambda: any(port.link for port in self.host.ports if port.network == LAB))
         self.heartbeat.beat()

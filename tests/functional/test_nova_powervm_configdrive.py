@@ -8,6 +8,7 @@ import http.server
 import io
 import json
 import threading
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,17 +44,8 @@ class VendorService(http.server.BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-class ConfigDrive(PowerVMCloud):
-    """With metadata of every kind."""
-
-    @contextlib.contextmanager
-    def vendor_service(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-        asked: list[dict[str, Any]] = []
-        handler = type("Handler", (VendorService,), {"asked": asked})
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as service:
-            threading.Thread(target=service.serve_forever, daemon=True).start()
-            yield f"http://127.0.0.1:{service.server_address[1]}/", asked
-            service.shutdown()
+class Drives(PowerVMCloud):
+    """Reads what guests are served."""
 
     def drive_of(self, server: dict[str, Any]) -> dict[str, bytes]:
         """Every file of the only medium, which is in the guest's drive, by its path."""
@@ -76,6 +68,19 @@ class ConfigDrive(PowerVMCloud):
                 files[path] = out.getvalue()
         iso.close()
         return files
+
+
+class ConfigDrive(Drives):
+    """With metadata of every kind."""
+
+    @contextlib.contextmanager
+    def vendor_service(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        asked: list[dict[str, Any]] = []
+        handler = type("Handler", (VendorService,), {"asked": asked})
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as service:
+            threading.Thread(target=service.serve_forever, daemon=True).start()
+            yield f"http://127.0.0.1:{service.server_address[1]}/", asked
+            service.shutdown()
 
     def key_pair(self) -> str:
         public = ed25519.Ed25519PrivateKey.generate().public_key()
@@ -164,6 +169,35 @@ class ConfigDrive(PowerVMCloud):
         assert found["ipv6_slaac"]["ip_address"] == address["ip_address"]
         assert found["ipv6_slaac"]["netmask"] == "ffff:ffff:ffff:ffff::"
         assert [route["gateway"] for route in found["ipv6_slaac"]["routes"]] == [subnet["gateway_ip"]]
+        self.delete(server)
+
+    def test_a_guest_learns_how_each_ipv6_subnet_gives_addresses(self) -> None:
+        port = self.neutron.create_port({"port": {"network_id": base.SeaNeutron.network_1["id"]}})["port"]
+        bound = self.neutron._ports[port["id"]]
+        bound["fixed_ips"] = []
+        wanted = {}
+        modes = {"ipv6_dhcpv6-stateful": "dhcpv6-stateful", "ipv6_dhcpv6-stateless": "dhcpv6-stateless", "ipv6": None}
+        for number, (kind, mode) in enumerate(modes.items(), 1):
+            subnet = {
+                **base.SeaNeutron.subnet_ipv6_1, "id": str(uuid.uuid4()), "cidr": f"fd00:{number}::/80",
+                "gateway_ip": f"fd00:{number}::1", "ipv6_address_mode": mode, "ipv6_ra_mode": mode,
+                "enable_dhcp": mode is not None, "dns_nameservers": [f"fd00:{number}::53"],
+                "host_routes": [{"destination": "fd00:aa::/64", "nexthop": f"fd00:{number}::9"}],
+            }  # fmt: skip
+            self.neutron._subnets[subnet["id"]] = subnet
+            bound["fixed_ips"].append({"ip_address": f"fd00:{number}::10", "subnet_id": subnet["id"]})
+            wanted[kind] = number
+        server = self.boot(config_drive=True, networks=[{"port": port["id"]}])
+        data = json.loads(self.drive_of(server)["/openstack/latest/network_data.json"])
+        (link,) = (one for one in data["links"] if one["vif_id"] == port["id"])
+        found = {each["type"]: each for each in data["networks"] if each["link"] == link["id"]}
+        assert set(found) == set(wanted)
+        for kind, number in wanted.items():
+            assert found[kind]["ip_address"] == f"fd00:{number}::10"
+            assert found[kind]["netmask"] == "ffff:ffff:ffff:ffff:ffff::"
+            routes = [(route["network"], route["gateway"]) for route in found[kind]["routes"]]
+            assert routes == [("::", f"fd00:{number}::1"), ("fd00:aa::", f"fd00:{number}::9")]
+            assert found[kind]["services"] == [{"type": "dns", "address": f"fd00:{number}::53"}]
         self.delete(server)
 
     def test_a_vendor_service_that_fails_fails_the_build_where_it_is_to(self) -> None:

@@ -99,7 +99,7 @@ class DirectPorts(DirectCloud):
     def test_a_mistake_in_the_binding_is_named_before_anything_is_made(self) -> None:
         self.simulator.journal.clear()
         message = self.boot_fails(networks=[{"port": self.direct_port(capacity="0.03")}])
-        assert "asks for a capacity of 0.03, and SR-IOV port U78D2.001-P2-C1-T1 gives out multiples of 0.02" in message
+        assert "asks for a capacity of 0.03, which no SR-IOV port of its physical network gives out" in message
         assert not [entry for entry in self.calls() if entry.method != "GET"]
 
 

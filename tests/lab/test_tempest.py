@@ -28,6 +28,14 @@ def test_the_smoke_slice_passes(lab: Lab) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.timeout(2700)
+def test_the_network_slice_passes(lab: Lab) -> None:
+    counts = _run(lab, "network", 2600, concurrency=4)
+    assert counts["passed"] >= 350
+    assert counts["failed"] == 0
+
+
+@pytest.mark.full
 @pytest.mark.timeout(3600)
 def test_the_wide_slice_passes(lab: Lab) -> None:
     counts = _run(lab, "wide", 3500, concurrency=4)

@@ -7,7 +7,7 @@ import re
 import pytest
 from tempest import config
 
-from bigiron.features import EXCLUSIONS, FEATURES, Support, tempest_flags
+from bigiron.features import EXCLUSIONS, FEATURES, Support, tempest_flags, tempest_network_flags
 
 # Of doc/source/user/support-matrix.ini in Nova's repository, 2026.2.
 NOVAS = frozenset(
@@ -95,11 +95,13 @@ def test_what_is_not_or_only_partly_there_is_explained(platform: str) -> None:
 def test_tempest_knows_every_flag(platform: str) -> None:
     known = {option.name for option in config.ComputeFeaturesGroup}
     assert set(tempest_flags(platform)) - known == set()
+    known = {option.name for option in config.NetworkFeaturesGroup}
+    assert set(tempest_network_flags(platform)) - known == set()
 
 
 def test_exclusions_are_expressions_with_a_reason() -> None:
     assert EXCLUSIONS
     for each in EXCLUSIONS:
         re.compile(each.pattern)
-        assert each.pattern.startswith(r"tempest\.")
+        assert each.pattern.startswith((r"tempest\.", r"neutron_tempest_plugin\."))
         assert each.reason

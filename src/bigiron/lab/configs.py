@@ -38,6 +38,8 @@ _HOST_FILES = {
     "nova-compute.conf.j2": ("nova-compute", "nova.conf"),
     "neutron-sea-agent.conf.j2": ("neutron-sea-agent", "neutron.conf"),
 }
+_DIRECT_FILES = {"neutron-sriov-agent.conf.j2": ("neutron-sriov-agent", "neutron.conf")}
+"""For those that have SR-IOV adapters."""
 _SETTING = re.compile(r"(?P<key>(?P<program>[\w-]+):(?P<group>\w+)\.(?P<option>\w+))=(?P<value>[^\r\n]*)")
 _MACROS = ("logging", "database", "auth", "token", "rabbit", "console_proxy")
 _STATE_FOLDERS = (
@@ -52,7 +54,12 @@ _STATE_FOLDERS = (
     "cinder/lock",
     "cinder/coordination",
 )
-_HOST_STATE_FOLDERS = (("nova-compute", "lock"), ("neutron-sea-agent", "lock"), ("sim", ""))
+_HOST_STATE_FOLDERS = (
+    ("nova-compute", "lock"),
+    ("neutron-sea-agent", "lock"),
+    ("neutron-sriov-agent", "lock"),
+    ("sim", ""),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +90,9 @@ class Renderer:
             "region": lab_spec.REGION,
             "control_host": lab_spec.CONTROL_HOST,
             "physical_network": lab_spec.PHYSICAL_NETWORK,
+            "physical_networks": self.spec.physical_networks,
             "novnc_pages": novnc.find(cache_root()) or "",
-            "mechanism_driver": "pvm_sea" if self.spec.driver == "powervm" else "lab_fake",
+            "mechanism_drivers": "pvm_sea,pvm_sriov" if self.spec.driver == "powervm" else "lab_fake",
             "database_url": lambda name: file_url(self.paths.databases / f"{name}.sqlite"),
         }
 
@@ -111,8 +119,10 @@ def write(paths: LabPaths, spec: LabSpec) -> None:
     for template, name in _FILES.items():
         write_private(paths.etc / name, renderer.text(template) + _added(_program(name), spec.settings))
     for host in spec.hosts:
-        for template, (folder, name) in _HOST_FILES.items():
-            text = renderer.text(template, host=host) + _added(folder, spec.settings)
+        direct = host in spec.direct_hosts
+        for template, (folder, name) in {**_HOST_FILES, **(_DIRECT_FILES if direct else {})}.items():
+            values = {"host": host, "direct_ports": host.direct_ports() if direct else ()}
+            text = renderer.text(template, **values) + _added(folder, spec.settings)
             write_private(paths.etc / host.named(folder) / name, text)
     write_private(paths.clouds_yaml, renderer.text("clouds.yaml.j2"))
     (paths.etc / "neutron" / "policy.d").mkdir(mode=0o700, exist_ok=True)
@@ -132,7 +142,10 @@ def settings(texts: Iterable[str]) -> dict[str, str]:
 
     What a program of the compute hosts is given holds on all of them.
     """
-    programs = [*filter(None, map(_program, _FILES.values())), *(folder for folder, _ in _HOST_FILES.values())]
+    programs = [
+        *filter(None, map(_program, _FILES.values())),
+        *(folder for folder, _ in (_HOST_FILES | _DIRECT_FILES).values()),
+    ]
     found = {}
     for text in texts:
         match = _SETTING.fullmatch(text)

@@ -48,7 +48,8 @@ class Health:
         self._simulators: dict[str, str] = {}
         for host in spec.hosts:
             self._reporting[host.named("nova-compute")] = partial(self._compute, host.compute)
-            self._reporting[host.named("neutron-sea-agent")] = partial(self._sea_agent, host.compute)
+            for agent in ("neutron-sea-agent", "neutron-sriov-agent"):
+                self._reporting[host.named(agent)] = partial(self._agent, host.compute, f"bigiron-{agent}")
             self._simulators[host.named("sim")] = host.named("sim_control")
 
     def works(self, check: str, since: float) -> bool:
@@ -90,8 +91,8 @@ class Health:
                 return True
         return False
 
-    def _sea_agent(self, name: str, since: float) -> bool:
-        agents = self._connection().network.agents(host=name)
+    def _agent(self, name: str, binary: str, since: float) -> bool:
+        agents = self._connection().network.agents(host=name, binary=binary)
         return any(agent.is_alive and _after(agent.last_heartbeat_at, since) for agent in agents)
 
 

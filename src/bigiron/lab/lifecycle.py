@@ -231,6 +231,9 @@ def down(paths: LabPaths, report: Reporter) -> bool:
         return _stop(paths, report)
 
 
+_OUTER = ("nova-compute", "neutron-sea-agent", "neutron-sriov-agent")
+
+
 def _stop(paths: LabPaths, report: Reporter, *, gently: bool = True) -> bool:
     supervisor = supervise.connect(paths)
     if supervisor is None:
@@ -240,7 +243,7 @@ def _stop(paths: LabPaths, report: Reporter, *, gently: bool = True) -> bool:
     if gently:
         # The guests' side first, so that nothing reports to a control plane that has gone; the broker last.
         names = supervisor.states().keys()
-        outer = {name for name in names if name.startswith(("nova-compute", "neutron-sea-agent"))}
+        outer = {name for name in names if name.startswith(_OUTER)}
         base = {name for name in names if name.startswith(("broker", "sim", "keystone"))}
         for level in (outer, names - outer - base, base):
             supervisor.stop(level, _STOP_SECONDS)

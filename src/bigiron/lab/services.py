@@ -44,6 +44,8 @@ def programs(paths: LabPaths, spec: LabSpec, broker_binaries: broker.Binaries | 
     for host in spec.hosts:
         if spec.driver == "powervm":
             table += _powervm(paths, spec, host)
+            if host in spec.direct_hosts:
+                table.append(_agent(paths, host, "sriov"))
         table.append(_compute(paths, spec, host))
     return tuple(table)
 
@@ -109,18 +111,20 @@ def _console_proxy(paths: LabPaths, name: str) -> Program:
 
 
 def _powervm(paths: LabPaths, spec: LabSpec, host: Host) -> tuple[Program, ...]:
-    sim, sea_agent = host.named("sim"), host.named("neutron-sea-agent")
+    sim = host.named("sim")
     listen, control = (f"127.0.0.1:{spec.ports[host.named(name)]}" for name in ("sim", "sim_control"))
     simulator = (
         program("bigiron"), "sim", "powervm", "--system", str(host.document().resolve()),
         "--state", str(paths.data / sim), "--listen", listen, "--control", control, "--latency", spec.latency,
     )  # fmt: skip
-    options = paths.etc / sea_agent / "neutron.conf"
-    agent = (program("bigiron-neutron-sea-agent"), "--config-file", str(options))
-    return (
-        Program(sim, simulator, sim, sim, own_log=False),
-        Program(sea_agent, agent, sea_agent, after=("neutron", sim, SEED)),
-    )
+    return Program(sim, simulator, sim, sim, own_log=False), _agent(paths, host, "sea")
+
+
+def _agent(paths: LabPaths, host: Host, kind: str) -> Program:
+    """The Neutron agent of a host for Shared Ethernet Adapters (`sea`) or SR-IOV adapters (`sriov`)."""
+    name = host.named(f"neutron-{kind}-agent")
+    command = (program(f"bigiron-neutron-{kind}-agent"), "--config-file", str(paths.etc / name / "neutron.conf"))
+    return Program(name, command, name, after=("neutron", host.named("sim"), SEED))
 
 
 def base_environment() -> dict[str, str]:

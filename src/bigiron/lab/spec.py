@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -69,6 +71,11 @@ class Host:
             raise LabError(f"system document {document} does not exist: give one with --system FILE.yaml")
         return document
 
+    def direct_ports(self) -> tuple[tuple[str, str], ...]:
+        """The PCI addresses of its SR-IOV ports' functions, as Nova is told of them, and their physical networks."""
+        document = self.document()
+        return _direct_ports(document, document.stat().st_mtime_ns)
+
 
 @dataclass(frozen=True, slots=True)
 class LabSpec:
@@ -90,6 +97,17 @@ class LabSpec:
     seeded: str = ""
     platforms: Sequence[str] = ()
     """The digests of the system documents that the simulated platforms were made from."""
+
+    @property
+    def physical_networks(self) -> tuple[str, ...]:
+        """Every physical network that a host leads to, that of the bridges first."""
+        found = {network for host in self.direct_hosts for _, network in host.direct_ports()}
+        return (PHYSICAL_NETWORK, *sorted(found - {PHYSICAL_NETWORK}))
+
+    @property
+    def direct_hosts(self) -> tuple[Host, ...]:
+        """The compute hosts with SR-IOV adapters."""
+        return tuple(host for host in self.hosts if host.direct_ports()) if self.driver == "powervm" else ()
 
     @property
     def hosts(self) -> tuple[Host, ...]:
@@ -159,8 +177,24 @@ def require_any(paths: LabPaths) -> None:
 
 def digest(document: Path) -> str:
     """Return a digest of what a system document says, whatever its comments and its layout."""
+    content = _content(document)
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _content(document: Path) -> Any:
     try:
-        content = yaml.safe_load(document.read_text(encoding="utf-8"))
+        return yaml.safe_load(document.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise LabError(f"system document {document} is not YAML: {error}") from error
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+@functools.cache
+def _direct_ports(document: Path, _stamp: int) -> tuple[tuple[str, str], ...]:
+    """Documents can have hundreds of partitions, and this is asked again and again."""
+    adapters = (_content(document) or {}).get("sriov_adapters") or ()
+    shared = [each for each in adapters if each.get("mode") != "Dedicated"]
+    return tuple(
+        (f"{adapter:04x}:{number:02x}:*.*", port.get("label") or PHYSICAL_NETWORK)
+        for adapter, each in enumerate(shared, 1)
+        for number, port in enumerate(each["ports"])
+    )

@@ -23,6 +23,7 @@ from bigiron.lab.services import base_environment
 from bigiron.lab.spec import LabSpec
 
 _SERVERS = r"tempest\.api\.compute\.servers\."
+_PLUGIN = r"neutron_tempest_plugin\.api\."
 SLICES: Mapping[str, tuple[str, ...]] = {
     "smoke": (
         _SERVERS + r"test_create_server\.ServersTestJSON\.",
@@ -41,6 +42,14 @@ SLICES: Mapping[str, tuple[str, ...]] = {
         r"tempest\.api\.network\.test_(networks|ports|security_groups|subnetpools|tags|versions)",
         r"tempest\.api\.image\.v2\.test_images\.(Basic|List)",
         r"tempest\.api\.identity\.v3\.test_(tokens|projects|users)",
+    ),
+    "network": (
+        r"tempest\.api\.network\.",
+        # Of the plug-in: what is layer 2. Routers and all that hangs on them are the control plane's own affair.
+        _PLUGIN + r"test_(networks|subnets|subnetpools|ports|trunk|qos|extension_driver_port_security|security_groups)",
+        _PLUGIN + r"test_(address_groups|address_scopes|network_ip_availability|revisions|timestamp|extensions)",
+        _PLUGIN + r"admin\.test_(agent_management|networks|ports|tag|quotas|security_groups|default_security_group)",
+        _PLUGIN + r"admin\.test_(external_network|shared_network|extension_driver_port_security)",
     ),
 }
 # A platform's host holds a few of these at once; its memory is given in blocks of up to 256 MiB.
@@ -92,7 +101,12 @@ def prepare(paths: LabPaths, spec: LabSpec) -> Path:
     write_private(
         options,
         renderer.text(
-            "tempest.conf.j2", workspace=workspace, facts=facts, features=flags, public_network=PUBLIC_NETWORK
+            "tempest.conf.j2",
+            workspace=workspace,
+            facts=facts,
+            features=flags,
+            network_features=features.tempest_network_flags() if spec.driver == "powervm" else {},
+            public_network=PUBLIC_NETWORK,
         ),
     )
     return options

@@ -203,6 +203,12 @@ class PowerVM(Hypervisor):
             self._delete_lpar(parts, uuid, lpar)
         parts.rescue.forget(uuid)
 
+    def unplugged(self, nics: Iterable[NicSpec]) -> None:
+        parts = self._started
+        system = f"ManagedSystem/{parts.connection.system_uuid}"
+        for nic in nics:
+            network.announce_gone(parts.maker(nic), system, nic)
+
     def adopt(self, instances: Iterable[tuple[str, str]]) -> Sequence[str]:
         guests = self._started.guests
         marked = []

@@ -98,3 +98,37 @@ def test_each_host_has_programs_ports_and_files_of_its_own(tmp_path: Path, binar
     assert str(ANOTHER) in table["sim-2"].argv
     assert str(paths.data / "sim-2") in table["sim-2"].argv
     assert len(set(made.ports.values())) == len(made.ports)
+
+
+DIRECT = """
+sriov_adapters:
+  - mode: Dedicated
+    ports: [{}]
+  - ports: [{}, {label: fast}]
+  - ports: [{label: fast}]
+"""
+
+
+def test_a_host_with_sriov_adapters_has_their_agent(tmp_path: Path, binaries: broker.Binaries) -> None:
+    document = tmp_path / "direct.yaml"
+    document.write_text(ONE.read_text(encoding="utf-8") + DIRECT, encoding="utf-8")
+    paths, made = LabPaths(tmp_path / "lab"), spec.LabSpec(systems=(str(ANOTHER), str(document))).equipped()
+    paths.create()
+    configs.write(paths, made)
+    table = _table(tmp_path, made, binaries)
+    assert [name for name in table if "sriov" in name] == ["neutron-sriov-agent-2"]
+    assert {"sim-2", "neutron"} <= set(table["neutron-sriov-agent-2"].after)
+    assert table["neutron-sriov-agent-2"].argv[-1] == str(paths.etc / "neutron-sriov-agent-2" / "neutron.conf")
+    assert health.Health(made).works("neutron-sriov-agent-2", since=0.0) is False
+    nova = (paths.etc / "nova-compute-2" / "nova.conf").read_text(encoding="utf-8")
+    wanted = [("0001:00:*.*", "default"), ("0001:01:*.*", "fast"), ("0002:00:*.*", "fast")]
+    for address, network in wanted:
+        assert f'device_spec = {{"address": "{address}", "physical_network": "{network}"}}\n' in nova
+    assert nova.count("device_spec") == len(wanted)
+    assert "device_spec" not in (paths.etc / "nova-compute" / "nova.conf").read_text(encoding="utf-8")
+    assert "PciPassthroughFilter" in (paths.etc / "nova" / "nova.conf").read_text(encoding="utf-8")
+    ml2 = (paths.etc / "neutron" / "ml2_conf.ini").read_text(encoding="utf-8")
+    assert "network_vlan_ranges = default:100:1999,fast:100:1999\n" in ml2
+    assert "flat_networks = default,fast\n" in ml2
+    fake = spec.LabSpec(driver="fake", systems=(str(document),))
+    assert (fake.direct_hosts, fake.physical_networks) == ((), ("default",))

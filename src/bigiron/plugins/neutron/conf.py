@@ -61,11 +61,24 @@ SRIOV_OPTS: list[cfg.Opt] = [
         "0.04; a multiple of what the adapter gives out, which is the default. A port's binding:profile may say "
         "another one in capacity, and a limit in maxcapacity.",
     ),
+    cfg.ListOpt(
+        "resource_provider_bandwidths",
+        default=[],
+        help="What SR-IOV ports have to give to Neutron ports with guaranteed bandwidth, where that is not what their "
+        "links carry: comma-separated entries of the form <location code>:<egress>:<ingress>, in kilobits per second "
+        "as guests see them. Of other ports the speed of the link is reported.",
+    ),
+    cfg.DictOpt(
+        "resource_provider_inventory_defaults",
+        default={"allocation_ratio": 1.0, "min_unit": 1, "step_size": 1, "reserved": 0},
+        help="What else placement is told of the bandwidth of every port. The platform gives out no more than there "
+        "is, so leave allocation_ratio at 1.",
+    ),
 ]
 
 
 class BadMapping(ValueError):
-    """An entry of bridge_mappings cannot be read; the message quotes it."""
+    """An option that names parts of the system cannot be read; the message quotes it."""
 
 
 @dataclass(frozen=True, slots=True)

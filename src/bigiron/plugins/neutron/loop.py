@@ -1,7 +1,8 @@
 """The agent's work loop: one thread does everything to the bridges, and whatever happens only fills its queue.
 
 RPC, the platform's events and the clock put something in the queue; what arrives while the thread works is done
-together. A pass that fails is made good by comparing everything, after a pause that grows with each failure.
+together. A pass that fails is made good by comparing everything, soon, and after a pause that grows with each
+comparison that fails as well.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from bigiron.powervm.events import LOST, RestEvent
 from bigiron.powervm.network.vif_events import VifEvent, parse
 
 LOG = logging.getLogger(__name__)
+
+_PARTITION, _STATE = "LogicalPartition", "PartitionState"
+"""Resource and word of the detail in the platform's event of a partition that was started or stopped."""
 
 GATHER_S = 0.2
 """How long a bridge update waits for announcements that come together; an update itself takes seconds."""
@@ -48,6 +52,7 @@ class Reconciles(Protocol):
     def heal(self) -> bool: ...
     def plugged(self, port_id: str) -> Port | None: ...
     def subports(self, port_id: str) -> frozenset[str]: ...
+    def waits_for(self, partition: str) -> bool: ...
     def forget(self, port_id: str) -> None: ...
 
 
@@ -91,11 +96,22 @@ class WorkLoop:
         if self._stopping.is_set():
             return
         # A guest's start waits for its announcement; comparing everything can wait for that.
-        if events:
-            self._attempt("wiring announced adapters", partial(self._reconciler.handle, events, self._gather))
-        if heal and self._attempt("comparing everything", self._reconciler.heal):
+        if events and not self._attempt(
+            "wiring announced adapters", partial(self._reconciler.handle, events, self._gather)
+        ):
+            # Their servers wait: failures of others before them must not put this off.
+            self._next_heal = min(self._next_heal, self._clock() + self._exception_interval)
+        if heal:
+            self._heal()
+
+    def _heal(self) -> None:
+        pause = self._heal_interval
+        if self._attempt("comparing everything", self._reconciler.heal):
             self._failures = 0
-            self._next_heal = self._clock() + self._heal_interval
+        else:
+            pause = min(pause, self._exception_interval * 2 ** min(self._failures, 16))
+            self._failures += 1
+        self._next_heal = self._clock() + pause
 
     def stop(self) -> None:
         """Let `run` return after the pass that it is in."""
@@ -111,6 +127,9 @@ class WorkLoop:
         if event.type in LOST:
             self.heal_soon(f"the platform reports {event.type}")
             return
+        partition = event.object_of(_PARTITION)
+        if partition and _STATE in event.detail and self._reconciler.waits_for(partition):
+            self.heal_soon(f"the state of partition {partition} has changed")
         announced = parse(event)
         if announced is not None and announced.vif_type == self._kind.vif_type:
             self._queue.put(announced)
@@ -150,6 +169,12 @@ class WorkLoop:
         if self._reconciler.subports(port_id) - subports:
             self.heal_soon(f"subports have left the trunk of port {port_id}")
 
+    def addresses_changed(self, port_id: str, allowed: str) -> None:
+        """Neutron tells which MACs a port's guest may use: of interest if its adapter lets others through."""
+        known = self._reconciler.plugged(port_id)
+        if known is not None and known.allowed != allowed:
+            self.heal_soon(f"the addresses that the guest of port {port_id} may use have changed")
+
     def port_arrived(self, port_id: str) -> None:
         """The port's binding to this host was activated; its adapter may have come with a migrated guest."""
         self.heal_soon(f"port {port_id} was activated on this host")
@@ -188,18 +213,12 @@ class WorkLoop:
         return [item for item in items if isinstance(item, VifEvent)]
 
     def _attempt(self, what: str, work: Callable[[], bool]) -> bool:
-        """Do one pass and say whether all went well; if not, a comparison follows after a pause."""
+        """Do one pass and say whether all went well."""
         try:
-            complete = work()
+            return work()
         except PlatformError as error:
             LOG.error("The %s agent of host %s failed at %s: %s", self._kind.title, self._host, what, error)
-            complete = False
         except Exception:
             # The loop must outlive any mistake: the ports of the whole host depend on it.
             LOG.exception("The %s agent of host %s failed at %s", self._kind.title, self._host, what)
-            complete = False
-        if not complete:
-            pause = min(self._exception_interval * 2 ** min(self._failures, 16), self._heal_interval)
-            self._failures += 1
-            self._next_heal = self._clock() + pause
-        return complete
+        return False

@@ -13,15 +13,17 @@ from neutron_lib.api.definitions import portbindings
 from neutron_lib.plugins.ml2 import api
 from oslo_log import log as logging
 
-from bigiron.plugins.neutron import trunk
+from bigiron.plugins.neutron import addresses, filtering, qos, trunk
 from bigiron.plugins.neutron.kinds import SEA
+from bigiron.plugins.neutron.unbinding import TellsOfUnbinding
+from bigiron.powervm.network import macs
 
 AGENT_TYPE_SEA = SEA.agent_type
 
 LOG = logging.getLogger(__name__)
 
 
-class SeaMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
+class SeaMechanismDriver(TellsOfUnbinding, mech_agent.SimpleAgentMechanismDriverBase):
     """Binds a port where the host's agent maps the segment's physical network to a network bridge."""
 
     def __init__(self) -> None:
@@ -31,7 +33,13 @@ class SeaMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
     def initialize(self) -> None:
         """Offer trunks too, where the trunk service runs."""
         super().initialize()
+        filtering.warn("pvm_sea", "Shared Ethernet Adapters")
         self.trunks = trunk.SeaTrunkDriver(AGENT_TYPE_SEA)
+
+    def update_port_precommit(self, context: Any) -> None:
+        """Refuse, of a port that we have bound, the address pairs that no adapter can let through."""
+        addresses.check_update(context, self.vif_type)
+        super().update_port_precommit(context)
 
     @property
     def connectivity(self) -> str:
@@ -77,7 +85,9 @@ class SeaMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
         """Bind, unless the bridge or the port's adapter could not carry all that is asked; the log says why not."""
         if not self.check_segment_for_agent(segment, agent):
             return False
-        reason = _too_large(context.network.current, segment, agent)
+        port = context.current
+        reason = _too_large(context.network.current, segment, agent) or addresses.obstacle(port)
+        reason = reason or qos.obstacle(qos.rules(context), {})
         found = context.current.get("trunk_details")
         if found and not reason:
             reason = trunk.obstacle(context.plugin_context.elevated(), agent, segment, found["sub_ports"])
@@ -93,6 +103,8 @@ class SeaMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
             portbindings.VIF_DETAILS_VLAN: segment[api.SEGMENTATION_ID],
             api.PHYSICAL_NETWORK: segment[api.PHYSICAL_NETWORK],
         }
+        if context is not None:
+            details[macs.ALLOWED] = addresses.allowed(context.current)
         found = context.current.get("trunk_details") if context is not None else None
         if found:
             details[trunk.TRUNK_VLANS] = trunk.vlans_text(found["sub_ports"])

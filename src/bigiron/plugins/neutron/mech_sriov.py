@@ -5,6 +5,7 @@ It runs in Neutron's server and decides from what the host's agent reports; it n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,10 @@ from neutron_lib.api.definitions import portbindings
 from neutron_lib.plugins.ml2 import api
 from oslo_log import log as logging
 
+from bigiron.plugins.neutron import addresses, bandwidth, filtering, qos
 from bigiron.plugins.neutron.kinds import SRIOV
+from bigiron.plugins.neutron.unbinding import TellsOfUnbinding
+from bigiron.powervm.network import macs
 
 LOG = logging.getLogger(__name__)
 
@@ -21,13 +25,26 @@ REQUIRED_VFS, CAPACITY, MAX_CAPACITY = "vnic_required_vfs", "capacity", "maxcapa
 """Keys of a port's binding:profile, which users may set; the agent's options have the defaults."""
 
 
-class SriovMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
+class SriovMechanismDriver(TellsOfUnbinding, mech_agent.SimpleAgentMechanismDriverBase):
     """Binds a port of vnic_type direct where the host has enough SR-IOV ports of the network's label with a link."""
+
+    resource_provider_uuid5_namespace = bandwidth.NAMESPACE
 
     def __init__(self) -> None:
         super().__init__(
             SRIOV.agent_type, SRIOV.vif_type, {portbindings.CAP_PORT_FILTER: False}, [portbindings.VNIC_DIRECT]
         )
+
+    def initialize(self) -> None:
+        """Offer guaranteed bandwidth too, where the QoS service runs."""
+        super().initialize()
+        filtering.warn("pvm_sriov", "SR-IOV ports")
+        self.qos = qos.GuaranteeDriver("pvm_sriov", SRIOV)
+
+    def update_port_precommit(self, context: Any) -> None:
+        """Refuse, of a port that we have bound, the address pairs that no vNIC can let through."""
+        addresses.check_update(context, self.vif_type)
+        super().update_port_precommit(context)
 
     @property
     def connectivity(self) -> str:
@@ -41,6 +58,13 @@ class SriovMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
     def get_mappings(self, agent: Mapping[str, Any]) -> dict[str, list[str]]:
         """Physical network -> locations of its ports with the link up, as the agent reported them."""
         return dict(agent["configurations"].get("bridge_mappings") or {})
+
+    def get_standard_device_mappings(self, agent: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Physical network -> locations of all its ports, as Neutron's placement service asks."""
+        found: dict[str, list[str]] = {}
+        for location, link in bandwidth.links(agent["configurations"]).items():
+            found.setdefault(link.network, []).append(location)
+        return found
 
     def physnet_in_mappings(self, physnet: str, mappings: Mapping[str, list[str]]) -> bool:
         """Whether the physical network has a port with the link up."""
@@ -82,6 +106,12 @@ class SriovMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
                     context.current["id"], agent["host"], wanted, segment[api.PHYSICAL_NETWORK], len(found), len(found),
                 )  # fmt: skip
                 return False
+            reason = addresses.obstacle(context.current) or self._guaranteed(context, segment, agent)[1]
+            if reason:
+                LOG.error(
+                    "pvm_sriov does not bind port %s on host %s: %s", context.current["id"], agent["host"], reason
+                )
+                return False
         return bool(super().try_to_bind_segment_for_agent(context, segment, agent))
 
     def get_vif_details(self, context: Any, agent: Mapping[str, Any], segment: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,11 +121,55 @@ class SriovMechanismDriver(mech_agent.SimpleAgentMechanismDriverBase):
             **self.vif_details,
             api.PHYSICAL_NETWORK: physnet,
             "physical_ports": self.get_mappings(agent)[physnet],
+            macs.ALLOWED: addresses.allowed(context.current),
             **{key: value for key, value in _asked(context, agent).items() if value is not None},
         }
+        guaranteed, _ = self._guaranteed(context, segment, agent)
+        if guaranteed:
+            guaranteed["capacity"] = max(guaranteed["capacity"], _share_of(details))
+            details |= guaranteed
         if segment[api.SEGMENTATION_ID] is not None:
             details[portbindings.VIF_DETAILS_VLAN] = segment[api.SEGMENTATION_ID]
         return details
+
+    def _guaranteed(
+        self, context: Any, segment: Mapping[str, Any], agent: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], str]:
+        """What the port's QoS policy adds to the binding's details, and why it cannot be had."""
+        rules = qos.rules(context)
+        reason = qos.obstacle(rules, qos.MINIMUM_BANDWIDTH)
+        wanted = qos.minimum_kbps(rules)
+        if reason or not wanted:
+            return {}, reason
+        physnet = segment[api.PHYSICAL_NETWORK]
+        reported, up = bandwidth.links(agent["configurations"]), self.get_mappings(agent)[physnet]
+        links = {where: link for where, link in reported.items() if where in up and link.kbps and link.granularity}
+        allocation = (context.current.get(portbindings.PROFILE) or {}).get("allocation") or {}
+        given = [where for where in links if bandwidth.provider(agent["host"], where) in allocation.values()]
+        if allocation and not given:
+            return {}, (
+                f"its bandwidth is not of a port of physical network {physnet} whose link is up on this host (ports: "
+                f"{', '.join(links) or 'none'})"
+            )
+        links = {where: links[where] for where in given or links}
+        slowest = min((link.kbps for link in links.values()), default=0)
+        if wanted > slowest:
+            return {}, (
+                f"its QoS policy guarantees {wanted} kbit/s, and a port of physical network {physnet} carries "
+                f"{slowest or 'an unknown number'} there; use faster ports, or lower min_kbps"
+            )
+        # Without an allocation any of the ports may be the one.
+        capacity = max(bandwidth.share(wanted, link.kbps, link.granularity) for link in links.values())
+        details = {"capacity": capacity, qos.GUARANTEED: math.floor(capacity * slowest + 1e-6)}
+        return {**details, "allocated_port": given[0]} if given else details, ""
+
+
+def _share_of(details: Mapping[str, Any]) -> float:
+    """The capacity that details ask for; what is no number is refused where the vNIC is made."""
+    try:
+        return float(details.get("capacity") or 0.0)
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def _asked(context: Any, agent: Mapping[str, Any]) -> dict[str, Any]:

@@ -79,7 +79,10 @@ class _Planner:
 
     def run(self, unused: Mapping[str, frozenset[int]]) -> Plan:
         for uuid in self._wanted.vlans.keys() - self._bridges.keys():
-            reason = f"network bridge {uuid} is not on the system any more; correct [AGENT] bridge_mappings"
+            reason = (
+                f"network bridge {uuid} is not on the system any more; restart the agent once there is one again, or "
+                "correct [AGENT] bridge_mappings"
+            )
             self._refused |= {(uuid, vlan): reason for vlan in self._wanted.vlans[uuid]}
         missing = {uuid: list(self._missing(uuid)) for uuid in sorted(self._wanted.vlans) if uuid in self._bridges}
         # Whole steps, in this order: a number must be free on the switch before another trunk can take it.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bigiron.powervm.network.vif_events import VifEvent
@@ -17,10 +18,15 @@ LOG = logging.getLogger(__name__)
 class PortBook:
     """The ports of a host that have an adapter; a reconciler adds what its kind of adapter needs."""
 
-    __slots__ = ()
+    __slots__ = ("_forgotten", "_lock", "_plugged")
+    title = "client adapter"
     server: Server
     announce: Callable[[Sequence[str]], None]
-    _plugged: dict[str, Port]
+
+    def __init__(self) -> None:
+        self._plugged: dict[str, Port] = {}
+        self._forgotten: set[str] = set()
+        self._lock = threading.Lock()
 
     @property
     def devices(self) -> int:
@@ -35,9 +41,42 @@ class PortBook:
         """The subports last seen on the adapter of a trunk's own port; may be called from any thread."""
         return frozenset(port.id for port in tuple(self._plugged.values()) if port.parent == port_id)
 
+    def waits_for(self, partition: str) -> bool:
+        """Whether something can be put right once the partition (its uuid, upper case) is off."""
+        return False
+
     def forget(self, port_id: str) -> None:
         """The port is no longer bound here, so nothing about it is to be reported; may be called from any thread."""
-        self._plugged.pop(port_id, None)
+        with self._lock:
+            self._forgotten.add(port_id)
+            self._plugged.pop(port_id, None)
+
+    def _begin(self) -> None:
+        """A pass begins: what is forgotten from now on stays so, whatever the pass has read before."""
+        with self._lock:
+            self._forgotten.clear()
+
+    def _keep(self, ports: Iterable[Port]) -> None:
+        with self._lock:
+            self._plugged = {port.id: port for port in ports if port.id not in self._forgotten}
+
+    def _settle(self, last: Mapping[str, VifEvent], ports: Sequence[Port], carrying: Collection[str]) -> None:
+        """After announcements: `last` of each adapter, the ports of those that were plugged and those that carry."""
+        gone = {device for device, event in last.items() if event.action == "unplug"}
+        self._keep(port for port in (*self._plugged.values(), *ports) if not gone & {port.id, port.mac})
+        down = gone | {port.id for port in ports if port.id not in carrying}
+        self._report([port.id for port in ports if port.id in carrying], sorted(down))
+
+    def _compared(self, ports: Sequence[Port], plugged: Sequence[Port], carrying: Collection[str]) -> None:
+        """After a comparison of all ports bound here: those with an adapter, and those of them that carry."""
+        self._keep(plugged)
+        up = [port.id for port in ports if port.id in carrying and not port.active]
+        down = [port.id for port in ports if port.id not in carrying and not port.down]
+        LOG.info(
+            "Compared: %d ports bound here, %d with a %s, %d come up, %d go down",
+            len(ports), len(plugged), self.title, len(up), len(down),
+        )  # fmt: skip
+        self._report(up, down)
 
     def _report(self, up: Sequence[str], down: Sequence[str]) -> None:
         # The waiting guests first: Neutron takes seconds to pass on what it is told.

@@ -14,16 +14,15 @@ from typing import Protocol
 
 from bigiron import naming
 from bigiron.errors import PlatformError
-from bigiron.plugins.neutron.plan import Plan, Wanted, plan
+from bigiron.plugins.neutron.bandwidth import Guarantee
 from bigiron.plugins.neutron.ports import PortBook, latest
-from bigiron.powervm.errors import Stale
+from bigiron.plugins.neutron.provision import Bridges, Outcome, Provisioner
+from bigiron.powervm.network import macs
 from bigiron.powervm.network.clients import ClientAdapter
-from bigiron.powervm.network.trunks import AddTrunk, Bridge, Op, Renumber
+from bigiron.powervm.network.trunks import Bridge
 from bigiron.powervm.network.vif_events import VifEvent
 
 LOG = logging.getLogger(__name__)
-
-_STALE_TRIES = 8
 
 Announce = Callable[[Sequence[str]], None]
 """Answers whoever waits for their adapters that these ports (their ids) carry traffic."""
@@ -36,6 +35,7 @@ Gather = Callable[[], Sequence[VifEvent]]
 class Port:
     """A Neutron port of this host; `device` is what it was asked for by (its id or its MAC).
 
+    Neutron counts it as active, as down, or as being built. `guest` is the instance's uuid, empty where there is none.
     `trunk` says that it is a trunk's own port. A subport has its trunk's own port as `parent`, and that one's guest
     and MAC: it has no adapter but its parent's, which carries its VLAN tagged.
     """
@@ -50,6 +50,11 @@ class Port:
     device: str = ""
     trunk: bool = False
     parent: str = ""
+    allowed: str = macs.ALL
+    """Which MACs its guest may use beside the port's own."""
+    guarantee: Guarantee | None = None
+    """What Placement has given it, of which physical port."""
+    down: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,29 +84,13 @@ class Server(Protocol):
         ...
 
 
-class Bridges(Protocol):
-    """The platform's bridges: see powervm.network.bridges.BridgeDocuments."""
-
-    def read(self) -> tuple[Bridge, ...]: ...
-    def read_orphans(self) -> dict[int, dict[int, str]]: ...
-    def vlans_in_use(self) -> dict[int, frozenset[int]]: ...
-    def apply(self, ops: Sequence[Op]) -> int: ...
-
-
 class Clients(Protocol):
     """The platform's client adapters: see powervm.network.clients.ClientAdapters."""
 
     def of(self, partitions: Collection[str]) -> list[ClientAdapter]: ...
     def all(self) -> list[ClientAdapter]: ...
     def set_tagged(self, adapter: ClientAdapter, vlans: frozenset[int]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """The (bridge, VLAN) not carried, with the reasons; `failed` where it was the platform that refused."""
-
-    refused: Mapping[tuple[str, int], str]
-    failed: bool = False
+    def set_allowed(self, adapter: ClientAdapter, allowed: str) -> None: ...
 
 
 @dataclass(slots=True)
@@ -114,53 +103,106 @@ class Reconciler(PortBook):
     networks: Mapping[str, Network]
     announce: Announce = lambda ports: None
     cleanup: bool = True
-    _orphans: dict[int, dict[int, str]] | None = None
-    _taken: dict[int, frozenset[int]] | None = None
-    _plugged: dict[str, Port] = field(default_factory=dict)
+    _provisioner: Provisioner = field(init=False)
+    _waiting: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Partition and MAC of the adapters that get what they are to let through once their guest is off."""
+
+    def __post_init__(self) -> None:
+        PortBook.__init__(self)
+        self._provisioner = Provisioner(self.bridges)
+
+    def waits_for(self, partition: str) -> bool:
+        """Whether an adapter of the partition is to be changed once it is off; may be called from any thread."""
+        return any(one == partition for one, _ in tuple(self._waiting))
 
     def handle(self, events: Sequence[VifEvent], gather: Gather = tuple) -> bool:
         """Wire the announced adapters and report them; `gather` is asked before a bridge is updated.
 
         False says that the platform refused something, so that trying again later may help.
         """
+        self._begin()
         last = latest(events)
         ports = self._lookup(last.values())
         seen = self.bridges.read() if ports else ()
-        if self._plan(seen, self._by_bridge(ports)).ops:
+        if self._provisioner.plan(seen, self._by_bridge(ports)).ops:
             more = latest(gather())
             ports = [port for port in ports if port.device not in more] + self._lookup(more.values())
             last |= more
-        outcome = self._ensure(seen, self._by_bridge(ports))
-        up = self._carrying(ports, outcome)
-        gone = {device for device, event in last.items() if event.action == "unplug"}
-        self._plugged = {port.id: port for port in (*self._plugged.values(), *ports) if not gone & {port.id, port.mac}}
-        down = gone | {port.id for port in ports if not port.enabled}
-        self._report([port.id for port in up], sorted(down))
-        return not outcome.failed
+        outcome = self._provisioner.ensure(seen, self._by_bridge(ports))
+        self._settle(last, ports, {port.id for port in self._carrying(ports, outcome)})
+        return not outcome.failed and not _made_otherwise(ports, last)
 
     def heal(self) -> bool:
         """Compare all ports of this host with the bridges and client adapters, and put right what differs.
 
         False says that the platform refused something, so that trying again later may help.
         """
-        self._orphans = self._taken = None
+        self._begin()
+        self._provisioner.forget()
         ports = self.server.ports()
         guests = {naming.lpar_uuid(port.guest) for port in ports if port.guest}
         adapters = {(one.partition, one.mac): one for one in self.clients.of(guests)} if guests else {}
-        plugged = [port for port in ports if port.guest and (naming.lpar_uuid(port.guest), port.mac) in adapters]
-        self._plugged = {port.id: port for port in plugged}
-        seen = self.bridges.read()
-        outcome = self._ensure(seen, self._by_bridge(plugged), self._unused(seen, ports) if self.cleanup else {})
+        plugged = [port for port in ports if port.guest and self._has_adapter(port, adapters)]
+        wanted = self._by_bridge(plugged)
+        outcome = self._provisioner.ensure(self.bridges.read(), wanted)
         untagged, tagged = self._tag(plugged, adapters)
         carrying = {port.id for port in self._carrying(plugged, outcome)} - untagged
-        up = [port.id for port in ports if port.id in carrying and not port.active]
-        down = [port.id for port in ports if port.id not in carrying and port.active]
-        LOG.info(
-            "Compared: %d ports bound here, %d with a client adapter, %d come up, %d go down",
-            len(ports), len(plugged), len(up), len(down),
+        self._compared(ports, plugged, carrying)
+        restricted = self._restrict(plugged, adapters)
+        return tagged and restricted and not outcome.failed and self._clean(ports, wanted)
+
+    def _has_adapter(self, port: Port, adapters: Mapping[tuple[str, str], ClientAdapter]) -> bool:
+        """Whether the port's adapter is there, on the port's own VLAN; a subport's VLAN is tagged later."""
+        adapter = adapters.get((naming.lpar_uuid(port.guest), port.mac))
+        network = self.networks.get(port.physical_network)
+        if adapter is None or port.parent or network is None:
+            return adapter is not None
+        if port.vlan in adapter.vlans and adapter.vswitch == network.vswitch:
+            return True
+        LOG.error(
+            "Port %s stays down: it is on VLAN %d of virtual switch %s, and its adapter of partition %s is on VLANs %s "
+            "of switch number %d; detach the port from its server and attach it again",
+            port.id, port.vlan, network.vswitch_name, adapter.partition, sorted(adapter.vlans), adapter.vswitch,
         )  # fmt: skip
-        self._report(up, down)
-        return tagged and not outcome.failed
+        return False
+
+    def _restrict(self, plugged: Sequence[Port], adapters: Mapping[tuple[str, str], ClientAdapter]) -> bool:
+        """Let each guest use the MACs that its ports allow, where it is off; tells whether all went well.
+
+        The platform changes this of no guest that runs, which goes on with what its adapter was made with.
+        """
+        complete = True
+        waiting = {}
+        for port in plugged:
+            key = naming.lpar_uuid(port.guest), port.mac
+            adapter = adapters[key]
+            if port.parent or adapter.allowed == port.allowed:
+                continue
+            if adapter.on:
+                waiting[key] = port.allowed
+                if self._waiting.get(key) != port.allowed:
+                    LOG.warning(
+                        "The guest of port %s may use the MACs %s beside the port's own, and from now on it should "
+                        "be: %s. That comes into force when the server is stopped, or the port detached and attached "
+                        "again",
+                        port.id, adapter.allowed, port.allowed,
+                    )  # fmt: skip
+                continue
+            try:
+                self.clients.set_allowed(adapter, port.allowed)
+            except PlatformError as error:
+                LOG.error("The guest of port %s may still use the MACs %s: %s", port.id, adapter.allowed, error)
+                complete = False
+            else:
+                LOG.info("The guest of port %s may now use the MACs %s beside its own", port.id, port.allowed)
+        self._waiting = waiting
+        return complete
+
+    def _clean(self, ports: Sequence[Port], wanted: Mapping[str, frozenset[int]]) -> bool:
+        """Last, so that nothing of it can keep a port waiting."""
+        seen = self.bridges.known()
+        unused = self._unused(seen, ports) if self.cleanup else {}
+        return not unused or self._provisioner.clean(seen, wanted, unused)
 
     def _tag(self, plugged: Sequence[Port], adapters: Mapping[tuple[str, str], ClientAdapter]) -> tuple[set[str], bool]:
         """Give each trunk's adapter the VLANs of its subports; returns the subports left without, and if all went well.
@@ -185,7 +227,7 @@ class Reconciler(PortBook):
                 LOG.info("The adapter of port %s now carries VLANs %s tagged", parent.id, sorted(vlans))
         return refused, complete
 
-    def _carrying(self, ports: Iterable[Port], outcome: _Outcome) -> list[Port]:
+    def _carrying(self, ports: Iterable[Port], outcome: Outcome) -> list[Port]:
         """The enabled ports whose VLAN is on their bridge; says of each other one why it stays down."""
         carrying = []
         for port in ports:
@@ -213,72 +255,6 @@ class Reconciler(PortBook):
                 wanted[bridge].add(vlan)
         return {bridge: frozenset(vlans) for bridge, vlans in wanted.items()}
 
-    def _plan(
-        self,
-        seen: Sequence[Bridge],
-        vlans: Mapping[str, frozenset[int]],
-        unused: Mapping[str, frozenset[int]] | None = None,
-    ) -> Plan:
-        def planned() -> Plan:
-            return plan(seen, Wanted(vlans, self._taken or {}, self._orphans or {}), unused)
-
-        result = planned()
-        # What else is on the switches is read only for a change that it matters to, and kept until all is compared.
-        if result.ops and self._orphans is None:
-            self._orphans = self.bridges.read_orphans()
-            result = planned()
-        if self._taken is None and any(isinstance(op, AddTrunk | Renumber) for op in result.ops):
-            self._taken = self.bridges.vlans_in_use()
-            result = planned()
-        return result
-
-    def _ensure(
-        self,
-        seen: Sequence[Bridge],
-        vlans: Mapping[str, frozenset[int]],
-        unused: Mapping[str, frozenset[int]] | None = None,
-    ) -> _Outcome:
-        """Make the bridges carry the VLANs, in one go where the platform takes it."""
-        for _ in range(_STALE_TRIES):
-            result = self._plan(seen, vlans, unused)
-            if not result.ops:
-                return _Outcome(result.refused)
-            try:
-                updates = self.bridges.apply(result.ops)
-            except Stale as error:
-                LOG.debug("A bridge has changed since it was read; planning again: %s", error)
-                seen = self.bridges.read()
-            except PlatformError as error:
-                if error.retryable:
-                    raise
-                LOG.warning("The platform refused %s: %s", ", ".join(map(str, result.ops)), error)
-                return self._one_by_one(vlans, result.refused, error)
-            else:
-                LOG.info("Changed the bridges in %d updates: %s", updates, ", ".join(map(str, result.ops)))
-                return _Outcome(result.refused)
-        raise Stale(f"The network bridges were changed by somebody else {_STALE_TRIES} times in a row.")
-
-    def _one_by_one(
-        self, vlans: Mapping[str, frozenset[int]], refused: Mapping[tuple[str, int], str], error: PlatformError
-    ) -> _Outcome:
-        """After a refused update, add each VLAN alone, so that only the one at fault fails."""
-        self._orphans = None
-        missing = [
-            (bridge.uuid, vlan)
-            for bridge in self.bridges.read()
-            for vlan in sorted(vlans.get(bridge.uuid, ()))
-            if not bridge.carries(vlan) and (bridge.uuid, vlan) not in refused
-        ]
-        if len(missing) < 2:
-            return _Outcome({**refused, **dict.fromkeys(missing, error.message)}, failed=True)
-        there = {uuid: vlans[uuid] - {vlan for bridge, vlan in missing if bridge == uuid} for uuid in vlans}
-        found, failed = dict(refused), False
-        for uuid, vlan in missing:
-            alone = self._ensure(self.bridges.read(), {**there, uuid: there[uuid] | {vlan}})
-            found |= alone.refused
-            failed |= alone.failed
-        return _Outcome(found, failed)
-
     def _unused(self, seen: Sequence[Bridge], ports: Sequence[Port]) -> dict[str, frozenset[int]]:
         """VLANs that no port bound here and no client adapter of the system needs, by served bridge.
 
@@ -292,3 +268,8 @@ class Reconciler(PortBook):
         for adapter in self.clients.all():
             used.setdefault(adapter.vswitch, set()).update(adapter.vlans)
         return {b.uuid: spare[b.uuid] - used.get(b.vswitch, set()) for b in seen if b.uuid in spare}
+
+
+def _made_otherwise(ports: Iterable[Port], events: Mapping[str, VifEvent]) -> bool:
+    """Whether an adapter was made to let through what its port's binding said, and Neutron wants another thing now."""
+    return any((made := events[port.device].macs) and made != port.allowed for port in ports if not port.trunk)

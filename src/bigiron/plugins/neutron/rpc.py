@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ from neutron_lib.services.trunk import constants as trunk_constants
 from oslo_utils import uuidutils
 
 from bigiron.errors import Unavailable
+from bigiron.plugins.neutron import addresses, bandwidth
 from bigiron.plugins.neutron.kinds import SEA, Kind
 from bigiron.plugins.neutron.reconcile import Port
 
@@ -96,6 +98,7 @@ class Callbacks(Protocol):
     ) -> None: ...
     def subport_changed(self, port_id: str, host: str | None, vlan: int, enabled: bool, active: bool) -> None: ...
     def trunk_changed(self, port_id: str, subports: frozenset[str]) -> None: ...
+    def addresses_changed(self, port_id: str, allowed: str) -> None: ...
     def port_gone(self, port_id: str) -> None: ...
     def port_arrived(self, port_id: str) -> None: ...
 
@@ -115,7 +118,7 @@ class Endpoint:
         port = kwargs["port"]
         vlan = kwargs.get("segmentation_id")
         if port.get(portbindings.VIF_TYPE) != self._kind.vif_type:
-            # Unbound, as when its server is deleted; bound here again, it is down until its new adapter is announced.
+            # Unbound, as our mechanism drivers tell; bound here again, it is down until its new adapter is announced.
             self._callbacks.port_gone(port["id"])
             return
         if vlan is None and constants.TYPE_FLAT not in self._kind.network_types:
@@ -132,6 +135,7 @@ class Endpoint:
                 port["status"] == constants.PORT_STATUS_ACTIVE,
             )
             return
+        self._callbacks.addresses_changed(port["id"], addresses.allowed(port))
         self._callbacks.port_changed(
             port["id"],
             port.get(portbindings.HOST_ID),
@@ -183,10 +187,18 @@ def _from_dict(port: Mapping[str, Any], looked_up: Port | None) -> Port:
         enabled=bool(port["admin_state_up"]),
         # What was looked up counts as being built now, whatever it was before.
         active=looked_up is None and port["status"] == constants.PORT_STATUS_ACTIVE,
-        guest=str(port["device_id"] or ""),
+        down=looked_up is None and port["status"] == constants.PORT_STATUS_DOWN,
+        guest=_guest(port["device_id"]),
         device=port["id"],
         trunk=bool(port.get("trunk_details")),
+        allowed=addresses.allowed(port),
+        guarantee=bandwidth.guarantee(port),
     )
+
+
+def _guest(device_id: str | None) -> str:
+    """The instance that a port belongs to; users may write what they like there."""
+    return str(uuid.UUID(device_id)) if uuidutils.is_uuid_like(device_id) else ""
 
 
 def _with_parents(ports: Sequence[Port], answers: Iterable[Mapping[str, Any]]) -> list[Port]:
@@ -214,4 +226,5 @@ def _from_details(entry: Mapping[str, Any]) -> Port:
         active=False,
         guest="",
         device=entry["device"],
+        allowed=addresses.allowed(entry),
     )

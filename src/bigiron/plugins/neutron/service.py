@@ -54,7 +54,6 @@ def report(kind: Kind, host_name: str, configurations: Mapping[str, Any]) -> dic
         "topic": constants.L2_AGENT_TOPIC,
         "agent_type": kind.agent_type,
         "configurations": dict(configurations),
-        "start_flag": True,
     }
 
 
@@ -79,6 +78,7 @@ class Heartbeat:
         self._loop = loop
         self._context = neutron_context.get_admin_context_without_session()
         self._failing = False
+        self._starts = True
         self._due = threading.Event()
 
     def run(self, interval: float, stopping: threading.Event) -> None:
@@ -89,8 +89,12 @@ class Heartbeat:
             self._due.clear()
 
     def update(self, configurations: Mapping[str, Any]) -> None:
-        """Report these configurations from now on, and at once; may be called from any thread."""
+        """Report these configurations from now on, and at once; may be called from any thread.
+
+        The server passes bandwidths on to Placement when an agent starts, so it is told that this one does.
+        """
         self._report["configurations"] = dict(configurations)
+        self._starts = True
         self.soon()
 
     def soon(self) -> None:
@@ -99,20 +103,22 @@ class Heartbeat:
 
     def beat(self) -> None:
         """Report once."""
-        self._report["configurations"]["devices"] = self._loop.devices
+        starts, self._starts = self._starts, False
+        configurations = {**self._report["configurations"], "devices": self._loop.devices}
+        report = {**self._report, "configurations": configurations, **({"start_flag": True} if starts else {})}
         try:
-            answer = self._api.report_state(self._context, self._report, use_call=True)
+            answer = self._api.report_state(self._context, report, use_call=True)
         except Exception:
             # The thread must outlive a server or broker that is away, whatever that raises.
             if not self._failing:
                 binary, host = self._report["binary"], self._report["host"]
                 LOG.exception("Reporting the state of agent %s on host %s failed", binary, host)
             self._failing = True
+            self._starts |= starts
             return
         if self._failing:
             LOG.info("The state of agent %s on host %s is reported again", self._report["binary"], self._report["host"])
         self._failing = False
-        self._report.pop("start_flag", None)
         if answer == agent_constants.AGENT_REVIVED:
             self._loop.heal_soon("Neutron had counted the agent as dead")
 

@@ -13,7 +13,7 @@ from nova.network import model as network_model
 from nova.virt import configdrive
 
 from bigiron import errors
-from bigiron.hypervisor import CONFIG_DRIVE, Step, Values
+from bigiron.hypervisor import CONFIG_DRIVE, Key, Step, Values
 
 LABEL = "config-2"
 """The volume label by which cloud-init and others find a config drive."""
@@ -32,7 +32,10 @@ class BuildConfigDrive(Step):
         admin_password: str | None,
         network_info: Sequence[Any],
         directory: Path,
+        needs: tuple[Key[Any], ...] = (),
     ) -> None:
+        """`needs`: what must be noted in the instance first."""
+        self.needs = needs
         self._instance = instance
         self._injected_files = injected_files
         self._admin_password = admin_password

@@ -29,7 +29,7 @@ def address(port: DirectPort, index: int) -> str:
 
 def _device(port: DirectPort, index: int) -> dict[str, Any]:
     where = address(port, index)
-    return {
+    device = {
         "dev_id": "pci_" + where.replace(":", "_").replace(".", "_"),
         "address": where,
         "parent_addr": address(port, 0),
@@ -39,3 +39,5 @@ def _device(port: DirectPort, index: int) -> dict[str, Any]:
         "dev_type": "type-VF",
         "numa_node": None,
     }
+    # By it Nova finds functions of the port whose bandwidth placement has given out. The vNIC is made there anyway.
+    return {**device, "parent_ifname": port.location} if port.location else device

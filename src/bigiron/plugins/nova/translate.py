@@ -13,7 +13,7 @@ from nova.virt import driver as nova_driver
 
 from bigiron import errors
 from bigiron.model import DiskRole, DiskSpec, FixedAddress, GuestOs, GuestSpec, ImageSource, NicSpec, PowerState
-from bigiron.plugins.nova import image_properties
+from bigiron.plugins.nova import device_tags, image_properties
 from bigiron.plugins.nova.image import ConvertedImage, GlanceImage
 from bigiron.plugins.nova.image_properties import PROPERTIES, ImageProperty
 from bigiron.plugins.nova.localdisks import EMPTY_SCSI, DiskRules, empty_disks
@@ -108,6 +108,7 @@ def disk_specs(
 ) -> tuple[DiskSpec, ...]:
     """The local disks of an instance, the root disk first and swap last."""
     check_disks(block_device_info)
+    device_tags.check_disks(block_device_info)
     if image is None:
         raise errors.InvalidSpec("the server names no image and has no boot volume; name an image")
     return (DiskSpec(DiskRole.ROOT, flavor.root_gb, image), *empty_disks(flavor, block_device_info, rules))

@@ -50,6 +50,10 @@ class BridgeDocuments:
         with translated("Reading the network bridges"):
             feed = NetBridge.get(self._adapter, **self._parent)
         self._documents = {document.uuid: document for document in feed if _seas(document)}
+        return self.known()
+
+    def known(self) -> tuple[Bridge, ...]:
+        """The bridges as last read, with what `apply` has changed since: the platform's answers to its updates."""
         return tuple(self._bridge(document) for document in self._documents.values())
 
     def read_orphans(self) -> dict[int, dict[int, str]]:

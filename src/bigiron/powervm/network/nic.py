@@ -7,11 +7,11 @@ from pypowervm.wrappers.logical_partition import LPAR
 from pypowervm.wrappers.network import CNA
 
 from bigiron import naming
-from bigiron.errors import InvalidSpec, Unsupported
+from bigiron.errors import InvalidSpec, PlatformError, Unsupported
 from bigiron.model import NicSpec
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.errors import translated
-from bigiron.powervm.network import rmc
+from bigiron.powervm.network import macs, rmc
 from bigiron.powervm.network.children import PartitionAdapters
 from bigiron.powervm.network.vswitch import VirtualSwitches
 
@@ -51,7 +51,8 @@ class ClientAdapters(PartitionAdapters):
         self.check(nic)
         assert nic.vlan is not None
         switch = nic.details.get("vswitch", SEA_SWITCH)
-        return self._create(lpar_uuid, switch, nic.vlan, nic.mac, nic.tagged_vlans)
+        allowed = nic.details.get(macs.ALLOWED, macs.ALL)
+        return self._create(lpar_uuid, switch, nic.vlan, nic.mac, nic.tagged_vlans, allowed)
 
     def create_rmc(self, lpar_uuid: str, mac: str) -> str | None:
         """Create the adapter for RMC; None where it is not wanted or the system has no switch for it."""
@@ -59,12 +60,26 @@ class ClientAdapters(PartitionAdapters):
             return None
         return self._create(lpar_uuid, rmc.SWITCH, rmc.VLAN, mac)
 
-    def _create(self, lpar_uuid: str, switch: str, vlan: int, mac: str, tagged: tuple[int, ...] | None = None) -> str:
+    def _create(
+        self,
+        lpar_uuid: str,
+        switch: str,
+        vlan: int,
+        mac: str,
+        tagged: tuple[int, ...] | None = None,
+        allowed: str = macs.ALL,
+    ) -> str:
         href = self._switches.get(switch)
         for number in (vlan, *(tagged or ())):
             self._switches.ensure_network(switch, number)
         wrapper = CNA.bld(self._adapter, vlan, href, mac_addr=mac, addl_tagged_vlans=tagged)
-        with translated(f"Creating the network adapter {mac} of partition {lpar_uuid}"):
-            # CNA.create first reads the whole partition, to learn what is known here: that it is no VIOS.
-            created = EntryWrapper.create(wrapper, parent_type=LPAR, parent_uuid=lpar_uuid)
+        # pypowervm knows the element's place and has no name for it.
+        wrapper.set_parm_value(macs.ELEMENT, macs.to_wire(allowed))
+        try:
+            with translated(f"Creating the network adapter {mac} of partition {lpar_uuid}"):
+                # CNA.create first reads the whole partition, to learn what is known here: that it is no VIOS.
+                created = EntryWrapper.create(wrapper, parent_type=LPAR, parent_uuid=lpar_uuid)
+        except PlatformError:
+            self._switches.forget_networks()
+            raise
         return str(created.related_href)

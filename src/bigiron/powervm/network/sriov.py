@@ -7,6 +7,7 @@ network that its cable leads to. Capacities are fractions of a port's bandwidth 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,13 +19,15 @@ from bigiron.model import DirectPort, NicSpec
 
 DEFAULT_NETWORK = "default"
 """The physical network of ports without a label."""
-REDUNDANCY, CAPACITY, MAX_CAPACITY = "redundancy", "capacity", "maxcapacity"
+REDUNDANCY, CAPACITY, MAX_CAPACITY, FIRST = "redundancy", "capacity", "maxcapacity", "allocated_port"
 """Keys of a port's binding details."""
 MAX_REDUNDANCY = 6
 LOWEST_VLAN, HIGHEST_VLAN = 2, 4094
 """What a port of an SR-IOV adapter can tag frames with (MinimumPortVLANID, MaximumPortVLANID)."""
 
 _EXACT = 1e-6
+_SPEED = re.compile(r"E(\d+)([MG])bps")
+_UNITS = {"M": 1000, "G": 1000_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class PhysicalPort:
     max_logical: int
     limits: bool = True
     """Whether its adapter can limit what a logical port takes (Personality)."""
+    kbps: int = 0
+    """What its link carries in either direction, in kilobits per second; 0 where that is unknown."""
 
     @property
     def free(self) -> float:
@@ -59,6 +64,8 @@ class Wanted:
     redundancy: int = 1
     capacity: float | None = None
     max_capacity: float | None = None
+    first: str = ""
+    """The location of the port that is to carry the traffic while all is well, where that was decided elsewhere."""
 
 
 def shared_adapters(system: System) -> list[SRIOVAdapter]:
@@ -84,10 +91,17 @@ def physical_ports(system: System) -> tuple[PhysicalPort, ...]:
             logical=int(port.cfg_lps or 0),
             max_logical=int(port.cfg_max_lps or 0),
             limits=adapter.personality == SRIOVAdapterPersonality.MAX_MIN_CAPACITY,
+            kbps=_kbps(str(port.curr_speed or "")),
         )
         for adapter in shared_adapters(system)
         for port in adapter.phys_ports
     )
+
+
+def _kbps(speed: str) -> int:
+    """The number in a CurrentConnectionSpeed such as E10Gbps; Auto and Unknown have none."""
+    found = _SPEED.fullmatch(speed)
+    return int(found[1]) * _UNITS[found[2]] if found else 0
 
 
 def direct_ports(system: System) -> tuple[DirectPort, ...]:
@@ -103,6 +117,7 @@ def direct_ports(system: System) -> tuple[DirectPort, ...]:
                 functions=int(port.cfg_max_lps or 0),
                 vendor=_pci_id(vendor),
                 product=_pci_id(device),
+                location=str(port.loc_code),
             )
             for port in adapter.phys_ports
         ]
@@ -128,7 +143,7 @@ def wanted(nic: NicSpec) -> Wanted:
             f"Port {nic.id} has the maxcapacity {limit:g}, which is less than its capacity {capacity:g}; raise one or "
             "lower the other in its binding:profile."
         )
-    return Wanted(int(redundancy), capacity, limit)
+    return Wanted(int(redundancy), capacity, limit, details.get(FIRST, ""))
 
 
 def _fraction(nic: NicSpec, key: str) -> float | None:
@@ -158,7 +173,7 @@ def choose(ports: Iterable[PhysicalPort], nic: NicSpec, want: Wanted) -> tuple[P
     NoCapacity where too few have their link up and room.
     """
     network = nic.physical_network or DEFAULT_NETWORK
-    there = [port for port in ports if port.network == network]
+    there: Sequence[PhysicalPort] = [port for port in ports if port.network == network]
     if not there:
         names = ", ".join(sorted({port.network for port in ports})) or "none"
         raise InvalidSpec(
@@ -172,8 +187,10 @@ def choose(ports: Iterable[PhysicalPort], nic: NicSpec, want: Wanted) -> tuple[P
                 f"Port {nic.id} has the maxcapacity {want.max_capacity:g}, and no SR-IOV adapter on physical network "
                 f"{network} can limit a logical port; remove maxcapacity from its binding:profile."
             )
-    _check_granularity(there, nic, want.capacity)
+    if want.capacity is not None:
+        there = _that_give_out(there, nic, want.capacity)
     able = [port for port in there if port.link and port.takes(want.capacity)]
+    _check_first(there, able, nic, want)
     if len(able) < want.redundancy:
         # Nova shows users 255 characters of it: what to do comes before the ports.
         raise NoCapacity(
@@ -181,26 +198,41 @@ def choose(ports: Iterable[PhysicalPort], nic: NicSpec, want: Wanted) -> tuple[P
             f"{len(able)} have both. Bring links up, or lower vnic_required_vfs or capacity in its binding:profile. "
             f"For {_percent(want.capacity)}: {_state(there, want)}."
         )
-    return _spread(able, want.redundancy)
+    return _spread(able, want.redundancy, want.first)
 
 
-def _check_granularity(ports: Sequence[PhysicalPort], nic: NicSpec, capacity: float | None) -> None:
-    if capacity is None:
+def _that_give_out(ports: Sequence[PhysicalPort], nic: NicSpec, capacity: float) -> Sequence[PhysicalPort]:
+    able = [port for port in ports if _gives_out(port, capacity)]
+    if not able:
+        steps = "; ".join(f"{port.location} gives out multiples of {port.granularity:g}" for port in ports)
+        raise InvalidSpec(
+            f"Port {nic.id} asks for a capacity of {capacity:g}, which no SR-IOV port of its physical network gives "
+            "out; change capacity in the port's binding:profile, or vnic_vf_capacity of [AGENT] in the network agent's "
+            f"options. {steps}."
+        )
+    return able
+
+
+def _gives_out(port: PhysicalPort, capacity: float) -> bool:
+    steps = capacity / port.granularity if port.granularity else 1.0
+    return math.isclose(steps, round(steps), abs_tol=_EXACT) and round(steps) >= 1
+
+
+def _check_first(there: Sequence[PhysicalPort], able: Sequence[PhysicalPort], nic: NicSpec, want: Wanted) -> None:
+    """Placement has given out bandwidth of one port, so no other will do."""
+    if not want.first or any(port.location == want.first for port in able):
         return
-    for port in ports:
-        steps = capacity / port.granularity if port.granularity else 1.0
-        if not math.isclose(steps, round(steps), abs_tol=_EXACT) or round(steps) < 1:
-            raise InvalidSpec(
-                f"Port {nic.id} asks for a capacity of {capacity:g}, and SR-IOV port {port.location} gives out "
-                f"multiples of {port.granularity:g}; change capacity in the port's binding:profile, or "
-                "vnic_vf_capacity of [AGENT] in the network agent's options."
-            )
+    chosen = [port for port in there if port.location == want.first]
+    raise NoCapacity(
+        f"Port {nic.id} was given bandwidth of SR-IOV port {want.first}, which cannot take it: "
+        f"{_state(chosen, want) or 'the system has no such port'}. Wanted was {_percent(want.capacity)}."
+    )
 
 
-def _spread(able: Sequence[PhysicalPort], count: int) -> tuple[PhysicalPort, ...]:
-    chosen: list[PhysicalPort] = []
-    used: dict[int, int] = {}
-    left = list(able)
+def _spread(able: Sequence[PhysicalPort], count: int, first: str = "") -> tuple[PhysicalPort, ...]:
+    chosen = [port for port in able if port.location == first]
+    used = {port.adapter: 1 for port in chosen}
+    left = [port for port in able if port not in chosen]
     while len(chosen) < count:
         best = min(left, key=lambda port: (used.get(port.adapter, 0), port.allocated, port.logical, port.location))
         chosen.append(best)

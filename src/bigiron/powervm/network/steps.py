@@ -64,8 +64,12 @@ def network_steps(
 def unplug(adapters: NicMaker, lpar_uuid: str, nic: NicSpec) -> None:
     """Delete the adapter and announce that; one that is gone is no error, nor is an announcement that fails."""
     href = adapters.delete(lpar_uuid, nic.mac)
-    if href is None:
-        return
+    if href is not None:
+        announce_gone(adapters, href, nic)
+
+
+def announce_gone(adapters: NicMaker, href: str, nic: NicSpec) -> None:
+    """Tell the network agent that the port's adapter is gone; what it does not hear it finds when it compares."""
     try:
         adapters.announce(href, nic, "unplug")
     except PlatformError as error:

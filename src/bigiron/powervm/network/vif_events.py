@@ -2,8 +2,8 @@
 
 By the first the agent learns that a client adapter is there or gone. Its form is the one existing PowerVM clouds use:
 EventData is the adapter's address in the REST service, EventDetail a JSON object with provider, action, mac and type;
-`port`, the network service's port id, is ours and optional. By the second, which is ours, the agent answers that the
-adapter can carry traffic: EventDetail has the provider and `wired`, a list of port ids.
+`port`, the network service's port id, `trunk` and `macs` are ours and optional. By the second, which is ours, the agent
+answers that the adapter can carry traffic: EventDetail has the provider and `wired`, a list of port ids.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pypowervm.adapter import Adapter
 from bigiron.model import NicSpec
 from bigiron.naming import VIF_EVENT_PROVIDER, WIRED_EVENT_PROVIDER
 from bigiron.powervm.events import CUSTOM_CLIENT_EVENT, RestEvent, post_custom
+from bigiron.powervm.network import macs
 
 Action = Literal["plug", "unplug"]
 
@@ -32,6 +33,8 @@ class VifEvent:
     port: str | None = None
     trunk: bool = False
     """It belongs to a trunk, so that other ports go with it."""
+    macs: str = ""
+    """Which MACs it was made to let through, where that was asked for: see network.macs."""
 
     def detail(self) -> str:
         """The EventDetail to post; EventData is the adapter's href."""
@@ -40,12 +43,15 @@ class VifEvent:
             fields["port"] = self.port
         if self.trunk:
             fields["trunk"] = "yes"
+        if self.macs:
+            fields["macs"] = self.macs
         return json.dumps(fields)
 
 
 def post_vif(adapter: Adapter, href: str, nic: NicSpec, action: Action) -> None:
     """Tell the network agent that the port's adapter is there or gone."""
-    event = VifEvent(action, mac_text(nic.mac), nic.vif_type, nic.id, trunk=nic.tagged_vlans is not None)
+    trunk, allowed = nic.tagged_vlans is not None, nic.details.get(macs.ALLOWED, "")
+    event = VifEvent(action, mac_text(nic.mac), nic.vif_type, nic.id, trunk, allowed)
     post_custom(adapter, href, event.detail())
 
 
@@ -56,7 +62,8 @@ def parse(event: RestEvent) -> VifEvent | None:
     if action not in ("plug", "unplug") or not mac:
         return None
     port = str(fields.get("port") or "") or None
-    return VifEvent(action, mac, str(fields.get("type") or ""), port, trunk=bool(fields.get("trunk")))
+    trunk, allowed = bool(fields.get("trunk")), str(fields.get("macs") or "")
+    return VifEvent(action, mac, str(fields.get("type") or ""), port, trunk, allowed)
 
 
 def post_wired(adapter: Adapter, system_uuid: str, ports: Collection[str]) -> None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from pypowervm.util import MACList, VLANList
+from pypowervm.util import VLANList
 from pypowervm.wrappers.iocard import VNIC, VNICBackDev
 from pypowervm.wrappers.logical_partition import LPAR
 from pypowervm.wrappers.managed_system import System
@@ -21,7 +21,7 @@ from bigiron.errors import Conflict, InvalidSpec, NoCapacity, Unavailable, Unsup
 from bigiron.model import NicSpec
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.errors import translated
-from bigiron.powervm.network import sriov
+from bigiron.powervm.network import macs, sriov
 from bigiron.powervm.network.children import PartitionAdapters
 from bigiron.powervm.network.sriov import PhysicalPort, Wanted
 from bigiron.powervm.vios import Vios
@@ -151,7 +151,7 @@ class VirtualNics(PartitionAdapters):
             pvid=nic.vlan,
             allowed_vlans=VLANList.NONE,
             mac_addr=nic.mac,
-            allowed_macs=MACList.NONE,
+            allowed_macs=macs.to_wire(nic.details.get(macs.ALLOWED, macs.NONE)).split(),
             back_devs=devices,
         )
         if want.redundancy > 1:

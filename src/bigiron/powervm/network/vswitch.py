@@ -73,6 +73,11 @@ class VirtualSwitches:
             else:
                 self._networks.add((switch.switch_id, vlan))
 
+    def forget_networks(self) -> None:
+        """Read the virtual networks again when they are needed next: somebody may have deleted one."""
+        with self._lock:
+            self._networks = None
+
     def _feed(self) -> list[VNet]:
         parent = {"parent_type": System, "parent_uuid": self._connection.system_uuid}
         with translated("Reading the virtual networks"):

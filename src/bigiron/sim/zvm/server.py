@@ -180,7 +180,9 @@ class Simulator:
         layouts.prepare(self.layout, port, f"{pool.kind}:{pool.name}", profile, self._options, sysinfo)
 
     def stop(self) -> None:
-        """End serving and save."""
+        """End serving and save; nothing happens when it has been stopped before."""
+        if self._lock_file.closed:
+            return
         self._end()
         self._store.stop()
         (self.state_dir / "endpoints.json").unlink(missing_ok=True)
@@ -194,6 +196,8 @@ class Simulator:
             self._processes.close()
         if self._gateway is not None:
             self._gateway.stop()
+            if self.layout.socket.parent != self.layout.folder:
+                self.layout.socket.parent.rmdir()
         self._control.stop()
         if self._ticker.is_alive():
             self._ticker.join()

@@ -27,6 +27,7 @@ class Recorder:
         self.heals = 0
         self.failures: list[Exception | bool] = []
         self.ports = {"port-1": PLUGGED}
+        self.waiting: set[str] = set()
 
     def handle(self, events: Sequence[VifEvent], gather: Callable[[], Sequence[VifEvent]]) -> bool:
         self.handled.append([*events, *gather()])
@@ -41,6 +42,9 @@ class Recorder:
 
     def subports(self, port_id: str) -> frozenset[str]:
         return frozenset(port.id for port in self.ports.values() if port.parent == port_id)
+
+    def waits_for(self, partition: str) -> bool:
+        return partition in self.waiting
 
     def forget(self, port_id: str) -> None:
         self.ports.pop(port_id, None)
@@ -146,15 +150,35 @@ def test_a_failed_pass_is_followed_by_comparisons_with_growing_pauses(
     clock.now += 5
     loop.step(0)
     assert recorder.heals == 1
-    clock.now += 9
+    clock.now += 4
     loop.step(0)
     assert recorder.heals == 1
     clock.now += 1
+    recorder.failures = [failure]
     loop.step(0)
     assert recorder.heals == 2
+    clock.now += 9
+    loop.step(0)
+    assert recorder.heals == 2
+    clock.now += 1
+    loop.step(0)
+    assert recorder.heals == 3
     clock.now += 1799
     loop.step(0)
-    assert recorder.heals == 2
+    assert recorder.heals == 3
+
+
+def test_announcements_that_fail_do_not_put_the_comparison_off(
+    loop: WorkLoop, recorder: Recorder, clock: Clock
+) -> None:
+    recorder.failures = [False] * 10
+    for _ in range(10):
+        loop.on_event(announced())
+        loop.step(0)
+        clock.now += 0.4
+    clock.now += 1.1
+    loop.step(0)
+    assert (len(recorder.handled), recorder.heals) == (10, 1)
 
 
 @pytest.mark.parametrize(
@@ -238,3 +262,26 @@ def test_a_subport_that_has_left_its_trunk_is_noticed(loop: WorkLoop, recorder: 
     loop.trunk_changed("port-1", frozenset(["new"]))
     loop.step(0)
     assert recorder.heals == 1
+
+
+@pytest.mark.parametrize(
+    ("port_id", "allowed", "heals"), [("port-1", "NONE", 1), ("port-1", "ALL", 0), ("x", "NONE", 0)]
+)
+def test_addresses_matter_where_an_adapter_lets_others_through(
+    loop: WorkLoop, recorder: Recorder, port_id: str, allowed: str, heals: int
+) -> None:
+    loop.addresses_changed(port_id, allowed)
+    loop.step(0)
+    assert recorder.heals == heals
+
+
+@pytest.mark.parametrize(
+    ("waiting", "detail", "heals"), [("AB", "PartitionState", 1), ("AB", "Name", 0), ("CD", "PartitionState", 0)]
+)
+def test_a_partition_that_changes_its_state_is_looked_at_where_something_waits_for_that(
+    loop: WorkLoop, recorder: Recorder, waiting: str, detail: str, heals: int
+) -> None:
+    recorder.waiting = {waiting}
+    loop.on_event(RestEvent(MODIFY_URI, 1, "http://host/rest/api/uom/LogicalPartition/ab", detail))
+    loop.step(0)
+    assert recorder.heals == heals

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from bigiron import naming
-from bigiron.errors import Busy, PlatformError, Unavailable
+from bigiron.errors import AuthError, Busy, PlatformError, Timeout, Unavailable
 from bigiron.plugins.neutron.reconcile import Network, Port, Reconciler
 from bigiron.powervm.errors import Stale
 from bigiron.powervm.network.clients import ClientAdapter
-from bigiron.powervm.network.trunks import AddVlan, Bridge, Op, SharedAdapter, Trunk, apply
+from bigiron.powervm.network.trunks import AddVlan, Bridge, Op, RemoveVlan, SharedAdapter, Trunk, apply
 from bigiron.powervm.network.vif_events import VifEvent
 
 GUEST = "9f3c2a10-0000-4000-8000-000000000001"
@@ -33,6 +33,7 @@ def port(number: int, vlan: int, physnet: str = "physnet1", **changes: object) -
         active=False,
         guest=GUEST,
         device=f"port-{number}",
+        down=not changes.get("active"),
     )
     return replace(made, **changes)  # type: ignore[arg-type]
 
@@ -56,6 +57,7 @@ class Host:
     orphans: dict[int, dict[int, str]] = field(default_factory=dict)
     faults: list[PlatformError] = field(default_factory=list)
     hated: set[int] = field(default_factory=set)
+    stuck: set[int] = field(default_factory=set)
     stiff: bool = False
     reads: int = 0
     updates: list[tuple[Op, ...]] = field(default_factory=list)
@@ -64,6 +66,9 @@ class Host:
 
     def read(self) -> tuple[Bridge, ...]:
         self.reads += 1
+        return self.bridges
+
+    def known(self) -> tuple[Bridge, ...]:
         return self.bridges
 
     def read_orphans(self) -> dict[int, dict[int, str]]:
@@ -80,6 +85,8 @@ class Host:
         for op in ops:
             if isinstance(op, AddVlan) and op.vlan in self.hated:
                 raise PlatformError(f"VLAN {op.vlan} is not allowed here")
+            if isinstance(op, RemoveVlan) and op.vlan in self.stuck:
+                raise PlatformError(f"VLAN {op.vlan} cannot be removed")
         self.bridges = apply(self.bridges, ops)
         self.updates.append(tuple(ops))
         return 1
@@ -94,6 +101,11 @@ class Host:
         if self.stiff:
             raise PlatformError("the adapter cannot be changed now")
         self.adapters[self.adapters.index(adapter)] = replace(adapter, tagged=vlans, vlans=adapter.vlans | vlans)
+
+    def set_allowed(self, adapter: ClientAdapter, allowed: str) -> None:
+        if self.stiff:
+            raise PlatformError("the adapter cannot be changed now")
+        self.adapters[self.adapters.index(adapter)] = replace(adapter, allowed=allowed)
 
     def ports(self) -> list[Port]:
         return list(self.ports_here)
@@ -225,15 +237,60 @@ def test_a_vlan_on_a_trunk_outside_any_bridge_is_refused(
     assert "ent9 of VIOS vios1" in caplog.text
 
 
-@pytest.mark.parametrize("error", [Busy("busy"), Unavailable("down")])
-def test_a_platform_that_is_busy_or_away_is_for_the_caller_to_try_again(
-    host: Host, reconciler: Reconciler, error: PlatformError
+UNANSWERED = [Busy("busy"), Unavailable("down"), Timeout("still at it"), AuthError("who?")]
+
+
+@pytest.mark.parametrize("error", UNANSWERED)
+def test_a_bridge_that_does_not_answer_is_asked_once_and_keeps_nobody_else_waiting(
+    host: Host, error: PlatformError
+) -> None:
+    host.bridges = (bridge("b1", [Trunk(4094, frozenset([100]))]), bridge("b2", vswitch=1))
+    reconciler = Reconciler(host, host, host, {"physnet1": Network("b1", 0), "physnet2": Network("b2", 1)})
+    host.bind(*(port(n, 100 + n) for n in range(20)), port(30, 100, physnet="physnet2"))
+    host.faults = [error]
+    assert not reconciler.handle([plug(p) for p in host.ports_here])
+    assert sorted(host.up) == ["port-0", "port-30"], "those on a VLAN already there, and those of another bridge"
+    assert not host.faults
+    assert len(host.updates) == 1
+    assert len(host.down) == 19
+
+
+def test_a_bridge_that_others_change_all_the_time_is_left_for_later(host: Host, reconciler: Reconciler) -> None:
+    host.bind(port(1, 100))
+    host.faults = [Stale("changed")] * 50
+    assert not reconciler.handle([plug(port(1, 100))])
+    assert (host.up, host.down) == ([], ["port-1"])
+    assert 5 < 50 - len(host.faults) < 20
+
+
+def test_a_removal_that_is_refused_keeps_no_vlan_away(host: Host, reconciler: Reconciler) -> None:
+    host.bridges = (bridge(trunks=[Trunk(4094, frozenset([50]))]),)
+    host.bind(port(1, 101), plugged=True)
+    host.stuck = {50}
+    assert not reconciler.heal()
+    assert host.up == ["port-1"]
+    assert sorted(host.bridges[0].added_vlans()) == [50, 101]
+
+
+def test_an_update_that_changes_nothing_brings_no_port_up(
+    host: Host, reconciler: Reconciler, caplog: pytest.LogCaptureFixture
 ) -> None:
     host.bind(port(1, 100))
-    host.faults = [error]
-    with pytest.raises(type(error)):
-        reconciler.handle([plug(port(1, 100))])
+    host.apply = lambda ops: 1  # type: ignore[method-assign]
+    assert not reconciler.handle([plug(port(1, 100))])
     assert host.up == []
+    assert "Port port-1 stays down: the bridge has not got it" in caplog.text
+
+
+@pytest.mark.parametrize(("vlan", "vswitch"), [(999, 0), (101, 1)])
+def test_an_adapter_on_another_vlan_or_switch_is_not_the_ports(
+    host: Host, reconciler: Reconciler, vlan: int, vswitch: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    host.bind(port(1, 101, active=True))
+    host.adapters = [ClientAdapter(naming.lpar_uuid(GUEST), port(1, 101).mac, vswitch, frozenset([vlan]))]
+    reconciler.heal()
+    assert host.down == ["port-1"]
+    assert "attach it again" in caplog.text
 
 
 def test_a_comparison_brings_up_what_is_wired_and_takes_down_what_lost_its_adapter(
@@ -347,3 +404,37 @@ def test_the_adapter_of_a_port_without_a_trunk_is_left_as_it_is(host: Host, reco
     host.adapters[0] = replace(host.adapters[0], tagged=frozenset([77]))
     host.stiff = True
     assert reconciler.heal()
+
+
+def test_what_a_guest_may_send_from_waits_until_it_is_off(
+    host: Host, reconciler: Reconciler, caplog: pytest.LogCaptureFixture
+) -> None:
+    host.bind(replace(port(1, 100), allowed="NONE"), plugged=True)
+    partition = host.adapters[0].partition
+    assert reconciler.heal() and reconciler.heal()
+    assert host.adapters[0].allowed == "ALL"
+    assert sum("it should be: NONE" in each.message for each in caplog.records) == 1, "said once"
+    assert reconciler.waits_for(partition)
+    host.adapters[0] = replace(host.adapters[0], on=False)
+    assert reconciler.heal()
+    assert host.adapters[0].allowed == "NONE"
+    assert not reconciler.waits_for(partition)
+
+
+def test_a_refused_change_is_tried_again(host: Host, reconciler: Reconciler) -> None:
+    host.bind(replace(port(1, 100), allowed="NONE"), plugged=True)
+    host.adapters[0] = replace(host.adapters[0], on=False)
+    host.stiff = True
+    assert not reconciler.heal()
+    host.stiff = False
+    assert reconciler.heal()
+    assert host.adapters[0].allowed == "NONE"
+
+
+@pytest.mark.parametrize(("made", "good"), [("NONE", True), ("ALL", False), ("", True)])
+def test_an_adapter_made_by_what_a_binding_said_once_asks_for_a_comparison(
+    host: Host, reconciler: Reconciler, made: str, good: bool
+) -> None:
+    one = replace(port(1, 100), allowed="NONE")
+    host.bind(one, plugged=True)
+    assert reconciler.handle([VifEvent("plug", one.mac, "pvm_sea", one.device, macs=made)]) is good

@@ -17,7 +17,8 @@ from bigiron.plugins.neutron.rpc import Endpoint, NeutronServer
 HOST = "power1"
 ID = "5f1d7a52-9c1e-4b8e-8a55-1f2f3f4f5f6f"
 MAC = "fa:16:3e:00:00:01"
-PORT = Port(ID, MAC, "physnet1", 100, enabled=True, active=True, guest="guest", device=ID)
+GUEST = "9f3c2a10-0000-4000-8000-000000000001"
+PORT = Port(ID, MAC, "physnet1", 100, enabled=True, active=True, guest=GUEST, device=ID, allowed="NONE")
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +38,7 @@ def listed(**changes: Any) -> dict[str, Any]:
         "binding:vif_details": {"vlan": "100", "physical_network": "physnet1"},
         "admin_state_up": True,
         "status": "ACTIVE",
-        "device_id": "guest",
+        "device_id": GUEST,
     }
     return {**port, **changes}
 
@@ -73,6 +74,12 @@ class Api:
         return call
 
 
+@pytest.mark.parametrize("device_id", ["", "my server", "../../ManagedSystem", None])
+def test_a_port_whose_device_id_is_no_instance_has_no_guest(device_id: str | None) -> None:
+    api: Any = Api(get_ports_by_vnic_type_and_host=[listed(device_id=device_id, status="DOWN")])
+    assert NeutronServer(HOST, api).ports() == [replace(PORT, guest="", active=False, down=True)]
+
+
 def test_ports_of_other_drivers_and_those_about_to_arrive_are_not_ours() -> None:
     listing = [listed(), listed(**{"binding:vif_type": "ovs"}), listed(**{"binding:host_id": "power2"})]
     api: Any = Api(get_ports_by_vnic_type_and_host=listing)
@@ -86,7 +93,7 @@ def test_a_port_bound_by_an_older_driver_is_looked_up() -> None:
         get_devices_details_list_and_failed_devices={"devices": [detailed(ID)], "failed_devices": []},
     )
     (port,) = NeutronServer(HOST, api).ports()
-    assert (port.physical_network, port.vlan, port.guest) == ("physnet1", 100, "guest")
+    assert (port.physical_network, port.vlan, port.guest) == ("physnet1", 100, GUEST)
     assert not port.active, "looking it up has made Neutron count it as being built"
 
 
@@ -139,6 +146,10 @@ class Heard:
         self.subports: list[Any] = []
         self.trunks: list[Any] = []
         self.arrived: list[str] = []
+        self.addresses: list[Any] = []
+
+    def addresses_changed(self, *arguments: Any) -> None:
+        self.addresses.append(arguments)
 
     def port_changed(self, *arguments: Any) -> None:
         self.changed.append(arguments)
@@ -170,6 +181,7 @@ def test_only_what_concerns_this_host_and_driver_is_passed_on() -> None:
     endpoint.binding_deactivate(None, port_id="d", host="power2", network_id="n")
     assert heard.changed == [(ID, HOST, "physnet1", 100, True, True)]
     assert (heard.arrived, heard.gone) == (["a"], ["u", ID, "c"])
+    assert heard.addresses == [(ID, "NONE")]
 
 
 SUB = "6f1d7a52-9c1e-4b8e-8a55-1f2f3f4f5f6f"
@@ -186,9 +198,9 @@ def test_a_subport_has_the_guest_and_the_adapter_of_its_trunks_own_port() -> Non
     stray = {**subport, "id": LEFT}
     api: Any = Api(get_ports_by_vnic_type_and_host=[listed(**trunked(SUB, "elsewhere")), subport, stray])
     assert NeutronServer(HOST, api).ports() == [
-        replace(PORT, trunk=True),
-        Port(SUB, MAC, "physnet1", 200, True, True, guest="guest", device=SUB, parent=ID),
-        Port(LEFT, "fa:16:3e:00:00:09", "physnet1", 200, True, True, guest="", device=LEFT),
+        replace(PORT, trunk=True, allowed="ALL"),
+        Port(SUB, MAC, "physnet1", 200, True, True, guest=GUEST, device=SUB, parent=ID, allowed="NONE"),
+        Port(LEFT, "fa:16:3e:00:00:09", "physnet1", 200, True, True, guest="", device=LEFT, allowed="NONE"),
     ]
 
 

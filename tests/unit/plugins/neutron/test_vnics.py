@@ -78,9 +78,9 @@ def test_a_disabled_port_stays_down() -> None:
 
 def test_a_comparison_reports_what_differs_only() -> None:
     server, platform, seen = Server(PORT), Platform(Vnic(LPAR, MAC, 100)), []
-    work = VnicReconciler(server, platform, ports_read=seen.append)
+    work = VnicReconciler(server, platform, ports_read=lambda *found: seen.append(found))
     assert work.heal()
-    assert seen == [(PHYSICAL,)]
+    assert seen == [((PHYSICAL,), [PORT])]
     assert platform.asked == [{LPAR}]
     assert server.said == [(["port-1"], [])]
     server.found = [replace(PORT, active=True)]
@@ -89,18 +89,45 @@ def test_a_comparison_reports_what_differs_only() -> None:
     platform.vnics = []
     work.heal()
     assert server.said[1:] == [([], ["port-1"])]
+
+
+def test_a_port_that_leaves_during_a_comparison_is_not_kept() -> None:
+    server, platform = Server(PORT), Platform(Vnic(LPAR, MAC, 100))
+    work = VnicReconciler(server, platform)
+    work.heal()
+    assert work.plugged("port-1") == PORT
     work.forget("port-1")
+    assert work.plugged("port-1") is None
+    read = platform.of
+
+    def left_meanwhile(partitions: Collection[str]) -> list[Vnic]:
+        work.forget("port-1")
+        return read(partitions)
+
+    platform.of = left_meanwhile  # type: ignore[method-assign]
+    work.heal()
     assert work.plugged("port-1") is None
 
 
 def test_a_vnic_on_another_vlan_or_of_another_guest_is_not_the_ports() -> None:
     for vnic in (Vnic(LPAR, MAC, 0), Vnic("OTHER", MAC, 100)):
-        server = Server(PORT)
+        server = Server(replace(PORT, down=True))
         VnicReconciler(server, Platform(vnic)).heal()
         assert server.said == []
+        server.found = [PORT]
+        VnicReconciler(server, Platform(vnic)).heal()
+        assert server.said == [([], ["port-1"])], "what Neutron counts as being built is down"
 
 
 def test_without_ports_no_partition_is_asked() -> None:
     platform = Platform()
     VnicReconciler(Server(), platform).heal()
     assert platform.asked == []
+
+
+def test_what_ports_have_left_is_looked_at_when_a_vnic_comes_or_goes() -> None:
+    seen: list[list[Port]] = []
+    work = VnicReconciler(Server(PORT), Platform(), ports_read=lambda physical, plugged: seen.append(list(plugged)))
+    work.handle([VifEvent("plug", MAC, "pvm_sriov", "port-1")])
+    work.handle([VifEvent("unplug", MAC, "pvm_sriov", "port-1")])
+    assert seen == [[PORT], []]

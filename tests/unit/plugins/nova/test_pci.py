@@ -31,3 +31,9 @@ def test_an_operator_names_a_port_by_its_address() -> None:
     assert not any(spec.match(device) for device in pci.devices([other]))
     both = devspec.PciDeviceSpec({"vendor_id": "15b3", "product_id": "1014", "physical_network": "prod"})
     assert all(both.match(device) for device in pci.devices([PORT, other]))
+
+
+def test_a_function_is_found_by_the_port_whose_bandwidth_placement_has_given_out() -> None:
+    (device,) = pci.devices([DirectPort(1, 2, 1, "15b3", "1014", location="U78D2.001-P2-C1-T3")])
+    assert device["parent_ifname"] == "U78D2.001-P2-C1-T3"
+    assert "parent_ifname" not in pci.devices([PORT])[0]

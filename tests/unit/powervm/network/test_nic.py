@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import uuid
 from pathlib import Path
@@ -26,6 +27,7 @@ from bigiron.sim.powervm.server import Settings
 from bigiron.sim.powervm.session import Flavour
 
 ADAPTERS = "/rest/api/uom/LogicalPartition/{uuid}/ClientNetworkAdapter"
+NETWORKS = "/rest/api/uom/ManagedSystem/{uuid}/VirtualNetwork"
 EVENT = "PUT /rest/api/uom/Event"
 
 
@@ -225,6 +227,22 @@ def test_an_hmc_gets_the_virtual_network_that_an_adapter_needs_once(tmp_path: Pa
         assert [net.vlan for net in host.world.state.networks].count(300) == 1
 
 
+def test_a_virtual_network_that_an_operator_deleted_is_missed_after_one_refusal(tmp_path: Path) -> None:
+    with serve(tmp_path, settings=Settings(flavour=Flavour.HMC)) as host, host.platform() as platform:
+        guest = guest_spec(nics=(nic(vlan=300), nic(vlan=300)))
+        lpar = platform._started.guests.create(guest)
+        adapters = platform._started.adapters
+        adapters.create(lpar.uuid, guest.nics[0])
+        adapters.delete(lpar.uuid, guest.nics[0].mac)
+        with host.world.lock:
+            host.world.state.networks[:] = [one for one in host.world.state.networks if one.vlan != 300]
+        host.fault("PUT", ADAPTERS, Action.ERROR, status=400)
+        with pytest.raises(PlatformError):
+            adapters.create(lpar.uuid, guest.nics[1])
+        calls = host.calls(lambda: adapters.create(lpar.uuid, guest.nics[1]))
+        assert calls == {f"GET {NETWORKS}": 1, f"PUT {NETWORKS}": 1, f"PUT {ADAPTERS}": 1}
+
+
 def test_the_adapter_of_a_trunk_takes_tags_from_the_start(host: Host, adapters: ClientAdapters, lpar: Lpar) -> None:
     many, none_yet = nic(vlan=100, tagged_vlans=(101, 102)), nic(vlan=200, tagged_vlans=())
     for port in (many, none_yet):
@@ -255,3 +273,16 @@ def test_a_virtual_network_that_somebody_else_made_meanwhile_serves_too(tmp_path
         adapters.create(lpar.uuid, guest.nics[1])
         assert len(plugged(host, lpar)) == 2
         assert [net.name for net in host.world.state.networks if net.vlan == 301] == ["theirs"]
+
+
+@pytest.mark.parametrize(
+    ("details", "made"),
+    [({}, "ALL"), ({"allowed_macs": "NONE"}, "NONE"), ({"allowed_macs": "fa:16:3e:00:00:07"}, "FA163E000007")],
+)
+def test_an_adapter_lets_through_what_its_ports_binding_says(
+    host: Host, adapters: ClientAdapters, lpar: Lpar, guest: GuestSpec, details: dict[str, str], made: str
+) -> None:
+    port = dataclasses.replace(guest.nics[0], details=details)
+    adapters.create(lpar.uuid, port)
+    (adapter,) = host.lpar(lpar.uuid).adapters
+    assert adapter.allowed_macs == made

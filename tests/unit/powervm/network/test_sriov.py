@@ -47,6 +47,23 @@ def test_ports_without_link_room_or_the_label_are_not_taken() -> None:
     )
 
 
+def test_the_port_whose_bandwidth_was_given_out_comes_first() -> None:
+    ports = port(1, 0, allocated=0.5), port(1, 1), port(2, 0, allocated=0.9)
+    assert chosen(*ports, first="C1-T0") == ["C1-T0"]
+    assert chosen(*ports, first="C1-T0", redundancy=2) == ["C1-T0", "C2-T0"]
+    with pytest.raises(NoCapacity, match=r"bandwidth of SR-IOV port C2-T0, which cannot take it: .* 10% free"):
+        chosen(*ports, first="C2-T0", capacity=0.2)
+    with pytest.raises(NoCapacity, match="C9-T9, which cannot take it: the system has no such port"):
+        chosen(*ports, first="C9-T9")
+
+
+@pytest.mark.parametrize(
+    ("speed", "kbps"), [("E10Gbps", 10_000_000), ("E100Mbps", 100_000), ("Auto", 0), ("Unknown", 0), ("", 0)]
+)
+def test_the_speed_of_a_link(speed: str, kbps: int) -> None:
+    assert sriov._kbps(speed) == kbps
+
+
 def test_a_capacity_that_fills_a_port_to_the_brim_fits() -> None:
     assert chosen(port(1, 0, allocated=0.7), capacity=0.3) == ["C1-T0"]
 
@@ -59,8 +76,12 @@ def test_a_label_that_no_port_has() -> None:
 
 
 def test_a_capacity_that_no_port_gives_out() -> None:
-    with pytest.raises(InvalidSpec, match=r"capacity of 0\.03, and SR-IOV port C1-T0 gives out multiples of 0\.02"):
+    with pytest.raises(InvalidSpec, match=r"capacity of 0\.03, which no .* C1-T0 gives out multiples of 0\.02"):
         chosen(port(1, 0), capacity=0.03)
+
+
+def test_a_capacity_that_some_ports_give_out_is_theirs() -> None:
+    assert chosen(port(1, 0), port(2, 0, granularity=0.01, allocated=0.5), capacity=0.03) == ["C2-T0"]
 
 
 def test_a_limit_needs_an_adapter_that_can_limit() -> None:
@@ -77,6 +98,7 @@ def test_what_a_binding_asks_for() -> None:
     assert sriov.wanted(nic()) == Wanted(1, None, None)
     asked = nic(redundancy="2", capacity="0.04", maxcapacity="0.5")
     assert sriov.wanted(asked) == Wanted(2, 0.04, 0.5)
+    assert sriov.wanted(nic(allocated_port="C1-T1")) == Wanted(1, first="C1-T1")
     assert sriov.wanted(nic(capacity="None", maxcapacity="")) == Wanted(1, None, None)
 
 

@@ -50,6 +50,22 @@ class TestAdapters:
         with pytest.raises(BadRequest, match="not a unicast"):
             adapters.create(world, lpar, AdapterSpec(switch_id=0, pvid=2, mac="01:00:5e:00:00:01"))
 
+    def test_the_addresses_of_a_guest_are_changed_while_it_is_off(self, world: World, lpar: Lpar) -> None:
+        def asked(text: str) -> AdapterSpec:
+            return AdapterSpec(switch_id=0, pvid=1, extras={"allowed_macs": text})
+
+        made = adapters.create(world, lpar, asked("none"))
+        assert made.allowed_macs == "NONE"
+        adapters.update(world, lpar, made, asked("fa:16:3e:00:00:01 FA163E000002"))
+        assert made.allowed_macs == "FA163E000001 FA163E000002"
+        for wrong in ("SOME", " ".join(f"FA163E00000{n}" for n in range(5))):
+            with pytest.raises(BadRequest, match="ALL, NONE or 1 to 4"):
+                adapters.update(world, lpar, made, asked(wrong))
+        lpar.state = RUNNING
+        adapters.update(world, lpar, made, asked("FA163E000001 FA163E000002"))
+        with pytest.raises(BadRequest, match="Power it off first"):
+            adapters.update(world, lpar, made, asked("ALL"))
+
     @pytest.mark.parametrize(
         ("pvid", "tagged", "message"),
         [(0, (), "outside"), (4095, (), "outside"), (1, tuple(range(2, 23)), "20 tagged"), (5, (5,), "must differ")],

@@ -16,7 +16,7 @@ from bigiron import errors
 from bigiron.hypervisor import Step
 from bigiron.model import GuestSpec, GuestState, PowerState
 from bigiron.plugins.nova import configdrive as drive
-from bigiron.plugins.nova import flows, translate, vifwait
+from bigiron.plugins.nova import device_tags, flows, translate, vifwait
 from bigiron.plugins.nova.compute import resize
 from bigiron.plugins.nova.compute.host import host_errors
 from bigiron.plugins.nova.compute.service import Service
@@ -72,16 +72,27 @@ class Instances(Service):
             image = self.image_source(context, image_meta, instance.trusted_certs)
             spec = self._guest_spec(instance, image_meta, vifs, block_device_info, image, power_on)
             self.hypervisor.check(spec)
-            self._run_spawn(instance, spec, injected_files, admin_password, vifs)
+            tags = device_tags.TagNics(context, instance)
+            self._run_spawn(instance, spec, injected_files, admin_password, vifs, tags)
 
     def _run_spawn(
-        self, instance: Any, spec: GuestSpec, injected_files: Any, admin_password: str | None, vifs: list[Any]
+        self,
+        instance: Any,
+        spec: GuestSpec,
+        injected_files: Any,
+        admin_password: str | None,
+        vifs: list[Any],
+        tags: device_tags.TagNics,
     ) -> None:
-        steps: list[Step] = list(self.hypervisor.spawn_steps(spec))
+        steps: list[Step] = [*self.hypervisor.spawn_steps(spec), tags]
         with tempfile.TemporaryDirectory(prefix="bigiron-", dir=CONF.tempdir) as scratch:
             if spec.config_drive:
                 network = self.config_drive_network(spec, vifs)
-                steps.append(drive.BuildConfigDrive(instance, injected_files, admin_password, network, Path(scratch)))
+                steps.append(
+                    drive.BuildConfigDrive(
+                        instance, injected_files, admin_password, network, Path(scratch), needs=(device_tags.TAGGED,)
+                    )
+                )
             wait = vifwait.VifWait(
                 self.virtapi,
                 instance,
@@ -112,6 +123,7 @@ class Instances(Service):
             except errors.PlatformError:
                 started.leftovers.not_removed(instance.uuid)
                 raise
+            started.hypervisor.unplugged([translate.nic_spec(vif) for vif in network_info or ()])
         started.leftovers.removed(instance.uuid)
         started.lifecycle.forget(instance.uuid)
 

@@ -11,7 +11,7 @@ from oslo_log import log as logging
 
 from bigiron import errors
 from bigiron.model import NicSpec
-from bigiron.plugins.nova import translate
+from bigiron.plugins.nova import device_tags, translate
 from bigiron.plugins.nova.compute.service import Service
 
 LOG = logging.getLogger(__name__)
@@ -28,8 +28,16 @@ class Interfaces(Service):
         Returns without waiting for the port to be wired, as Nova's own drivers do: the API waits for the answer of
         this call for rpc_response_timeout only, and the port's status tells users when it is up.
         """
+        nic = translate.nic_spec(vif)
         with translate.nova_errors(instance, exception.InterfaceAttachFailed):
-            self.hypervisor.attach(instance.uuid, translate.nic_spec(vif))
+            self.hypervisor.attach(instance.uuid, nic)
+        try:
+            device_tags.save(context, instance)
+        except Exception as error:
+            LOG.exception("port %s is detached again: its tag could not be saved", nic.id, instance=instance)
+            with translate.nova_errors(instance, exception.InterfaceAttachFailed):
+                self.hypervisor.detach(instance.uuid, nic)
+            raise exception.InterfaceAttachFailed(instance_uuid=instance.uuid) from error
 
     def detach_interface(self, context: Any, instance: Any, vif: Any) -> None:
         """Remove an adapter; the manager keeps the port where this raises a Nova exception."""

@@ -13,6 +13,7 @@ from bigiron.sim.powervm.model.reach import need_dlpar
 from bigiron.sim.powervm.model.world import World
 
 MAX_TAGGED = 20
+MAX_ALLOWED_MACS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ def create(world: World, partition: Partition, spec: AdapterSpec) -> VirtualEthe
         trunk_priority=spec.trunk_priority,
     )
     apply_extras(adapter, spec)
+    adapter.allowed_macs = check_allowed_macs(adapter.allowed_macs)
     partition.adapters.append(adapter)
     world.added(adapter, partition)
     world.changed(partition, "ClientNetworkAdapter")
@@ -65,6 +67,12 @@ def update(world: World, partition: Partition, adapter: VirtualEthernet, spec: A
     check_vlans(spec)
     world.switch(spec.switch_id)
     check_trunk(world, spec, adapter)
+    allowed = check_allowed_macs(str(spec.extras.get("allowed_macs", adapter.allowed_macs)))
+    if allowed != adapter.allowed_macs and partition.is_on:
+        raise BadRequest(
+            f"The MAC addresses allowed to the operating system of partition {partition.name} cannot be changed on an "
+            f"adapter that it has, while it is {partition.state!r}. Power it off first."
+        )
     if spec.mac and normal_mac(spec.mac) != adapter.mac:
         need_dlpar(partition, "change the MAC address of an adapter of")
         adapter.mac = check_mac(world, spec.mac)
@@ -73,6 +81,7 @@ def update(world: World, partition: Partition, adapter: VirtualEthernet, spec: A
     if spec.tagged_supported is not None:
         adapter.tagged_supported = spec.tagged_supported
     apply_extras(adapter, spec)
+    adapter.allowed_macs = allowed
     world.changed(adapter, "Other", partition)
     world.touch(partition)
     networks.sync(world)
@@ -121,6 +130,18 @@ def check_trunk(world: World, spec: AdapterSpec, own: VirtualEthernet | None = N
 def normal_mac(mac: str) -> str:
     """Twelve upper-case hexadecimal digits."""
     return re.sub(r"[:.-]", "", mac).upper()
+
+
+def check_allowed_macs(text: str) -> str:
+    """ALL, NONE, or up to four addresses in normal form; raises BadRequest for anything else."""
+    if text.upper() in ("ALL", "NONE"):
+        return text.upper()
+    macs = [normal_mac(word) for word in text.split()]
+    if not 1 <= len(macs) <= MAX_ALLOWED_MACS or not all(re.fullmatch(r"[0-9A-F]{12}", mac) for mac in macs):
+        raise BadRequest(
+            f"AllowedOperatingSystemMACAddresses must be ALL, NONE or 1 to {MAX_ALLOWED_MACS} addresses, not {text!r}."
+        )
+    return " ".join(macs)
 
 
 def check_mac(world: World, mac: str) -> str:

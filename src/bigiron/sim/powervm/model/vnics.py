@@ -60,6 +60,7 @@ def create(world: World, lpar: Lpar, spec: VnicSpec) -> VirtualNic:
     if not 1 <= len(spec.backing) <= MAX_BACKING:
         raise BadRequest(f"A vNIC has 1 to {MAX_BACKING} backing devices, not {len(spec.backing)}.")
     mac = adapters.check_mac(world, spec.mac) if spec.mac else slots.new_mac(world)
+    allowed = adapters.check_allowed_macs(spec.allowed_macs)
     placed = _place(world, spec)
     if spec.slot is not None:
         slot = slots.claim(world, lpar, spec.slot)
@@ -72,7 +73,7 @@ def create(world: World, lpar: Lpar, spec: VnicSpec) -> VirtualNic:
         pvid=spec.pvid,
         pvid_priority=spec.pvid_priority,
         allowed_vlans=spec.allowed_vlans,
-        allowed_macs=spec.allowed_macs,
+        allowed_macs=allowed,
         auto_failback=spec.auto_failback,
     )
     for backing, port, capacity in placed:

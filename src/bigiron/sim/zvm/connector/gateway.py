@@ -51,6 +51,7 @@ class Gateway:
         self._connections: set[Any] = set()
         self._lock = threading.Lock()
         path.unlink(missing_ok=True)
+        self._path = path
         self._server = _Server(str(path), _Handler)
         self._server.gateway = self
         path.chmod(0o600)
@@ -66,6 +67,7 @@ class Gateway:
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
+        self._path.unlink(missing_ok=True)
         with self._lock:
             for connection in self._connections:
                 with contextlib.suppress(OSError):

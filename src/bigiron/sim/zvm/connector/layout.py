@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import configparser
+import hashlib
 import io
+import os
 import secrets
 import shutil
 import stat
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -19,7 +22,9 @@ from bigiron.sim.kernel.store import write_private
 _PROGRAMS = (
     "sudo", "vmcp", "udevadm", "udevsettle", "hexdump", "scp", "lschp", "zhypinfo",
 )  # fmt: skip
-_USERS_READABLE = 0o700
+_OWNERS_ONLY = 0o700
+_SOCKET_PATH_LENGTH = 107
+"""What Linux allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +72,12 @@ class Layout:
 
     @property
     def socket(self) -> Path:
-        """Where the processes reach the simulator."""
-        return self.folder / "socket"
+        """Where the processes reach the simulator; a path that is too long for a socket has one in /tmp instead."""
+        path = self.folder / "socket"
+        if len(os.fsencode(path)) <= _SOCKET_PATH_LENGTH:
+            return path
+        digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"bigiron-zvm-{os.getuid()}-{digest}" / "socket"
 
     @property
     def images(self) -> Path:
@@ -113,7 +122,8 @@ def prepare(layout: Layout, port: int, pool: str, profile: str, options: Mapping
         layout.root / "tmp", layout.root / "proc", layout.root / "opt",
         layout.root / "sys/bus/ccw/drivers/vmur/0.0.000c",
     ):  # fmt: skip
-        folder.mkdir(mode=_USERS_READABLE, parents=True, exist_ok=True)
+        folder.mkdir(mode=_OWNERS_ONLY, parents=True, exist_ok=True)
+    _own(layout.socket.parent)
     if not layout.token.exists():
         write_private(layout.token, secrets.token_hex(20).encode())
     (layout.root / "proc/sysinfo").write_text(sysinfo)
@@ -122,6 +132,14 @@ def prepare(layout: Layout, port: int, pool: str, profile: str, options: Mapping
     write_private(layout.home / "zvmsdk.conf", _options(layout, port, pool, profile, options).encode())
     _write_site(layout)
     _write_programs(layout)
+
+
+def _own(folder: Path) -> None:
+    """Have a folder that nobody else can enter. Raises PermissionError where it is somebody else's."""
+    folder.mkdir(mode=_OWNERS_ONLY, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PermissionError(f"{folder} is not a folder of this user alone; remove it, or give a shorter --state")
 
 
 def _copy_setup_disk(layout: Layout) -> None:

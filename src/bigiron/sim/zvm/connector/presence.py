@@ -81,7 +81,10 @@ class Line:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        return cast(BinaryIO, self.connect().makefile("rwb"))
+        connection = self.connect()
+        stream = cast(BinaryIO, connection.makefile("rwb"))
+        connection.close()  # it stays open as long as the stream
+        return stream
 
     def close(self) -> None:
         """Close the connections that nobody uses."""

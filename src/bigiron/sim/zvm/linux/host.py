@@ -41,7 +41,8 @@ def _rows(data: bytes) -> Iterator[str]:
         left, right = (" ".join(f"{byte:02x}" for byte in half) for half in (row[:8], row[8:]))
         shown = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
         yield f"{at:08x}  {left:<23}  {right:<23}  |{shown}|\n"
-    yield f"{len(data):08x}\n"
+    if data:
+        yield f"{len(data):08x}\n"
 
 
 def scp(arguments: Sequence[str], root: Path) -> str:
