@@ -7,6 +7,8 @@ from unittest import mock
 
 from benchmarks.guests import Maker, Tally, nics_of, total_bytes
 from benchmarks.host import resident_instances, simulated_host
+from bigiron import naming
+from bigiron.model import NicSpec
 from bigiron.powervm import platform as platform_module
 from bigiron.powervm.platform import PowerVM
 
@@ -70,5 +72,5 @@ def _look_after(platform: PowerVM, instances: list[str]) -> None:
     assert not platform.reconcile(instances)
     for instance in instances:
         platform.guest(instance)
-        assert platform.was_plugged(instance, 1)
+        assert platform.was_plugged(instance, [NicSpec("port", "", naming.VIF_TYPE_PVM_SEA)])
     platform.facts()

@@ -398,8 +398,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "networking.security-groups",
         "Security groups",
-        _N,
-        "neither Shared Ethernet Adapters nor SR-IOV ports filter; ports say so (``port_filter`` is false)",
+        _P,
+        "on Open vSwitch; neither Shared Ethernet Adapters nor SR-IOV ports filter, and they say so (``port_filter``)",
         zvm_note="virtual switches do not filter",
     ),
     Feature(
@@ -424,6 +424,13 @@ FEATURES: tuple[Feature, ...] = (
         _P,
         "on Shared Ethernet Adapters, whose tags are those of the networks",
         zvm_note="an adapter carries one VLAN",
+    ),
+    Feature(
+        "networking.openvswitch",
+        "Ports on Open vSwitch",
+        _P,
+        "on the management partition (NovaLink), with Neutron's own agent; no hybrid plug, and no trunks",
+        zvm_note="z/VM has switches of its own",
     ),
 )
 

@@ -307,8 +307,8 @@ class Hypervisor(abc.ABC):
     def plug(self, uuid: str, nic: NicSpec) -> None:
         """Create the adapter if it is not there; announces it to the network agent either way."""
 
-    def was_plugged(self, uuid: str, nics: int) -> bool:
-        """Whether the guest had its adapters, for this many ports, when the host was last read; asks it nothing.
+    def was_plugged(self, uuid: str, nics: Sequence[NicSpec]) -> bool:
+        """Whether the guest had its adapters, for these ports, when the host was last read; asks it nothing.
 
         False where that is not known. Raises NotFound and Foreign.
         """

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 VIF_TYPE_PVM_SEA = "pvm_sea"
 VIF_TYPE_PVM_SRIOV = "pvm_sriov"
+VIF_TYPE_OVS = "ovs"
 VIF_EVENT_PROVIDER = "NOVA_PVM_VIF"
 """Provider name in the custom event that tells the network agent of a client adapter."""
 WIRED_EVENT_PROVIDER = "NEUTRON_PVM_VIF"
@@ -119,6 +120,11 @@ def zvm_marked_instance(line: str) -> str | None:
 def zvm_image(image_id: str) -> str:
     """A cached image's name in the Cloud Connector: Glance's id, as the in-tree driver names it too."""
     return image_id.lower()
+
+
+def tap_device(port_id: str) -> str:
+    """The network device by which a port is on Open vSwitch: the name that OpenStack gives it everywhere (14)."""
+    return ("tap" + port_id)[:14]
 
 
 def _digest(text: str, length: int) -> str:

@@ -72,6 +72,8 @@ class SeaNeutron(neutron_fixture.NeutronFixture):
     vlan = VLAN
     physical_network = PHYSICAL_NETWORK
     vif_type = "pvm_sea"
+    vif_details: dict[str, Any] | None = None
+    """The binding's details; None for those of `pvm_sea`."""
     status = "ACTIVE"
 
     def __init__(self, test: Any) -> None:
@@ -99,7 +101,8 @@ class SeaNeutron(neutron_fixture.NeutronFixture):
         port["mac_address"] = f"fa:16:3e:00:{number // 256:02x}:{number % 256:02x}"
         port["fixed_ips"] = [{"ip_address": f"192.168.1.{10 + number % 200}", "subnet_id": self.subnet_1["id"]}]
         port["binding:vif_type"] = self.vif_type
-        port["binding:vif_details"] = {"vlan": str(self.vlan), "physical_network": self.physical_network}
+        details = {"vlan": str(self.vlan), "physical_network": self.physical_network}
+        port["binding:vif_details"] = details if self.vif_details is None else dict(self.vif_details)
         port["status"] = self.status
         self._ports[port["id"]] = port
         return {"port": copy.deepcopy(port)}

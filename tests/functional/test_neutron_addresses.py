@@ -24,6 +24,10 @@ ADAPTER = f"{ADAPTERS}/{{uuid}}"
 class AddressesTestCase(SeaTestCase):
     """What the adapter of a port lets through, and what changes that."""
 
+    def preSetUp(self) -> None:
+        super().preSetUp()
+        cfg.CONF.set_override("extension_drivers", ["port_security"], "ml2")
+
     def plugged_port(self, vlan: int = 10) -> Any:
         port = self.bound_port(vlan)
         self.plug(port)

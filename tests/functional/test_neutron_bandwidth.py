@@ -5,6 +5,7 @@ Placement is stood for by what Neutron writes to it.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -67,7 +68,10 @@ class BandwidthTestCase(SriovTestCase):
     """Two ports of 10 Gbit/s lead to the network; a vNIC is on one of them unless its port says otherwise."""
 
     database_in_file = True
-    _extension_drivers = ["port_security", "qos"]
+
+    def preSetUp(self) -> None:
+        super().preSetUp()
+        cfg.CONF.set_override("extension_drivers", ["port_security", "qos"], "ml2")
 
     def get_additional_service_plugins(self) -> dict[str, str]:
         return {
@@ -101,21 +105,16 @@ class BandwidthTestCase(SriovTestCase):
             rules["minimum_bandwidth2"] = {"min_kbps": ingress, "direction": "ingress"}
         return self.policy(**rules)
 
-    def unbound(self, policy: str | None, physnet: str = PROD, vlan: int = 100, vnic_type: str = "direct") -> Any:
-        body = {
-            "port": {
-                "network_id": self.vlan_network(vlan, physnet)["id"], "project_id": "tenant", "tenant_id": "tenant",
-                "name": "", "admin_state_up": True, "device_id": "", "device_owner": "", "fixed_ips": [],
-                "mac_address": self.mac(), portbindings.VNIC_TYPE: vnic_type, portbindings.HOST_ID: "",
-                portbindings.PROFILE: {}, "qos_policy_id": policy, "port_security_enabled": True,
-                "security_groups": [],
-            }
-        }  # fmt: skip
-        return self.driver.create_port(self.admin, body)
+    def unbound(self, policy: str | None, vnic_type: str = "direct", expected: int = 201) -> Any:
+        """A port of a user's, on the network with VLAN 100; the answer's body where it is refused."""
+        fields = {portbindings.VNIC_TYPE: vnic_type, **({"qos_policy_id": policy} if policy else {})}
+        answer = self._create_port(self.fmt, self.prod["id"], expected, arg_list=tuple(fields), is_admin=True, **fields)
+        body = self.deserialize(self.fmt, answer)
+        return body["port"] if expected == 201 else body
 
-    def mac(self) -> str:
-        self.macs = getattr(self, "macs", 0) + 1
-        return f"fa:16:3e:55:00:{self.macs:02x}"
+    @functools.cached_property
+    def prod(self) -> Any:
+        return self.vlan_network(100, PROD)
 
     def bind(self, port: Any, location: str | None = None, guest: str = GUESTS[0], **profile: Any) -> Any:
         """What Nova does with a port of a new server, where Placement has given bandwidth of that physical port."""
@@ -270,9 +269,8 @@ class TestRefusals(BandwidthTestCase):
             (self.policy(dscp_marking={"dscp_mark": 10}), "direct"),
             (self.guarantee(1000), "normal"),
         ):
-            with pytest.raises(callback_errors.CallbackFailure) as caught:
-                self.unbound(policy, vnic_type=vnic_type)
-            assert [type(each.error) for each in caught.value.errors] == [qos_errors.QosRuleNotSupported]
+            refused = self.unbound(policy, vnic_type, expected=409)
+            assert refused["NeutronError"]["type"] == "QosRuleNotSupported"
 
     def test_more_than_a_port_carries(self) -> None:
         self.start_agent()

@@ -170,7 +170,7 @@ class TestBinding(SriovTestCase):
             "for its physical network physnet3, no SR-IOV port there has that label (networks with a link up: ",
             "for its physical network physnet2, every port's link is down",
             "asks for 3 logical ports, and physical network physnet1 has 2 ports with the link up there; set",
-            "asks for some logical ports",
+            "has the redundancy 'some' in its binding, which is no number",
         ):
             assert reason in text
         self.clean_up(*ports)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from unittest import mock
 
 import pytest
 from tests.functional import base
@@ -38,9 +39,12 @@ class GuaranteedNeutron(base.SeaNeutron):
 class GuaranteedCloud(DirectCloud):
     """A host with two ports of 10 Gbit/s, each on an adapter of its own."""
 
+    def before_services(self) -> None:
+        super().before_services()
+        self.enterContext(mock.patch.object(base, "SeaNeutron", GuaranteedNeutron))
+
     def start_service_under_test(self) -> None:
         super().start_service_under_test()
-        self.neutron.__class__ = GuaranteedNeutron
         for trait in TRAITS:
             self._create_trait(trait)
         node = self._get_provider_uuid_by_host(base.HOST)
@@ -63,7 +67,7 @@ class GuaranteedCloud(DirectCloud):
             "resource_provider_generation": generation,
             "inventories": {EGRESS: {"total": kbps}, INGRESS: {"total": kbps}},
         }
-        answer = self.placement.put(f"/resource_providers/{provider}/inventories", body, version="1.15")
+        answer = self.placement.put(f"/resource_providers/{provider}/inventories", body=body, version="1.15")
         assert answer.status == 200, answer.body
 
     def guaranteed_port(self, kbps: int, location: str = SECOND, share: float = 0.12, redundancy: int = 1) -> str:
@@ -111,11 +115,11 @@ class Guaranteed(GuaranteedCloud):
         self.delete(server)
 
     def test_more_than_the_ports_have_finds_no_host(self) -> None:
+        self.give(self.providers[FIRST], GBPS)
         server = self.boot(
             flavor_id=self.make_flavor(memory_mb=512),
             networks=[{"port": self.guaranteed_port(6 * GBPS, share=0.6)}],
         )
-        self.give(self.providers[FIRST], GBPS)
         message = self.boot_fails(networks=[{"port": self.guaranteed_port(5 * GBPS, share=0.5)}])
         assert "No valid host was found" in message
         self.delete(server)
@@ -132,7 +136,7 @@ class Guaranteed(GuaranteedCloud):
         message = self.boot_fails(networks=[{"port": self.guaranteed_port(6 * GBPS, location, share=0.6)}])
         assert f"was given bandwidth of SR-IOV port {location}, which cannot take it" in message
         assert "50% free" in message
-        assert self.used(location) == 0
+        self.wait_until(lambda: self.used(location) == 0, "Placement has it back")
         self.delete(other)
 
 

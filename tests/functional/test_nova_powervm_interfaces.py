@@ -159,12 +159,12 @@ class Interfaces(Adapters):
     def test_a_network_that_no_sea_serves_is_refused(self) -> None:
         server = self.boot(flavor_id=self.make_flavor(memory_mb=512))
         self._stop_server(server)
-        self.neutron.vif_type = "ovs"
+        self.neutron.vif_type = "tap"
         self.simulator.journal.clear()
         self.attach_fails(server)
         self.neutron.vif_type = "pvm_sea"
         assert not self.kinds()
-        assert "has the interface type ovs" in self.stdlog.logger.output
+        assert "has the interface type tap" in self.stdlog.logger.output
         assert self.macs(server) == self.ports(server)
         self.delete(server)
 

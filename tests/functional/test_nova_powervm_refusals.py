@@ -70,9 +70,9 @@ class BadInput(PowerVMCloud):
         assert "10 bytes where 20 were announced" in self.boot_fails(image_id=image_id)
 
     def test_a_network_that_no_sea_serves_is_named(self) -> None:
-        self.neutron.vif_type = "ovs"
+        self.neutron.vif_type = "tap"
         message = self.boot_fails()
-        assert "interface type ovs" in message
+        assert "interface type tap" in message
         assert "mechanism driver" in message
 
     def test_a_foreign_partition_of_the_same_name_is_left_alone_and_named(self) -> None:

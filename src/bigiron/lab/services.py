@@ -68,7 +68,7 @@ def _control_plane(paths: LabPaths, spec: LabSpec) -> tuple[Program, ...]:
         Program("glance", _control("glance", etc / "glance", spec), "glance", "glance", (SEED,)),
         Program(
             "nova", _control("nova", etc / "nova", spec), "nova", "nova", (*bus, SEED),
-            environment={"BIGIRON_CELL0": cell0},
+            environment={"BIGIRON_CELL0": cell0, "BIGIRON_COMPUTE_HOSTS": str(len(spec.hosts))},
         ),
         Program("neutron", _control("neutron", etc / "neutron", spec), "neutron", "neutron", bus),
         Program("cinder", _control("cinder", etc / "cinder" / "cinder.conf", spec), "cinder", "cinder", (*bus, SEED)),

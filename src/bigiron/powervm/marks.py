@@ -14,6 +14,9 @@ RESCUES = "rescued"
 TERMINALS = "terminals"
 """Partitions whose terminal we have served by VNC, by their uuid: it stays so when this process is gone."""
 
+TAPS = "taps"
+"""Adapters on Open vSwitch that come or go, by their MAC: half of one may be there."""
+
 
 class Marks:
     """One empty file for each thing of a kind that is under way, removed when it is complete or undone."""

@@ -39,6 +39,7 @@ class PowerVMOptions:
     uncapped_proc_weight: int = 64
     use_rmc_mgmt_vif: bool = True
     use_rmc_ipv6_scheme: bool = True
+    pvm_vswitch_for_novalink_io: str = "NovaLinkVEABridge"
     job_timeout_s: float = 1800.0
     max_parallel: int = 64
     """Requests that may be under way at once: concurrent builds times the steps that run side by side in each."""

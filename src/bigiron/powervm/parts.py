@@ -7,7 +7,7 @@ import time
 
 from bigiron.errors import InvalidSpec, PlatformError
 from bigiron.model import NicSpec
-from bigiron.naming import VIF_TYPE_PVM_SRIOV
+from bigiron.naming import VIF_TYPE_OVS, VIF_TYPE_PVM_SRIOV
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.console.consoles import make_consoles
 from bigiron.powervm.disk.cache import ImageCache
@@ -23,6 +23,7 @@ from bigiron.powervm.media import MediaRepositories
 from bigiron.powervm.metrics import HostProcessors
 from bigiron.powervm.network.children import NicMaker
 from bigiron.powervm.network.nic import SEA_SWITCH, ClientAdapters
+from bigiron.powervm.network.ovs import OvsAdapters
 from bigiron.powervm.network.vnic import VirtualNics
 from bigiron.powervm.network.vswitch import VirtualSwitches
 from bigiron.powervm.power import Power
@@ -44,6 +45,7 @@ class Parts:
         self.switches = VirtualSwitches(connection)
         self.adapters = ClientAdapters(connection, self.switches)
         self.vnics = VirtualNics(connection)
+        self.ovs = OvsAdapters(connection, self.switches, self.adapters)
         groups = VolumeGroups(connection)
         self.media = MediaRepositories(connection, groups)
         local = connection.options.disk_driver == "localdisk"
@@ -56,7 +58,8 @@ class Parts:
 
     def maker(self, nic: NicSpec) -> NicMaker:
         """What makes the adapter of a port of this kind, and refuses a port of another."""
-        return self.vnics if nic.vif_type == VIF_TYPE_PVM_SRIOV else self.adapters
+        makers: dict[str, NicMaker] = {VIF_TYPE_PVM_SRIOV: self.vnics, VIF_TYPE_OVS: self.ovs}
+        return makers.get(nic.vif_type, self.adapters)
 
     def check_nic(self, nic: NicSpec, held: bool) -> None:
         """Raise for an adapter that cannot be made; with `held`, what the guest's own takes comes free."""
@@ -96,6 +99,7 @@ class Parts:
                 read()
             except PlatformError as error:
                 LOG.warning("The capacity of %s is not known anew: %s", what, error)
+        self.ovs.sweep()
 
     def reconcile(self) -> None:
         """Remove what an earlier process of this host began and did not complete, guests apart."""
@@ -103,6 +107,7 @@ class Parts:
             ("uploads", self.disks.reconcile),
             ("uploads' descriptors", Uploads(self.connection).reconcile),
             ("snapshots", self.snapshots.reconcile),
+            ("ports on Open vSwitch", self.ovs.reconcile),
         ):
             try:
                 remove()

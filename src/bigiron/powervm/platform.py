@@ -202,6 +202,8 @@ class PowerVM(Hypervisor):
             remove_storage(parts.connection, parts.disks, parts.media, uuid, lpar_id, keep_disks, rescued=rescued)
             self._delete_lpar(parts, uuid, lpar)
         parts.rescue.forget(uuid)
+        # Last of all: while a guest is on a VLAN nobody else may get it. Found by the instance's uuid on each try.
+        parts.ovs.delete_of(uuid)
 
     def unplugged(self, nics: Iterable[NicSpec]) -> None:
         parts = self._started
@@ -334,14 +336,19 @@ class PowerVM(Hypervisor):
         parts = self._started
         hotplug.plug(parts.connection, parts.maker(nic), parts.guests.find(uuid), nic)
 
-    def was_plugged(self, uuid: str, nics: int) -> bool:
-        return self._started.guests.find(uuid).adapters == nics + self.makes_rmc_adapters
+    def was_plugged(self, uuid: str, nics: Sequence[NicSpec]) -> bool:
+        parts = self._started
+        if parts.guests.find(uuid).adapters != len(nics) + self.makes_rmc_adapters:
+            return False
+        return all(parts.ovs.is_wired(nic) for nic in nics if nic.vif_type == naming.VIF_TYPE_OVS)
 
     def unplug(self, uuid: str, nic: NicSpec) -> None:
         parts = self._started
         try:
             lpar = parts.guests.find(uuid)
         except NotFound:
+            if nic.vif_type == naming.VIF_TYPE_OVS:
+                parts.ovs.delete_strays(nic)
             return
         network.unplug(parts.maker(nic), lpar.uuid, nic)
 

@@ -430,15 +430,15 @@ def test_a_start_knows_which_guests_have_their_adapters(host: Host, image: Bytes
     with host.platform() as platform:
         spawn(platform, spec, tmp_path)
     with host.platform() as platform:
-        calls = host.calls(lambda: platform.was_plugged(spec.uuid, 2))
+        calls = host.calls(lambda: platform.was_plugged(spec.uuid, spec.nics))
         assert not calls
-        assert platform.was_plugged(spec.uuid, 2)
-        assert not platform.was_plugged(spec.uuid, 3)
+        assert platform.was_plugged(spec.uuid, spec.nics)
+        assert not platform.was_plugged(spec.uuid, (*spec.nics, nic()))
         platform.unplug(spec.uuid, spec.nics[0])
     with host.platform() as platform:
-        assert not platform.was_plugged(spec.uuid, 2)
+        assert not platform.was_plugged(spec.uuid, spec.nics)
         with pytest.raises(NotFound):
-            platform.was_plugged(str(uuid4()), 1)
+            platform.was_plugged(str(uuid4()), [nic()])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Nova's API, conductor and scheduler in one process; nova-compute is the stock program, elsewhere.
 
 Usage: python -m bigiron.lab.control.nova CONFIG_FOLDER PORT; the cells' databases are named in $BIGIRON_CELL0 and taken
-from [database] for cell1.
+from [database] for cell1. There will be $BIGIRON_COMPUTE_HOSTS compute hosts.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def map_cells(cell0_url: str) -> None:
             ).create()
 
 
-def discover_hosts(stopped: threading.Event) -> None:
-    """Map new compute hosts into their cell as they appear, as the scheduler's periodic task would, but at once."""
+def discover_hosts(stopped: threading.Event, hosts: int) -> None:
+    """Map so many compute hosts into their cell as they appear, as the scheduler's periodic task does, but at once."""
     from nova import context, objects
     from nova.objects import host_mapping
 
@@ -52,7 +52,7 @@ def discover_hosts(stopped: threading.Event) -> None:
             admin = context.get_admin_context()
             for mapping in host_mapping.discover_hosts(admin):
                 LOG.info("mapped compute host %s", mapping.host)
-            if objects.HostMappingList.get_all(admin):
+            if len(objects.HostMappingList.get_all(admin)) >= hosts:
                 return
         except Exception:  # A thread loop: the database or the cell may not answer yet.
             LOG.exception("discovering compute hosts failed, will try again")
@@ -92,7 +92,8 @@ def main() -> None:
 
     services = start_services()
     stopped = threading.Event()
-    threading.Thread(target=discover_hosts, args=(stopped,), daemon=True, name="discover-hosts").start()
+    hosts = int(os.environ["BIGIRON_COMPUTE_HOSTS"])
+    threading.Thread(target=discover_hosts, args=(stopped, hosts), daemon=True, name="discover-hosts").start()
     serve(osapi_compute.application, port, threads=16, on_stop=[stopped.set, *(each.stop for each in services)])
 
 

@@ -14,10 +14,12 @@ from neutron_lib.api.definitions import portbindings
 from neutron_lib.plugins.ml2 import api
 from oslo_log import log as logging
 
+from bigiron.errors import InvalidSpec
+from bigiron.model import NicSpec
 from bigiron.plugins.neutron import addresses, bandwidth, filtering, qos
 from bigiron.plugins.neutron.kinds import SRIOV
 from bigiron.plugins.neutron.unbinding import TellsOfUnbinding
-from bigiron.powervm.network import macs
+from bigiron.powervm.network import macs, sriov
 
 LOG = logging.getLogger(__name__)
 
@@ -95,18 +97,10 @@ class SriovMechanismDriver(TellsOfUnbinding, mech_agent.SimpleAgentMechanismDriv
         return True
 
     def try_to_bind_segment_for_agent(self, context: Any, segment: Mapping[str, Any], agent: Mapping[str, Any]) -> bool:
-        """Bind where the host has as many ports as the vNIC is to have ways; a refusal is logged."""
+        """Bind where the host's ports can give what the vNIC is to have; a refusal is logged."""
         if self.check_segment_for_agent(segment, agent):
-            found = self.get_mappings(agent)[segment[api.PHYSICAL_NETWORK]]
-            wanted = _asked(context, agent)["redundancy"]
-            if not _is_count(wanted) or not 1 <= int(wanted) <= len(found):
-                LOG.error(
-                    "pvm_sriov does not bind port %s on host %s: it asks for %s logical ports, and physical network %s "
-                    "has %d ports with the link up there; set vnic_required_vfs in its binding:profile to 1..%d",
-                    context.current["id"], agent["host"], wanted, segment[api.PHYSICAL_NETWORK], len(found), len(found),
-                )  # fmt: skip
-                return False
-            reason = addresses.obstacle(context.current) or self._guaranteed(context, segment, agent)[1]
+            reason = self._obstacle(context, segment, agent) or addresses.obstacle(context.current)
+            reason = reason or self._guaranteed(context, segment, agent)[1]
             if reason:
                 LOG.error(
                     "pvm_sriov does not bind port %s on host %s: %s", context.current["id"], agent["host"], reason
@@ -126,11 +120,37 @@ class SriovMechanismDriver(TellsOfUnbinding, mech_agent.SimpleAgentMechanismDriv
         }
         guaranteed, _ = self._guaranteed(context, segment, agent)
         if guaranteed:
-            guaranteed["capacity"] = max(guaranteed["capacity"], _share_of(details))
+            guaranteed["capacity"] = max(guaranteed["capacity"], float(details.get("capacity") or 0.0))
             details |= guaranteed
         if segment[api.SEGMENTATION_ID] is not None:
             details[portbindings.VIF_DETAILS_VLAN] = segment[api.SEGMENTATION_ID]
         return details
+
+    def _obstacle(self, context: Any, segment: Mapping[str, Any], agent: Mapping[str, Any]) -> str:
+        """Why no vNIC can be made as the port's profile and the agent's options say; empty where one can."""
+        physnet = segment[api.PHYSICAL_NETWORK]
+        up = self.get_mappings(agent)[physnet]
+        asked = {key: str(value) for key, value in _asked(context, agent).items() if value is not None}
+        port = context.current
+        try:
+            want = sriov.wanted(NicSpec(port["id"], port["mac_address"], self.vif_type, details=asked))
+        except InvalidSpec as error:
+            return error.message
+        if want.redundancy > len(up):
+            return (
+                f"it asks for {want.redundancy} logical ports, and physical network {physnet} has {len(up)} ports with "
+                f"the link up there; set vnic_required_vfs in its binding:profile to 1..{len(up)}"
+            )
+        steps = {where: link.granularity for where, link in bandwidth.links(agent["configurations"]).items()}
+        # Agents of before do not say them.
+        found = [steps.get(where, 0.0) for where in up]
+        if want.capacity is not None and not any(sriov.gives_out(step, want.capacity) for step in found):
+            return (
+                f"it asks for a capacity of {want.capacity:g}, and the ports of physical network {physnet} give out "
+                f"multiples of {' or '.join(f'{step:g}' for step in sorted(set(found)))} there; change capacity in its "
+                "binding:profile, or vnic_vf_capacity of the host's agent"
+            )
+        return ""
 
     def _guaranteed(
         self, context: Any, segment: Mapping[str, Any], agent: Mapping[str, Any]
@@ -164,14 +184,6 @@ class SriovMechanismDriver(TellsOfUnbinding, mech_agent.SimpleAgentMechanismDriv
         return {**details, "allocated_port": given[0]} if given else details, ""
 
 
-def _share_of(details: Mapping[str, Any]) -> float:
-    """The capacity that details ask for; what is no number is refused where the vNIC is made."""
-    try:
-        return float(details.get("capacity") or 0.0)
-    except (TypeError, ValueError):
-        return 0.0
-
-
 def _asked(context: Any, agent: Mapping[str, Any]) -> dict[str, Any]:
     """What the port's profile asks of its vNIC, or else the agent's options."""
     profile = context.current.get(portbindings.PROFILE) or {}
@@ -181,7 +193,3 @@ def _asked(context: Any, agent: Mapping[str, Any]) -> dict[str, Any]:
         "capacity": profile.get(CAPACITY, defaults.get("default_capacity")),
         "maxcapacity": profile.get(MAX_CAPACITY),
     }
-
-
-def _is_count(value: Any) -> bool:
-    return str(value).isdigit()

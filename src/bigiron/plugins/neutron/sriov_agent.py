@@ -28,7 +28,7 @@ from bigiron.plugins.neutron.service import Heartbeat
 from bigiron.plugins.neutron.vnics import VnicReconciler
 from bigiron.powervm.events import RestEvent
 from bigiron.powervm.network.link import NetworkLink
-from bigiron.powervm.network.sriov import PhysicalPort, by_network
+from bigiron.powervm.network.sriov import PhysicalPort, by_network, gives_out
 from bigiron.powervm.network.vnic_reader import VnicReader
 from bigiron.powervm.session import Journal
 
@@ -65,11 +65,23 @@ def connect(options: cfg.ConfigOpts, stopping: threading.Event, journal: Journal
                 f"System {link.system_name} has no SR-IOV adapter in shared mode that runs. Switch one to shared mode "
                 "on the management console, and label its ports with the names of their physical networks."
             )
+        _check_capacity(options, ports)
         limits = _limits(options, ports)
     except BaseException:
         link.close()
         raise
     return Host(link, vnics, ports, limits=limits)
+
+
+def _check_capacity(options: cfg.ConfigOpts, ports: Iterable[PhysicalPort]) -> None:
+    capacity = options.AGENT.vnic_vf_capacity
+    if capacity is None or (capacity > 0 and any(gives_out(port.granularity, capacity) for port in ports)):
+        return
+    steps = ", ".join(f"{step:g}" for step in sorted({port.granularity for port in ports}))
+    raise conf.BadMapping(
+        f"[AGENT] vnic_vf_capacity = {capacity:g} is no share that an SR-IOV port of this system gives out: set a "
+        f"multiple of {steps}, or leave the option out."
+    )
 
 
 def _limits(options: cfg.ConfigOpts, ports: Iterable[PhysicalPort]) -> Mapping[str, Mapping[str, int | None]]:

@@ -13,6 +13,8 @@ from bigiron.plugins import powervm_rest
 from bigiron.plugins.nova.limits import parallel_steps
 from bigiron.plugins.nova.options import OptionError as OptionError
 from bigiron.powervm.console.vencrypt import VncCertificates
+from bigiron.powervm.network import rmc
+from bigiron.powervm.network.nic import SEA_SWITCH
 from bigiron.powervm.options import PowerVMOptions
 
 _PATHS_SINCE = 34
@@ -145,7 +147,16 @@ GUEST_OPTS: list[cfg.Opt] = [
     ),
 ]
 
-ALL_OPTS = [*REST_OPTS, *CONSOLE_OPTS, *DISK_OPTS, *IMAGE_OPTS, *GUEST_OPTS]
+NETWORK_OPTS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "pvm_vswitch_for_novalink_io",
+        default="NovaLinkVEABridge",
+        help="Virtual switch over which ports on Open vSwitch reach the management partition; it is made where it is "
+        "missing. Each port has a VLAN of its own there, so that the switch must serve nothing else.",
+    ),
+]
+
+ALL_OPTS = [*REST_OPTS, *CONSOLE_OPTS, *DISK_OPTS, *IMAGE_OPTS, *GUEST_OPTS, *NETWORK_OPTS]
 
 
 def register(conf: Any) -> None:
@@ -178,6 +189,7 @@ def to_options(conf: Any) -> PowerVMOptions:
         uncapped_proc_weight=group["uncapped_proc_weight"],
         use_rmc_mgmt_vif=group["use_rmc_mgmt_vif"],
         use_rmc_ipv6_scheme=group["use_rmc_ipv6_scheme"],
+        pvm_vswitch_for_novalink_io=group["pvm_vswitch_for_novalink_io"],
         job_timeout_s=group["job_timeout"],
         max_parallel=parallel_steps(conf),
         management_root=Path(group["management_root"]),
@@ -230,6 +242,12 @@ def _check(group: dict[str, Any]) -> None:
     if cacert and not os.access(cacert, os.R_OK):
         raise OptionError(
             f"[powervm] rest_cacert = {cacert} cannot be read: name a PEM file that nova-compute can read"
+        )
+    private = group["pvm_vswitch_for_novalink_io"]
+    if not private or private in (SEA_SWITCH, rmc.SWITCH):
+        raise OptionError(
+            f"[powervm] pvm_vswitch_for_novalink_io = {private} is no switch for ports on Open vSwitch alone: name "
+            "another one, which is made where it is missing, or leave the option out"
         )
     root = group["management_root"]
     if not Path(root).is_dir():

@@ -13,6 +13,7 @@ from nova.virt import driver as nova_driver
 
 from bigiron import errors
 from bigiron.model import DiskRole, DiskSpec, FixedAddress, GuestOs, GuestSpec, ImageSource, NicSpec, PowerState
+from bigiron.naming import VIF_TYPE_OVS
 from bigiron.plugins.nova import device_tags, image_properties
 from bigiron.plugins.nova.image import ConvertedImage, GlanceImage
 from bigiron.plugins.nova.image_properties import PROPERTIES, ImageProperty
@@ -192,6 +193,11 @@ def nic_spec(vif: Mapping[str, Any]) -> NicSpec:
     asked = {_PROFILE_KEYS[key]: value for key, value in profile.items() if key in _PROFILE_KEYS}
     details = {**asked, **(vif.get("details") or {})}
     meta = vif["network"].get("meta") or {}
+    if vif["type"] == VIF_TYPE_OVS:
+        details["vnic_type"] = vif.get("vnic_type") or "normal"
+        if bridge := vif["network"].get("bridge"):
+            # Where the binding names none, it is [neutron] ovs_bridge.
+            details.setdefault("bridge_name", bridge)
     vlan = details.get("vlan", meta.get("vlan"))
     return NicSpec(
         id=vif["id"],

@@ -24,6 +24,7 @@ class NicMaker(Protocol):
     def create(self, lpar_uuid: str, nic: NicSpec) -> str: ...
     def find(self, lpar_uuid: str, nic: NicSpec) -> str | None: ...
     def has(self, lpar_uuid: str, mac: str) -> bool: ...
+    def renew(self, lpar_uuid: str, nic: NicSpec) -> bool: ...
     def delete(self, lpar_uuid: str, mac: str) -> str | None: ...
     def announce(self, href: str, nic: NicSpec, action: Action) -> None: ...
 
@@ -55,8 +56,16 @@ class PartitionAdapters:
     def delete(self, lpar_uuid: str, mac: str) -> str | None:
         """Delete the LPAR's adapter with that MAC; returns the href it had, None where there was none."""
         present = self._find(lpar_uuid, mac)
-        if present is None:
-            return None
+        return None if present is None else self._delete(lpar_uuid, mac, present)
+
+    def renew(self, lpar_uuid: str, nic: NicSpec) -> bool:
+        """Whether the LPAR has the port's adapter; what serves it outside the LPAR is told or made anew."""
+        href = self.find(lpar_uuid, nic)
+        if href is not None:
+            self.announce(href, nic, "plug")
+        return href is not None
+
+    def _delete(self, lpar_uuid: str, mac: str, present: Any) -> str:
         href = str(present.related_href)
         try:
             with translated(f"Deleting the {self.what} {mac} of partition {lpar_uuid}"):

@@ -47,11 +47,8 @@ def detach(connection: Connection, adapters: NicMaker, lpar: Lpar, nic: NicSpec)
 def plug(connection: Connection, adapters: NicMaker, lpar: Lpar, nic: NicSpec) -> None:
     """Create the adapter if it is not there, and announce it either way."""
     adapters.check(nic)
-    href = adapters.find(lpar.uuid, nic)
-    if href is None:
+    if not adapters.renew(lpar.uuid, nic):
         attach(connection, adapters, lpar, nic)
-    else:
-        adapters.announce(href, nic, "plug")
 
 
 def _create(adapters: NicMaker, lpar: Lpar, nic: NicSpec) -> str:

@@ -35,8 +35,8 @@ class ClientAdapters(PartitionAdapters):
         if nic.vif_type != naming.VIF_TYPE_PVM_SEA:
             raise Unsupported(
                 f"Port {nic.id} has the interface type {nic.vif_type}; this host can make "
-                f"{naming.VIF_TYPE_PVM_SEA} and {naming.VIF_TYPE_PVM_SRIOV}. Check that its network's "
-                "mechanism driver runs for this host."
+                f"{naming.VIF_TYPE_PVM_SEA}, {naming.VIF_TYPE_PVM_SRIOV} and {naming.VIF_TYPE_OVS}. Check that its "
+                "network's mechanism driver runs for this host."
             )
         if nic.vlan is None or not 1 <= nic.vlan <= 4094:
             raise InvalidSpec(f"Port {nic.id} has the VLAN {nic.vlan}; a Shared Ethernet Adapter needs one of 1..4094.")
@@ -52,15 +52,15 @@ class ClientAdapters(PartitionAdapters):
         assert nic.vlan is not None
         switch = nic.details.get("vswitch", SEA_SWITCH)
         allowed = nic.details.get(macs.ALLOWED, macs.ALL)
-        return self._create(lpar_uuid, switch, nic.vlan, nic.mac, nic.tagged_vlans, allowed)
+        return self.create_on(lpar_uuid, switch, nic.vlan, nic.mac, nic.tagged_vlans, allowed)
 
     def create_rmc(self, lpar_uuid: str, mac: str) -> str | None:
         """Create the adapter for RMC; None where it is not wanted or the system has no switch for it."""
         if not self._connection.options.use_rmc_mgmt_vif or self._switches.find(rmc.SWITCH) is None:
             return None
-        return self._create(lpar_uuid, rmc.SWITCH, rmc.VLAN, mac)
+        return self.create_on(lpar_uuid, rmc.SWITCH, rmc.VLAN, mac)
 
-    def _create(
+    def create_on(
         self,
         lpar_uuid: str,
         switch: str,
@@ -69,6 +69,7 @@ class ClientAdapters(PartitionAdapters):
         tagged: tuple[int, ...] | None = None,
         allowed: str = macs.ALL,
     ) -> str:
+        """Create an adapter on a VLAN of a switch, in one request; returns its href."""
         href = self._switches.get(switch)
         for number in (vlan, *(tagged or ())):
             self._switches.ensure_network(switch, number)

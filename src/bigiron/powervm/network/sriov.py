@@ -202,7 +202,7 @@ def choose(ports: Iterable[PhysicalPort], nic: NicSpec, want: Wanted) -> tuple[P
 
 
 def _that_give_out(ports: Sequence[PhysicalPort], nic: NicSpec, capacity: float) -> Sequence[PhysicalPort]:
-    able = [port for port in ports if _gives_out(port, capacity)]
+    able = [port for port in ports if gives_out(port.granularity, capacity)]
     if not able:
         steps = "; ".join(f"{port.location} gives out multiples of {port.granularity:g}" for port in ports)
         raise InvalidSpec(
@@ -213,8 +213,9 @@ def _that_give_out(ports: Sequence[PhysicalPort], nic: NicSpec, capacity: float)
     return able
 
 
-def _gives_out(port: PhysicalPort, capacity: float) -> bool:
-    steps = capacity / port.granularity if port.granularity else 1.0
+def gives_out(granularity: float, capacity: float) -> bool:
+    """Whether a port of that granularity (0 where it is not known) can give a logical port this capacity."""
+    steps = capacity / granularity if granularity else 1.0
     return math.isclose(steps, round(steps), abs_tol=_EXACT) and round(steps) >= 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -12,6 +13,8 @@ from pypowervm.wrappers.network import VNet, VSwitch
 from bigiron.errors import Conflict, InvalidSpec
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.errors import translated
+
+LOG = logging.getLogger(__name__)
 
 _MISS_S = 60.0
 
@@ -47,6 +50,47 @@ class VirtualSwitches:
             names = ", ".join(sorted(self._switches)) or "none"
             raise InvalidSpec(f"Virtual switch {name} is not on this system, which has: {names}.")
         return href
+
+    def is_known(self, name: str) -> bool:
+        """Whether the switch of that name was there when they were last read; asks nothing."""
+        with self._lock:
+            return name in self._switches
+
+    def number(self, name: str) -> int | None:
+        """The number by which adapters name the switch, None where it is not known; asks nothing."""
+        with self._lock:
+            switch = self._switches.get(name)
+            return None if switch is None else int(switch.switch_id)
+
+    def ensure(self, name: str) -> str:
+        """The href of the switch of that name, which is made where there is none."""
+        with self._lock:
+            if name not in self._switches:
+                self._make(name)
+            return str(self._switches[name].related_href)
+
+    def vlans(self, name: str) -> set[int]:
+        """The VLANs of a switch that some adapter takes part in, in one request."""
+        number = self.number(name)
+        return {int(network.vlan) for network in self._feed() if network.vswitch_id == number}
+
+    def _make(self, name: str) -> None:
+        self._load()
+        if name in self._switches:
+            return
+        adapter = self._connection.adapter
+        switch = VSwitch.bld(adapter, name)
+        try:
+            with translated(f"Making virtual switch {name}"):
+                made = switch.create(parent_type=System, parent_uuid=self._connection.system_uuid)
+        except Conflict:
+            # Another has been quicker.
+            self._load()
+            if name not in self._switches:
+                raise
+        else:
+            LOG.info("Virtual switch %s is made", name)
+            self._switches[name] = made
 
     def ensure_network(self, name: str, vlan: int) -> None:
         """On an HMC an adapter needs a virtual network of its VLAN: create it where it is missing."""

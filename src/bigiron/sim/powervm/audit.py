@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from bigiron.sim.powervm.files import FileRecord
-from bigiron.sim.powervm.model import backing, capacity, networks, slots, vnics
+from bigiron.sim.powervm.model import backing, capacity, networks, slots, taps, vnics
 from bigiron.sim.powervm.model.mapping import FibreMapping, ServerAdapter
+from bigiron.sim.powervm.model.network import VirtualEthernet
 from bigiron.sim.powervm.model.partition import Lpar, Partition, Vios
 from bigiron.sim.powervm.model.world import World
 
@@ -123,6 +124,43 @@ def _ethernet(world: World) -> Iterator[Finding]:
         yield _finding("vlan-without-network", f"switch {switch_id} VLAN {vlan}", "in use, but has no virtual network")
 
 
+def _taps(world: World) -> Iterator[Finding]:
+    """Each trunk adapter of the management partition serves one adapter of a guest, on a VLAN of their own."""
+    clients: dict[tuple[int, int], list[tuple[Partition, VirtualEthernet]]] = {}
+    for partition, adapter in slots.ethernets(world):
+        if adapter.trunk_priority is None:
+            clients.setdefault((adapter.switch_id, adapter.pvid), []).append((partition, adapter))
+    served: set[tuple[int, int]] = set()
+    interfaces: Counter[str] = Counter()
+    management = world.management
+    for trunk in management.adapters if management is not None else ():
+        if trunk.trunk_priority is None:
+            continue
+        name, place = f"{management.name}/{trunk.device}", (trunk.switch_id, trunk.pvid)  # type: ignore[union-attr]
+        served.add(place)
+        interfaces[taps.external_ids(trunk).get("iface-id", "")] += 1
+        mine = clients.get(place, [])
+        if not mine:
+            yield _finding("orphan-trunk", name, f"no partition has an adapter on VLAN {trunk.pvid}")
+        if len(mine) > 1:
+            names = ", ".join(sorted(partition.name for partition, _ in mine))
+            yield _finding("shared-private-vlan", name, f"VLAN {trunk.pvid} joins {names}")
+        macs = [adapter.mac for _, adapter in mine]
+        attached = taps.external_ids(trunk).get("attached-mac", "").replace(":", "").upper()
+        if attached and macs and attached not in macs:
+            yield _finding("wrong-attached-mac", name, f"says {attached}, and {', '.join(macs)} is on its VLAN")
+        if trunk.device and not trunk.attached:
+            yield _finding("lost-device", name, "its network device went with a restart of the partition")
+    for port, count in interfaces.items():
+        if port and count > 1:
+            yield _finding("duplicate-interface", port, f"{count} ports on Open vSwitch have this iface-id")
+    private = next((s.id for s in world.state.switches if s.name == taps.PRIVATE_SWITCH), None)
+    for (switch, vlan), found in clients.items():
+        if switch == private and (switch, vlan) not in served:
+            names = ", ".join(f"{partition.name}/{adapter.slot}" for partition, adapter in found)
+            yield _finding("client-without-trunk", names, f"VLAN {vlan} of {taps.PRIVATE_SWITCH} leads nowhere")
+
+
 def _vnics(world: World) -> Iterator[Finding]:
     live = {vnic.uuid for lpar in world.lpars for vnic in lpar.vnics}
     for _, port, logical in vnics.logical_ports(world):
@@ -194,5 +232,5 @@ def _client_slots(world: World) -> dict[str, list[int]]:
 
 
 _CHECKS: tuple[Callable[[World], Iterator[Finding]], ...] = (
-    _servers, _shared, _fibre, _units, _local_storage, _ethernet, _vnics, _bridges, _capacity, _slots,
+    _servers, _shared, _fibre, _units, _local_storage, _ethernet, _taps, _vnics, _bridges, _capacity, _slots,
 )  # fmt: skip

@@ -131,6 +131,8 @@ def test_without_vnc_in_nova_there_is_none_here(tmp_path: Path) -> None:
         ("disk_driver = ssp\nrest_port = 70000", "rest_port", "65535"),
         ("disk_driver = ssp\nrest_cacert = /nowhere/ca.pem", "rest_cacert", "PEM file"),
         ("disk_driver = ssp\nmanagement_root = /nowhere", "management_root", "directory"),
+        ("disk_driver = ssp\npvm_vswitch_for_novalink_io = ETHERNET0", "pvm_vswitch_for_novalink_io", "another one"),
+        ("disk_driver = ssp\npvm_vswitch_for_novalink_io =", "pvm_vswitch_for_novalink_io", "leave the option out"),
         ("disk_driver = ssp\nvnc_use_x509_auth = true\nvnc_ca_certs = ca.pem", "vnc_server_cert", "PEM file"),
     ],
 )

@@ -93,6 +93,15 @@ def test_the_vlan_is_the_bindings_before_the_networks() -> None:
     assert translate.nic_spec(vif(details={"physical_network": "p", "vlan": "1"})).physical_network == "p"
 
 
+def test_the_bridge_on_open_vswitch_is_the_bindings_before_novas() -> None:
+    network = network_model.Network(id="net", bridge="br-nova")
+    assert translate.nic_spec(vif(network=network, type="ovs", details={})).details["bridge_name"] == "br-nova"
+    bound = vif(network=network, type="ovs", details={"bridge_name": "br-int", "ovs_hybrid_plug": False})
+    details = {"bridge_name": "br-int", "ovs_hybrid_plug": "False", "vnic_type": "normal"}
+    assert translate.nic_spec(bound).details == details
+    assert "bridge_name" not in translate.nic_spec(vif(network=network)).details
+
+
 @pytest.mark.parametrize(
     ("inst", "meta", "block_device_info", "says"),
     [

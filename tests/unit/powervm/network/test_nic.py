@@ -169,7 +169,7 @@ def test_unplugging_takes_the_ports_adapter_only_and_twice_is_no_error(
 @pytest.mark.parametrize(
     ("fields", "error", "reason"),
     [
-        ({"vif_type": "ovs"}, Unsupported, "interface type ovs"),
+        ({"vif_type": "tap"}, Unsupported, "interface type tap"),
         ({"vif_type": "pvm_sriov"}, Unsupported, "interface type pvm_sriov"),
         ({"vlan": None}, InvalidSpec, "VLAN None"),
         ({"vlan": 4095}, InvalidSpec, "VLAN 4095"),

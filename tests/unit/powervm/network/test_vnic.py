@@ -214,7 +214,7 @@ def test_a_guest_is_known_to_have_its_vnic_and_its_destroy_takes_it(
     assert (len(lpar.vnics), len(lpar.adapters)) == (1, 2)
     assert {one.mac for one in spec.nics} < set(platform.report(spec.uuid).macs)
     with host.platform() as again:
-        assert again.was_plugged(spec.uuid, 2)
+        assert again.was_plugged(spec.uuid, spec.nics)
     platform.destroy(spec.uuid)
     assert list(vnics.logical_ports(host.world)) == []
     assert host.audit() == []

@@ -9,7 +9,8 @@ import pytest
 
 from bigiron.sim.powervm.audit import audit
 from bigiron.sim.powervm.files import FileRecord
-from bigiron.sim.powervm.model import adapters, backing, bridges, fibre, groups, lpars, mappings, pool
+from bigiron.sim.powervm.model import adapters, backing, bridges, fibre, groups, lpars, mappings, pool, taps
+from bigiron.sim.powervm.model.network import VirtualEthernet, VirtualSwitch
 from bigiron.sim.powervm.model.partition import Lpar
 from bigiron.sim.powervm.model.storage import Content
 from bigiron.sim.powervm.model.world import World
@@ -102,6 +103,52 @@ def emptied(world: World) -> None:
     world.vioses[0].servers[0].targets.clear()
 
 
+def on_ovs(world: World, vlan: int = 7, port: str = "p1") -> VirtualEthernet:
+    """A trunk adapter of the management partition on the private switch; returns a guest's adapter on its VLAN."""
+    if all(switch.name != taps.PRIVATE_SWITCH for switch in world.state.switches):
+        world.state.switches.append(VirtualSwitch(uuid=world.new_uuid("switch"), id=9, name=taps.PRIVATE_SWITCH))
+    made = adapters.create(world, lpars.create(world, spec(port)), adapters.AdapterSpec(switch_id=9, pvid=vlan))
+    extras: dict[str, str | int | bool] = {
+        "device": f"tap{port}", "ovs_bridge": "br-int", "ovs_external_ids": f"iface-id={port},attached-mac={made.mac}",
+    }  # fmt: skip
+    trunk = adapters.AdapterSpec(switch_id=9, pvid=vlan, trunk_priority=1, extras=extras)
+    assert world.management is not None
+    adapters.create(world, world.management, trunk)
+    assert audit(world) == []
+    return made
+
+
+def trunk_alone(world: World) -> None:
+    on_ovs(world).pvid = 8
+
+
+def guest_alone(world: World) -> None:
+    on_ovs(world)
+    assert world.management is not None
+    world.management.adapters.pop()
+
+
+def two_on_a_vlan(world: World) -> None:
+    on_ovs(world)
+    on_ovs(world, 8, "p2").pvid = 7
+
+
+def another_mac(world: World) -> None:
+    on_ovs(world).mac = "FA163E000001"
+
+
+def lost_device(world: World) -> None:
+    on_ovs(world)
+    taps.detach_all(world)
+
+
+def same_port(world: World) -> None:
+    on_ovs(world)
+    made = on_ovs(world, 8, "p2")
+    assert world.management is not None
+    world.management.adapters[-1].ovs_external_ids = f"iface-id=p1,attached-mac={made.mac}"
+
+
 @pytest.mark.parametrize(
     ("harm", "kind"),
     [
@@ -115,6 +162,12 @@ def emptied(world: World) -> None:
         (disk, "unmapped-disk"),
         (media, "unmapped-media"),
         (orphan_trunk, "orphan-trunk"),
+        (trunk_alone, "orphan-trunk"),
+        (guest_alone, "client-without-trunk"),
+        (two_on_a_vlan, "shared-private-vlan"),
+        (another_mac, "wrong-attached-mac"),
+        (lost_device, "lost-device"),
+        (same_port, "duplicate-interface"),
         (missing_network, "vlan-without-network"),
         (overcommitted, "memory-overcommitted"),
         (same_mac, "duplicate-mac"),

@@ -45,7 +45,8 @@ class Interfaces(Service):
             self.hypervisor.detach(instance.uuid, translate.nic_spec(vif))
 
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
-        """Plug what is not plugged; adapters belong to their partition, so that a start of the host loses none."""
+        """Plug what is not plugged; adapters belong to their partition, and a start of the host loses only what puts
+        them on Open vSwitch."""
         if instance.uuid in self.left_alone:
             return
         try:
@@ -58,10 +59,11 @@ class Interfaces(Service):
                 raise exception.VirtualInterfacePlugException(f"instance {instance.uuid} has no guest") from error
 
     def _plug_all(self, uuid: str, vifs: list[Any]) -> None:
-        if vifs and self.looking_after and self.hypervisor.was_plugged(uuid, len(vifs)):
+        nics = [translate.nic_spec(vif) for vif in vifs]
+        if nics and self.looking_after and self.hypervisor.was_plugged(uuid, nics):
             return
-        for vif in vifs:
-            self._plug(uuid, translate.nic_spec(vif))
+        for nic in nics:
+            self._plug(uuid, nic)
 
     def _plug(self, uuid: str, nic: NicSpec) -> None:
         """Plug a port, trying again: Nova sets a running server to ERROR when this fails as the service starts."""

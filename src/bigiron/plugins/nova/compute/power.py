@@ -11,6 +11,7 @@ from oslo_log import log as logging
 
 from bigiron import errors
 from bigiron.model import PowerState
+from bigiron.naming import VIF_TYPE_OVS
 from bigiron.plugins.nova import localdisks, translate
 from bigiron.plugins.nova.compute import rescue, resize
 from bigiron.plugins.nova.compute.service import Service, Started
@@ -59,7 +60,20 @@ class Power(Service):
                 return
             if hard and instance.vm_state == vm_states.ERROR:
                 self._restore_shape(started, instance, block_device_info)
+            if hard:
+                self._rewire(started, instance, network_info)
             started.hypervisor.reboot(instance.uuid, hard=hard)
+
+    def _rewire(self, started: Started, instance: Any, network_info: Any) -> None:
+        """Put the guest's ports on Open vSwitch anew: users reboot a server whose network is gone."""
+        for nic in map(translate.nic_spec, network_info or ()):
+            if nic.vif_type != VIF_TYPE_OVS:
+                continue
+            try:
+                started.hypervisor.plug(instance.uuid, nic)
+            except errors.PlatformError as error:
+                # What was asked for is a reboot, which goes without as well.
+                LOG.warning("port %s is not put on Open vSwitch anew: %s", nic.id, error, instance=instance)
 
     def _restore_shape(self, started: Started, instance: Any, block_device_info: Any) -> None:
         """Stop the guest and give it its flavor's shape: the revert of a resize may not have come to its end."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+from werkzeug.wrappers import Request
 
 from bigiron.sim.kernel.control import Control
 from bigiron.sim.powervm.guests.fleet import Guests
 from bigiron.sim.powervm.management.control import ConsoleRoutes
+from bigiron.sim.powervm.management.net import NetDevices
 from bigiron.sim.powervm.management.scsi import ScsiBus
 from bigiron.sim.powervm.management.tree import Identity, build
 from bigiron.sim.powervm.management.vterms import Vterms
+from bigiron.sim.powervm.model import taps
 from bigiron.sim.powervm.model.world import World
 
 
@@ -21,9 +27,11 @@ class ManagementPartition:
         self.guests = Guests(world)
         self.vterms = Vterms(self.guests)
         self.scsi = ScsiBus(world)
+        self.net = NetDevices(world)
         world.vterm_hooks.append(lambda lpar: self.vterms.drop(lpar.uuid))
         world.vterm_checks.append(lambda lpar: self.vterms.is_open(lpar.uuid))
         ConsoleRoutes(self.guests, self.vterms).mount(control)
+        control.mount("ovs", GET=self._show_ports, DELETE=self._lose_devices)
 
     def present(self, root: Path, control_url: str) -> None:
         """Write the file tree; its commands call `control_url`."""
@@ -31,6 +39,15 @@ class ManagementPartition:
             identity = _identity(self._world)
         build(root, control_url, identity)
         self.scsi.present(root)
+        self.net.present(root)
+
+    def _show_ports(self, _request: Request) -> list[dict[str, Any]]:
+        with self._world.lock:
+            return [asdict(port) for port in taps.ports(self._world)]
+
+    def _lose_devices(self, _request: Request) -> None:
+        with self._world.lock:
+            taps.detach_all(self._world)
 
     def disconnect(self) -> None:
         """Close the terminals and send readers that wait for console text away, so that the control address can end."""

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from bigiron.sim.powervm.errors import BadRequest
-from bigiron.sim.powervm.model import networks, slots
+from bigiron.sim.powervm.model import networks, slots, taps
 from bigiron.sim.powervm.model.network import VirtualEthernet
 from bigiron.sim.powervm.model.partition import Partition
 from bigiron.sim.powervm.model.reach import need_dlpar
@@ -39,6 +39,7 @@ def create(world: World, partition: Partition, spec: AdapterSpec) -> VirtualEthe
     world.switch(spec.switch_id)
     mac = check_mac(world, spec.mac) if spec.mac else slots.new_mac(world)
     check_trunk(world, spec)
+    taps.check(world, partition, spec.extras, None)
     if spec.slot is not None:
         slot = slots.claim(world, partition, spec.slot)
     else:
@@ -55,6 +56,7 @@ def create(world: World, partition: Partition, spec: AdapterSpec) -> VirtualEthe
     )
     apply_extras(adapter, spec)
     adapter.allowed_macs = check_allowed_macs(adapter.allowed_macs)
+    taps.attach(partition, adapter)
     partition.adapters.append(adapter)
     world.added(adapter, partition)
     world.changed(partition, "ClientNetworkAdapter")
@@ -67,6 +69,7 @@ def update(world: World, partition: Partition, adapter: VirtualEthernet, spec: A
     check_vlans(spec)
     world.switch(spec.switch_id)
     check_trunk(world, spec, adapter)
+    taps.check(world, partition, spec.extras, adapter)
     allowed = check_allowed_macs(str(spec.extras.get("allowed_macs", adapter.allowed_macs)))
     if allowed != adapter.allowed_macs and partition.is_on:
         raise BadRequest(
@@ -82,6 +85,7 @@ def update(world: World, partition: Partition, adapter: VirtualEthernet, spec: A
         adapter.tagged_supported = spec.tagged_supported
     apply_extras(adapter, spec)
     adapter.allowed_macs = allowed
+    taps.attach(partition, adapter)
     world.changed(adapter, "Other", partition)
     world.touch(partition)
     networks.sync(world)

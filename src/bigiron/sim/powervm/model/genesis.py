@@ -392,6 +392,7 @@ def _partition(world: World, spec: Mapping[str, Any]) -> None:
                 "os_version": spec.get("os", "Unknown"),
                 "management": spec.get("management", False),
                 "description": spec.get("description"),
+                "max_slots": spec.get("max_virtual_slots", 64),
                 "foreign": True,
             },
         ),

@@ -49,6 +49,8 @@ class VirtualEthernet(Entity):
     ovs_bridge: str | None = None
     ovs_external_ids: str | None = None
     configured_mtu: int | None = None
+    attached: bool = False
+    """Whether the management partition has the network device `device`, and a port of it on `ovs_bridge`."""
 
     @property
     def vlans(self) -> set[int]:

@@ -194,11 +194,15 @@ def _read_adapter(
     tagged = (markup.text(element, "TaggedVLANIDs") or "").split()
     if not all(vlan.isdigit() for vlan in tagged):
         raise BadRequest(f"TaggedVLANIDs must be numbers, not {' '.join(tagged)!r}.")
-    extras = {
+    # Of other partitions than the management partition these are ignored.
+    device = {
         "device": markup.text(element, "DeviceName"),
         "ovs_bridge": markup.text(element, "OvsBridge"),
         "ovs_external_ids": markup.text(element, "OvsPortExternalIds"),
         "configured_mtu": markup.number(element, "ConfiguredMTU"),
+    }
+    extras = {
+        **(device if partition.management else {}),
         "allowed_macs": markup.text(element, "AllowedOperatingSystemMACAddresses"),
         "required": markup.flag(element, "RequiredAdapter"),
         "qos": markup.number(element, "QualityOfServicePriority"),
