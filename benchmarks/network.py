@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from benchmarks.guests import Tally
 from benchmarks.host import FIRST_VLAN, VLANS, resident_instances, simulated_host
 from bigiron import naming
-from bigiron.plugins.neutron.reconcile import Network, Port, Reconciler
+from bigiron.plugins.neutron.ports import Port
+from bigiron.plugins.neutron.reconcile import Network, Reconciler
 from bigiron.powervm.network.clients import ClientAdapters
 from bigiron.powervm.network.link import open_link
 from bigiron.powervm.network.load_groups import bridge_documents

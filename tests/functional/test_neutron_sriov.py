@@ -205,9 +205,9 @@ class TestAgent(SriovTestCase):
         assert self.status(port) == "ACTIVE"
         self.requests()
         self.heal()
-        system, partition = self.requests()
+        system, partitions = self.requests()
         assert "/ManagedSystem/" in system
-        assert partition.endswith("/VirtualNICDedicated")
+        assert partitions == "GET /rest/api/uom/LogicalPartition", "no guest is asked of which nothing has changed"
         self.delete_adapter(port)
         del self.hrefs[port["id"]]
         self.heal()

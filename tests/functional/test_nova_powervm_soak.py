@@ -35,6 +35,7 @@ from tests.functional.powervm import PowerVMCloud
 from tests.functional.remote import RemoteSimulator
 from tests.functional.test_nova_powervm_calls import START_BOUND
 
+from bigiron.lab import litedb
 from bigiron.sim.kernel.faults import Action, Fault
 from bigiron.sim.powervm.model.partition import RMC_ACTIVE
 
@@ -536,7 +537,8 @@ def logged_to(path: Path) -> Iterator[None]:
 
 
 def held() -> Held:
-    """What this process holds now, the memory that it could give back not counted."""
+    """What this process holds now, without the memory that it could give back and what SQLite keeps of its files."""
+    litedb.close_idle()
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

@@ -48,10 +48,15 @@ def install() -> None:
     event.listen(Engine, "rollback", _on_end)
 
 
-def release() -> None:
-    """Let go of the files that were opened so far; a process whose databases come and go calls it in between."""
+def close_idle() -> None:
+    """Close the connections that are kept and not in use, and with them what SQLite has cached of their files."""
     for engine in tuple(_engines):
         engine.dispose()
+
+
+def release() -> None:
+    """Let go of the files that were opened so far; a process whose databases come and go calls it in between."""
+    close_idle()
     _engines.clear()
     with _keepers_lock:
         while _keepers:

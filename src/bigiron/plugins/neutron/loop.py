@@ -18,7 +18,7 @@ from typing import Protocol
 
 from bigiron.errors import PlatformError
 from bigiron.plugins.neutron.kinds import SEA, Kind
-from bigiron.plugins.neutron.reconcile import Gather, Port
+from bigiron.plugins.neutron.ports import Gather, Port
 from bigiron.powervm.events import LOST, RestEvent
 from bigiron.powervm.network.vif_events import VifEvent, parse
 

@@ -1,18 +1,67 @@
-"""What every agent keeps of its host's ports: which have an adapter, as last seen, and what of it is reported."""
+"""The ports of a host as every agent has them: what Neutron says of them, which have an adapter, what is reported."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Protocol
 
+from bigiron.plugins.neutron.bandwidth import Guarantee
+from bigiron.powervm.network import macs
 from bigiron.powervm.network.vif_events import VifEvent
 
-if TYPE_CHECKING:
-    from bigiron.plugins.neutron.reconcile import Port, Server
-
 LOG = logging.getLogger(__name__)
+
+
+Announce = Callable[[Sequence[str]], None]
+"""Answers whoever waits for their adapters that these ports (their ids) carry traffic."""
+
+Gather = Callable[[], Sequence[VifEvent]]
+"""Hands over announcements that have arrived since, so that one bridge update serves them too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A Neutron port of this host; `device` is what it was asked for by (its id or its MAC).
+
+    Neutron counts it as active, as down, or as being built. `guest` is the instance's uuid, empty where there is none.
+    `trunk` says that it is a trunk's own port. A subport has its trunk's own port as `parent`, and that one's guest
+    and MAC: it has no adapter but its parent's, which carries its VLAN tagged.
+    """
+
+    id: str
+    mac: str
+    physical_network: str
+    vlan: int
+    enabled: bool
+    active: bool
+    guest: str
+    device: str = ""
+    trunk: bool = False
+    parent: str = ""
+    allowed: str = macs.ALL
+    """Which MACs its guest may use beside the port's own."""
+    guarantee: Guarantee | None = None
+    """What Placement has given it, of which physical port."""
+    down: bool = False
+
+
+class Server(Protocol):
+    """Neutron's server, as the agent needs it."""
+
+    def ports(self) -> list[Port]:
+        """Every port bound to this host by our driver."""
+        ...
+
+    def lookup(self, devices: Collection[str]) -> list[Port]:
+        """The ports of those devices (port ids or MACs) that are bound here."""
+        ...
+
+    def report(self, up: Collection[str], down: Collection[str]) -> None:
+        """Devices (port ids or MACs) that carry traffic now, and those that no longer do."""
+        ...
 
 
 class PortBook:

@@ -8,53 +8,19 @@ its VLAN is on the bridge and its client adapter is there.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from bigiron import naming
 from bigiron.errors import PlatformError
-from bigiron.plugins.neutron.bandwidth import Guarantee
-from bigiron.plugins.neutron.ports import PortBook, latest
+from bigiron.plugins.neutron.ports import Announce, Gather, Port, PortBook, Server, latest
 from bigiron.plugins.neutron.provision import Bridges, Outcome, Provisioner
-from bigiron.powervm.network import macs
 from bigiron.powervm.network.clients import ClientAdapter
 from bigiron.powervm.network.trunks import Bridge
 from bigiron.powervm.network.vif_events import VifEvent
 
 LOG = logging.getLogger(__name__)
-
-Announce = Callable[[Sequence[str]], None]
-"""Answers whoever waits for their adapters that these ports (their ids) carry traffic."""
-
-Gather = Callable[[], Sequence[VifEvent]]
-"""Hands over announcements that have arrived since, so that one bridge update serves them too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """A Neutron port of this host; `device` is what it was asked for by (its id or its MAC).
-
-    Neutron counts it as active, as down, or as being built. `guest` is the instance's uuid, empty where there is none.
-    `trunk` says that it is a trunk's own port. A subport has its trunk's own port as `parent`, and that one's guest
-    and MAC: it has no adapter but its parent's, which carries its VLAN tagged.
-    """
-
-    id: str
-    mac: str
-    physical_network: str
-    vlan: int
-    enabled: bool
-    active: bool
-    guest: str
-    device: str = ""
-    trunk: bool = False
-    parent: str = ""
-    allowed: str = macs.ALL
-    """Which MACs its guest may use beside the port's own."""
-    guarantee: Guarantee | None = None
-    """What Placement has given it, of which physical port."""
-    down: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +32,6 @@ class Network:
     vswitch_name: str = ""
     name: str = ""
     mtu: int = 0
-
-
-class Server(Protocol):
-    """Neutron's server, as the agent needs it."""
-
-    def ports(self) -> list[Port]:
-        """Every port bound to this host by our driver."""
-        ...
-
-    def lookup(self, devices: Collection[str]) -> list[Port]:
-        """The ports of those devices (port ids or MACs) that are bound here."""
-        ...
-
-    def report(self, up: Collection[str], down: Collection[str]) -> None:
-        """Devices (port ids or MACs) that carry traffic now, and those that no longer do."""
-        ...
 
 
 class Clients(Protocol):

@@ -20,7 +20,7 @@ from oslo_utils import uuidutils
 from bigiron.errors import Unavailable
 from bigiron.plugins.neutron import addresses, bandwidth
 from bigiron.plugins.neutron.kinds import SEA, Kind
-from bigiron.plugins.neutron.reconcile import Port
+from bigiron.plugins.neutron.ports import Port
 
 _BATCH = 50
 """Devices asked for at once: the server looks each up, and all must fit in one RPC time-out."""

@@ -23,7 +23,7 @@ from bigiron.plugins.neutron import bandwidth, conf, rpc, service
 from bigiron.plugins.neutron.bandwidth import Guarantee
 from bigiron.plugins.neutron.kinds import SRIOV
 from bigiron.plugins.neutron.loop import WorkLoop
-from bigiron.plugins.neutron.reconcile import Port
+from bigiron.plugins.neutron.ports import Port
 from bigiron.plugins.neutron.service import Heartbeat
 from bigiron.plugins.neutron.vnics import VnicReconciler
 from bigiron.powervm.events import RestEvent
@@ -70,6 +70,7 @@ def connect(options: cfg.ConfigOpts, stopping: threading.Event, journal: Journal
     except BaseException:
         link.close()
         raise
+    link.events.subscribe(vnics.on_event)
     return Host(link, vnics, ports, limits=limits)
 
 

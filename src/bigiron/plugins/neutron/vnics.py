@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bigiron import naming
-from bigiron.plugins.neutron.ports import PortBook, latest
-from bigiron.plugins.neutron.reconcile import Announce, Gather, Port, Server
+from bigiron.plugins.neutron.ports import Announce, Gather, Port, PortBook, Server, latest
 from bigiron.powervm.network.sriov import PhysicalPort
 from bigiron.powervm.network.vif_events import VifEvent
 from bigiron.powervm.network.vnic_reader import Vnic

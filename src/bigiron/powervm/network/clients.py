@@ -1,14 +1,10 @@
-"""Reads the client network adapters of a system: which partition has which MAC on which VLAN of which switch.
-
-The REST service lists adapters by partition only, so a first reading costs one request for each. A partition's own
-document names its adapters, so its etag, which the partitions' feed carries, says whether to read them again.
-"""
+"""Reads the client network adapters of a system: which partition has which MAC on which VLAN of which switch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from pypowervm import exceptions as pvm
@@ -20,11 +16,11 @@ from pypowervm.wrappers.virtual_io_server import VIOS
 
 from bigiron.errors import NotFound
 from bigiron.powervm.errors import translated
-from bigiron.powervm.events import LOST, RestEvent
+from bigiron.powervm.events import RestEvent
 from bigiron.powervm.network import macs
+from bigiron.powervm.network.kept import KeptByPartition
 from bigiron.powervm.network.vif_events import mac_text
 
-_PARALLEL = 8
 _OFF = (LPARState.NOT_ACTIVATED, LPARState.ERROR)
 
 
@@ -43,30 +39,20 @@ class ClientAdapter:
     on: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    etag: str
-    adapters: tuple[ClientAdapter, ...]
-
-
 class ClientAdapters:
     """What adapters there are, kept between readings."""
 
     def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
-        self._kept: dict[str, _Kept] = {}
+        self._kept = {kind: KeptByPartition(adapter, kind, partial(self._adapters, kind)) for kind in (LPAR, VIOS)}
 
     def of(self, partitions: Collection[str]) -> list[ClientAdapter]:
         """The adapters of those of the partitions (by uuid, upper case) that exist."""
-        return self._read(LPAR, self._feed(LPAR), partitions)
+        return self._of(LPAR, partitions)
 
     def all(self) -> list[ClientAdapter]:
         """The client adapters of every partition, VIOSes included; trunk adapters are no clients."""
-        found = []
-        for kind in (LPAR, VIOS):
-            feed = self._feed(kind)
-            found += self._read(kind, feed, feed)
-        return found
+        return [adapter for kind in self._kept for adapter in self._of(kind)]
 
     def set_tagged(self, adapter: ClientAdapter, vlans: frozenset[int]) -> None:
         """Let an LPAR's adapter carry these VLANs tagged, and no others; the VLAN of its own stays."""
@@ -84,7 +70,7 @@ class ClientAdapters:
 
     def _change(self, adapter: ClientAdapter, what: str, edit: Callable[[CNA], None]) -> None:
         doing = f"Setting the {what} of network adapter {adapter.mac} of partition {adapter.partition}"
-        self._kept.pop(adapter.partition, None)
+        self._kept[LPAR].forget(adapter.partition)
         with translated(doing):
             feed = CNA.get(self._adapter, parent_type=LPAR, parent_uuid=adapter.partition)
             found = next((one for one in feed if mac_text(one.mac or "") == adapter.mac), None)
@@ -95,30 +81,13 @@ class ClientAdapters:
 
     def on_event(self, event: RestEvent) -> None:
         """Forget what somebody has changed."""
-        if event.type in LOST:
-            self._kept.clear()
-            return
-        parts = event.data.split("?", 1)[0].rstrip("/").upper().split("/")
-        for kind in (LPAR, VIOS):
-            name = kind.schema_type.upper()
-            if name in parts[:-1]:
-                self._kept.pop(parts[parts.index(name) + 1], None)
+        for kept in self._kept.values():
+            kept.on_event(event)
 
-    def _feed(self, kind: type[Any]) -> dict[str, Any]:
-        with translated(f"Reading the partitions ({kind.schema_type})"):
-            return {partition.uuid.upper(): partition for partition in kind.get(self._adapter)}
-
-    def _read(self, kind: type[Any], feed: Mapping[str, Any], wanted: Iterable[str]) -> list[ClientAdapter]:
-        etags = {uuid: str(partition.etag) for uuid, partition in feed.items()}
-        kept = {uuid: self._kept.get(uuid) for uuid in wanted if uuid in etags}
-        known = {uuid: old.adapters for uuid, old in kept.items() if old is not None and old.etag == etags[uuid]}
-        stale = [uuid for uuid in kept if uuid not in known]
-        if stale:
-            with ThreadPoolExecutor(min(_PARALLEL, len(stale)), thread_name_prefix="client adapters") as pool:
-                for uuid, adapters in zip(stale, pool.map(lambda uuid: self._adapters(kind, uuid), stale), strict=True):
-                    self._kept[uuid] = _Kept(etags[uuid], adapters)
-                    known[uuid] = adapters
-        return [replace(one, on=feed[uuid].state not in _OFF) for uuid, adapters in known.items() for one in adapters]
+    def _of(self, kind: type[Any], partitions: Collection[str] | None = None) -> list[ClientAdapter]:
+        feed = self._kept[kind].feed()
+        found = self._kept[kind].of(feed, feed if partitions is None else partitions)
+        return [replace(one, on=feed[uuid].state not in _OFF) for uuid, adapters in found.items() for one in adapters]
 
     def _adapters(self, kind: type[Any], uuid: str) -> tuple[ClientAdapter, ...]:
         with translated(f"Reading the network adapters of partition {uuid}"):

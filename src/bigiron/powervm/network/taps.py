@@ -56,8 +56,8 @@ class Taps:
         self._adapter = connection.adapter
         self._switches = switches
         self._lock = threading.RLock()
-        self._documents: dict[str, CNA] | None = None
-        """The trunk adapters by href; None while it is not sure what there is."""
+        self._known: dict[str, tuple[Tap, CNA]] | None = None
+        """The trunk adapters by href, with their documents; None while it is not sure what there is."""
         self._vlans: set[int] | None = None
         """Those in use on the switch when that was last read, and those used since."""
         self._claims: set[int] = set()
@@ -88,9 +88,9 @@ class Taps:
         if management is None or not self._switches.is_known(self.switch):
             return []
         with self._lock:
-            if fresh or self._documents is None:
-                self._read(management)
-            return [_tap(document) for document in (self._documents or {}).values()]
+            if fresh or self._known is None:
+                self._known = self._read(management)
+            return [tap for tap, _document in self._known.values()]
 
     def of_mac(self, mac: str, vlan: int | None = None) -> list[Tap]:
         """Those of a port, by its MAC, or by the VLAN of its adapter where they do not say whose they are."""
@@ -109,24 +109,26 @@ class Taps:
         """Whether an adapter is on the private switch."""
         return bool(adapter.vswitch_id == self._switches.number(self.switch))
 
-    def _read(self, management: Management) -> None:
+    def _read(self, management: Management) -> dict[str, tuple[Tap, CNA]]:
         with translated(f"Reading the trunk adapters of partition {management.name}"):
             feed = CNA.get(self._adapter, parent_type=_kind(management), parent_uuid=management.uuid)
         number = self._switches.number(self.switch)
-        self._documents = {str(one.related_href): one for one in feed if one.is_trunk and one.vswitch_id == number}
+        found = [one for one in feed if one.is_trunk and one.vswitch_id == number]
+        return {str(document.related_href): (_tap(document), document) for document in found}
 
     def _keep(self, document: CNA) -> Tap:
+        tap = _tap(document)
         with self._lock:
-            if self._documents is not None:
-                self._documents[str(document.related_href)] = document
+            if self._known is not None:
+                self._known[tap.href] = (tap, document)
             if self._vlans is not None:
-                self._vlans.add(document.pvid)
-        return _tap(document)
+                self._vlans.add(tap.vlan)
+        return tap
 
     def _doubt(self) -> None:
         """What there is must be read again: the answer to a write was lost."""
         with self._lock:
-            self._documents = None
+            self._known = None
 
     # Making and taking away
 
@@ -242,9 +244,9 @@ class Taps:
 
     def _document(self, href: str, fresh: bool) -> CNA:
         with self._lock:
-            known = (self._documents or {}).get(href)
+            known = (self._known or {}).get(href)
         if known is not None and not fresh:
-            return known
+            return known[1]
         with translated("Reading a trunk adapter"):
             return CNA.get_by_href(self._adapter, href)
 
@@ -264,8 +266,8 @@ class Taps:
                     raise
                 LOG.info("Trying again: %s", error)
         with self._lock:
-            if self._documents is not None:
-                self._documents.pop(tap.href, None)
+            if self._known is not None:
+                self._known.pop(tap.href, None)
             if self._vlans is not None:
                 self._vlans.discard(tap.vlan)
 

@@ -17,7 +17,8 @@ from tests.support.powervm_host import Host, guest_spec, nic, serve
 
 from bigiron import naming
 from bigiron.model import NicSpec
-from bigiron.plugins.neutron.reconcile import Network, Port, Reconciler
+from bigiron.plugins.neutron.ports import Port
+from bigiron.plugins.neutron.reconcile import Network, Reconciler
 from bigiron.powervm.network.clients import ClientAdapters
 from bigiron.powervm.network.link import open_link
 from bigiron.powervm.network.load_groups import bridge_documents

@@ -11,7 +11,7 @@ import pytest
 from bigiron.errors import Unavailable
 from bigiron.naming import VIF_TYPE_PVM_SEA
 from bigiron.plugins.neutron.loop import WorkLoop
-from bigiron.plugins.neutron.reconcile import Port
+from bigiron.plugins.neutron.ports import Port
 from bigiron.powervm.events import CUSTOM_CLIENT_EVENT, MISSING_EVENTS, MODIFY_URI, RestEvent
 from bigiron.powervm.network.vif_events import VifEvent
 

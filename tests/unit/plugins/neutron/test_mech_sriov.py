@@ -189,7 +189,10 @@ def test_a_policy_that_cannot_be_had_is_refused_with_the_reason(
         (segment(kind="vxlan"), {}, "it is of type vxlan, and an SR-IOV port carries flat and vlan networks"),
         (segment(), {"vnic_required_vfs": 3}, "asks for 3 logical ports, and physical network prod has 2 ports"),
         (segment(), {"vnic_required_vfs": 0}, "asks for 0 logical ports"),
-        (segment(), {"vnic_required_vfs": "some"}, "asks for some logical ports"),
+        (segment(), {"vnic_required_vfs": "some"}, "has the redundancy 'some' in its binding, which is no number"),
+        (segment(), {"vnic_required_vfs": 7}, "asks for 7 logical ports"),
+        (segment(), {"capacity": 1.5}, "has the capacity 1.5; it is a fraction"),
+        (segment(), {"capacity": 0.4, "maxcapacity": 0.2}, "has the maxcapacity 0.2, which is less than its capacity"),
     ],
 )
 def test_what_the_host_cannot_carry_is_refused_with_the_reason(
@@ -204,6 +207,14 @@ def test_what_the_host_cannot_carry_is_refused_with_the_reason(
         assert not driver.try_to_bind_segment_for_agent(port, where, AGENT)
     assert port.bound is None
     assert reason in caplog.text
+
+
+def test_a_capacity_that_no_port_gives_out_is_refused(
+    driver: SriovMechanismDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert driver.try_to_bind_segment_for_agent(Port(capacity=0.04), segment(), LINKED)
+    assert not driver.try_to_bind_segment_for_agent(Port(capacity=0.035), segment(), LINKED)
+    assert "asks for a capacity of 0.035, and the ports of physical network prod give out multiples of" in caplog.text
 
 
 def test_agents_of_another_kind_are_none_of_its_business(driver: SriovMechanismDriver) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from bigiron import naming
 from bigiron.errors import AuthError, Busy, PlatformError, Timeout, Unavailable
-from bigiron.plugins.neutron.reconcile import Network, Port, Reconciler
+from bigiron.plugins.neutron.ports import Port
+from bigiron.plugins.neutron.reconcile import Network, Reconciler
 from bigiron.powervm.errors import Stale
 from bigiron.powervm.network.clients import ClientAdapter
 from bigiron.powervm.network.trunks import AddVlan, Bridge, Op, RemoveVlan, SharedAdapter, Trunk, apply

@@ -11,7 +11,7 @@ import pytest
 from oslo_config import cfg
 
 from bigiron.errors import Unavailable
-from bigiron.plugins.neutron.reconcile import Port
+from bigiron.plugins.neutron.ports import Port
 from bigiron.plugins.neutron.rpc import Endpoint, NeutronServer
 
 HOST = "power1"

@@ -44,6 +44,17 @@ def test_a_report_fits_into_what_neutron_keeps_of_it(options: cfg.ConfigOpts, po
     assert len(found["bridge_mappings"]["prod"]) == len(bandwidth.links(found)) == ports
 
 
+@pytest.mark.parametrize("capacity", [0.0, 0.03])
+def test_a_default_capacity_that_no_port_gives_out_keeps_the_agent_from_starting(
+    options: cfg.ConfigOpts, capacity: float
+) -> None:
+    options.set_override("vnic_vf_capacity", capacity, "AGENT")
+    with pytest.raises(conf.BadMapping, match=rf"vnic_vf_capacity = {capacity:g} is no share .*multiple of 0\.02"):
+        sriov_agent._check_capacity(options, host(2).ports)
+    options.set_override("vnic_vf_capacity", 0.04, "AGENT")
+    sriov_agent._check_capacity(options, host(2).ports)
+
+
 class Server:
     """Takes reports, or fails as often as it is told to."""
 

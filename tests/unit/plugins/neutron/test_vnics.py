@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from bigiron import naming
-from bigiron.plugins.neutron.reconcile import Port
+from bigiron.plugins.neutron.ports import Port
 from bigiron.plugins.neutron.vnics import VnicReconciler
 from bigiron.powervm.network.sriov import PhysicalPort
 from bigiron.powervm.network.vif_events import VifEvent

@@ -376,6 +376,51 @@ def test_a_guest_is_destroyed_with_its_ports(host: Host, platform: PowerVM, tmp_
     assert host.audit() == []
 
 
+@pytest.mark.parametrize("action", [Action.ERROR, Action.DROP_BEFORE, Action.DROP_AFTER])
+@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+def test_a_spawn_is_done_or_nothing_of_it_is_there(
+    host: Host, platform: PowerVM, tmp_path: Path, nth: int, action: Action
+) -> None:
+    spec = guest_spec(nics=(on_ovs(), on_ovs()), disks=(), config_drive=False, power_on=False)
+    steps = around(platform.spawn_steps(spec), spec, tmp_path)
+    host.fault("PUT", ADAPTERS, action, nth=nth)
+    if action is Action.DROP_AFTER:
+        run(steps)
+        platform.destroy(spec.uuid)
+    else:
+        with pytest.raises(PlatformError):
+            run(steps)
+    assert host.faults_fired()
+    assert host.lpar(naming.lpar_uuid(spec.uuid)) is None
+    assert trunks(host) == []
+    assert host.audit() == []
+    run(around(platform.spawn_steps(spec), spec, tmp_path))
+    assert len(ports(host)) == 2
+
+
+@pytest.mark.parametrize("action", [Action.ERROR, Action.DROP_BEFORE, Action.DROP_AFTER, Action.STALE])
+@pytest.mark.parametrize(("method", "path"), [("GET", ADAPTERS), ("POST", ADAPTER)])
+def test_a_start_brings_devices_back_whatever_request_fails(
+    host: Host, platform: PowerVM, tmp_path: Path, method: str, path: str, action: Action
+) -> None:
+    if method == "GET" and action is Action.STALE:
+        action = Action.BUSY
+    spec = guest_spec(nics=(on_ovs(), on_ovs()), disks=(), config_drive=False, power_on=False)
+    run(around(platform.spawn_steps(spec), spec, tmp_path))
+    before = ports(host)
+    restart(host)
+    host.fault(method, path, action)
+    with host.platform() as again:
+        again.reconcile([spec.uuid])
+        if not again.was_plugged(spec.uuid, spec.nics):
+            for port in spec.nics:
+                again.plug(spec.uuid, port)
+        assert host.faults_fired()
+        assert again.was_plugged(spec.uuid, spec.nics)
+    assert ports(host) == before
+    assert host.audit() == []
+
+
 def test_a_guest_that_is_gone_leaves_no_port_when_it_is_unplugged(
     host: Host, platform: PowerVM, makes: OvsAdapters, lpar: Lpar
 ) -> None:

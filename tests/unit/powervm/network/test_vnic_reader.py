@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.support.powervm_host import DOCUMENT, Host, guest_spec, nic, serve
 
+from bigiron.powervm.events import MODIFY_URI, RestEvent
 from bigiron.powervm.network.sriov import by_network
 from bigiron.powervm.network.vnic_reader import Vnic, VnicReader
 from bigiron.powervm.platform import PowerVM
@@ -17,6 +18,7 @@ ADAPTERS = [
     {"ports": [{}]},
 ]
 SYSTEM = "/rest/api/uom/ManagedSystem/{uuid}"
+LPARS = "/rest/api/uom/LogicalPartition"
 VNICS = "/rest/api/uom/LogicalPartition/{uuid}/VirtualNICDedicated"
 
 
@@ -53,5 +55,12 @@ def test_vnics_are_read_of_the_partitions_that_exist(host: Host, platform: Power
     wanted = [*(guest.uuid for guest in guests), "00000000-0000-0000-0000-00000000000F"]
     found = reader.of(wanted)
     assert found == [Vnic(guests[0].uuid, ports[0].mac, 7), Vnic(guests[0].uuid, ports[1].mac, 0)]
-    assert host.calls(lambda: reader.of(wanted)) == {f"GET {VNICS}": 3}
+    assert host.calls(lambda: reader.of(wanted)) == {f"GET {LPARS}": 1}, "nothing has changed"
+    platform._started.vnics.delete(guests[0].uuid, ports[0].mac)
+    assert host.calls(lambda: reader.of(wanted)) == {f"GET {LPARS}": 1, f"GET {VNICS}": 1}
+    assert reader.of(wanted) == found[1:]
+    reader.on_event(
+        RestEvent(MODIFY_URI, 1, f"http://host/LogicalPartition/{guests[0].uuid}/VirtualNICDedicated/1", "")
+    )
+    assert host.calls(lambda: reader.of(wanted)) == {f"GET {LPARS}": 1, f"GET {VNICS}": 1}
     assert not host.calls(lambda: reader.of([]))
