@@ -9,17 +9,24 @@ RELEASE ?= 2026.2
 VENV := .venv$(if $(filter-out 2026.2,$(RELEASE)),-$(RELEASE))
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(RELEASE)
+CONNECTOR := $(VENV)/zvm-connector
 WORKERS ?= 2
 
-.PHONY: help setup demo demo-stop test test-full test-2026.1 unit functional lint bench docs clean
+.PHONY: help setup connector demo demo-stop test test-full test-2026.1 unit functional lint bench docs clean
 
 help:  ## show what can be made
 	@grep -E '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(STAMP)  ## make the virtual environment
+setup: $(STAMP) $(CONNECTOR)/.installed  ## make the virtual environments
 
 $(STAMP): pyproject.toml constraints/$(RELEASE).txt tools/setup.sh
 	@tools/setup.sh $(VENV) constraints/$(RELEASE).txt
+	@touch $@
+
+connector: $(CONNECTOR)/.installed  ## make the z/VM Cloud Connector's environment only
+
+$(CONNECTOR)/.installed: constraints/zvm-connector.txt tools/connector.sh | $(STAMP)
+	@tools/connector.sh $(BIN)/python $(CONNECTOR) constraints/zvm-connector.txt
 	@touch $@
 
 demo: $(STAMP)  ## boot a server on a simulated PowerVM system through a real OpenStack
@@ -31,14 +38,14 @@ demo-stop: $(STAMP)  ## end and remove what the demo started
 unit: $(STAMP)  ## unit tests only
 	@$(BIN)/pytest -q -n $(WORKERS) tests/unit
 
-functional: $(STAMP)  ## real Nova and Neutron in process, against the simulators
+functional: $(STAMP) $(CONNECTOR)/.installed  ## real Nova and Neutron in process, against the simulators
 	@$(BIN)/pytest -q -n $(WORKERS) -m "not full" tests/functional --ignore-glob='*test_neutron_*'
 	@$(BIN)/pytest -q -n $(WORKERS) -m "not full" tests/functional/test_neutron_*.py
 
-test: $(STAMP)  ## unit, functional, the spawn fault sweep and a tempest smoke: what CI runs
+test: $(STAMP) $(CONNECTOR)/.installed  ## unit, functional, the spawn fault sweep and a tempest smoke: what CI runs
 	@tools/test.sh
 
-test-full: $(STAMP)  ## the long proofs as well: all sweeps, soak, wide tempest, 2026.1
+test-full: $(STAMP) $(CONNECTOR)/.installed  ## the long proofs as well: all sweeps, soak, wide tempest, 2026.1
 	@tools/test.sh --full
 
 test-2026.1:  ## the functional tests on OpenStack 2026.1, under eventlet and on threads

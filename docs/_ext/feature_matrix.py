@@ -39,17 +39,18 @@ class Table(Directive):
 class FeatureMatrix(Table):
     """The support matrix."""
 
-    widths = (35, 10, 40, 15)
+    widths = (27, 9, 27, 7, 27, 13)
 
     def rows(self) -> Iterable[Sequence[str]]:
-        yield "Feature", "PowerVM", "Note", "Tempest flag"
+        yield "Feature", "PowerVM", "Note", "z/VM", "Note", "Tempest flag"
         for group, title in _GROUPS.items():
-            yield f"**{title}**", "", "", ""
+            yield f"**{title}**", "", "", "", "", ""
             for each in FEATURES:
                 if each.key.split(".")[0] == group:
                     names = [name for name in (each.tempest, each.tempest_network) if name]
                     flag = ", ".join(f"``{name}``" for name in names)
-                    yield each.title, each.powervm.value, each.note, flag
+                    powervm, zvm = each.powervm.value, each.zvm.value
+                    yield each.title, powervm, each.why("powervm"), zvm, each.why("zvm"), flag
 
 
 class TempestExclusions(Table):

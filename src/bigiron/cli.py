@@ -21,7 +21,7 @@ class _Entry:
 
 
 COMMANDS = {
-    "sim": _Entry("bigiron.sim.cli:sim", "Simulate a PowerVM system.", "sim"),
+    "sim": _Entry("bigiron.sim.cli:sim", "Simulate a PowerVM or z/VM system.", "sim"),
     "lab": _Entry("bigiron.lab.cli:lab", "Run a real OpenStack on this one machine.", "lab"),
     "demo": _Entry("bigiron.lab.demo:demo", "Boot a server on a simulated PowerVM system, step by step.", "lab"),
     "adopt": _Entry(

@@ -20,6 +20,7 @@ class Feature:
 
     `capability` is the compute driver's flag; `tempest` the option of [compute-feature-enabled] and `tempest_network`
     that of [network-feature-enabled] that follow it.
+    `note` is PowerVM's, and z/VM's too where that has none of its own and neither has all of the feature.
     """
 
     key: str
@@ -29,6 +30,18 @@ class Feature:
     capability: str | None = None
     tempest: str | None = None
     tempest_network: str | None = None
+    zvm: Support = Support.NO
+    zvm_note: str = ""
+
+    def support(self, platform: str) -> Support:
+        """How far the platform goes with it."""
+        return self.zvm if platform == "zvm" else self.powervm
+
+    def why(self, platform: str) -> str:
+        """What there is to know of it on the platform."""
+        if platform != "zvm":
+            return self.note
+        return self.zvm_note or ("" if self.zvm is Support.YES else self.note)
 
 
 _Y, _P, _N = Support.YES, Support.PARTIAL, Support.NO
@@ -38,50 +51,88 @@ _NO_GRAPHICS = "partitions have a text console and no graphics"
 _DLPAR = "a running server needs an active RMC connection; a stopped one does not"
 
 FEATURES: tuple[Feature, ...] = (
-    Feature("operation.launch", "Launch instance", _Y),
-    Feature("operation.terminate", "Shutdown instance", _Y),
-    Feature("operation.get-guest-info", "Guest instance status", _Y),
-    Feature("operation.get-host-uptime", "Guest host uptime", _Y),
-    Feature("operation.get-host-ip", "Guest host ip", _Y),
+    Feature("operation.launch", "Launch instance", _Y, zvm=_Y),
+    Feature("operation.terminate", "Shutdown instance", _Y, zvm=_Y),
+    Feature("operation.get-guest-info", "Guest instance status", _Y, zvm=_Y),
+    Feature("operation.get-host-uptime", "Guest host uptime", _Y, zvm=_Y, zvm_note="the time of the IPL"),
+    Feature("operation.get-host-ip", "Guest host ip", _Y, zvm=_Y),
     Feature(
         "operation.get-diagnostics",
         "Server diagnostics",
         _P,
         "without counters of traffic, disks and single processors; the driver is null, as Nova has no name for ours",
+        zvm=_P,
+        zvm_note="without counters, which the Cloud Connector keeps for minutes",
     ),
     Feature(
         "storage.sharing-provider",
         "Shared storage as one provider of disk space",
         _P,
         "with ssp_sharing_provider; requests for an availability zone need the pool in it, those for a named host fail",
+        zvm_note="a pool belongs to one z/VM system",
     ),
-    Feature("operation.reboot", "Reboot instance", _Y),
+    Feature("operation.reboot", "Reboot instance", _Y, zvm=_Y),
     Feature(
         "storage.image",
         "Image storage support",
         _Y,
         "raw, and qcow2 where qemu-img is installed",
         "supports_image_type_raw",
+        zvm=_Y,
+        zvm_note="raw, in the format of the connector, with the property os_distro",
     ),
-    Feature("guest.setup.configdrive", "Config drive support", _Y, "ISO 9660", tempest="config_drive"),
+    Feature(
+        "guest.setup.configdrive",
+        "Config drive support",
+        _Y,
+        "ISO 9660",
+        tempest="config_drive",
+        zvm=_Y,
+        zvm_note="ISO 9660; the network is configured by the activation engine and not on it",
+    ),
     Feature(
         "operation.pause",
         "Stop instance CPUs (pause)",
         _N,
         "PowerVM has no operation that stops a partition's processors",
         tempest="pause",
+        zvm=_Y,
     ),
-    Feature("operation.suspend", "Suspend instance", _N, "gone from current Power firmware", tempest="suspend"),
-    Feature("operation.unpause", "Resume instance CPUs (unpause)", _N, "no server is ever paused"),
-    Feature("operation.resume", "Restore instance", _N, "no server is ever suspended"),
-    Feature("operation.trigger-crash-dump", "Trigger crash dump", _Y, "the guest restarts when it is written"),
-    Feature("operation.rebuild", "Rebuild instance", _Y, "what cannot be made is refused before the old guest goes"),
+    Feature(
+        "operation.suspend",
+        "Suspend instance",
+        _N,
+        "gone from current Power firmware",
+        tempest="suspend",
+        zvm_note="z/VM does not keep the state of a guest that is logged off",
+    ),
+    Feature("operation.unpause", "Resume instance CPUs (unpause)", _N, "no server is ever paused", zvm=_Y),
+    Feature(
+        "operation.resume",
+        "Restore instance",
+        _N,
+        "no server is ever suspended",
+        zvm_note="no server is ever suspended",
+    ),
+    Feature(
+        "operation.trigger-crash-dump",
+        "Trigger crash dump",
+        _Y,
+        "the guest restarts when it is written",
+        zvm_note="the Cloud Connector cannot have a guest dumped",
+    ),
+    Feature(
+        "operation.rebuild", "Rebuild instance", _Y, "what cannot be made is refused before the old guest goes", zvm=_Y
+    ),
     Feature(
         "operation.resize",
         "Resize instance",
         _P,
         "on the same host; a disk only grows, and stays larger after a revert; ephemeral disks and swap come and go",
         tempest="resize",
+        zvm=_P,
+        zvm_note="on the same host, live where it only grows; a minidisk does not grow; before Cloud Connector 1.6.6 a "
+        "server keeps the processors that it was made with",
     ),
     Feature(
         "operation.rescue",
@@ -89,6 +140,7 @@ FEATURES: tuple[Feature, ...] = (
         _Y,
         "beside the server's own disks, without a menu; not of servers that boot from a volume, and not of IBM i",
         tempest="rescue",
+        zvm_note="the Cloud Connector cannot start a guest from another disk",
     ),
     Feature(
         "operation.snapshot",
@@ -96,8 +148,12 @@ FEATURES: tuple[Feature, ...] = (
         _Y,
         "raw, of running and stopped servers; nova-compute runs in the management partition",
         tempest="snapshot",
+        zvm=_Y,
+        zvm_note="the root disk; a running server is shut down for it and started again",
     ),
-    Feature("operation.shelve", "Shelve instance", _Y, "by a snapshot", tempest="shelve"),
+    Feature(
+        "operation.shelve", "Shelve instance", _Y, "by a snapshot", tempest="shelve", zvm=_Y, zvm_note="by a snapshot"
+    ),
     Feature("operation.cold-migrate", "Cold migrate instance", _N, _LATER, tempest="cold_migration"),
     Feature("operation.live-migrate", "Live migrate instance across hosts", _N, _LATER, tempest="live_migration"),
     Feature("operation.force-live-migration-to-complete", "Force live migration to complete", _N, _LATER),
@@ -109,8 +165,17 @@ FEATURES: tuple[Feature, ...] = (
         _DLPAR,
         "supports_attach_interface",
         "interface_attach",
+        zvm=_P,
+        zvm_note="a running server must answer the connector, and has the port's MAC from its next start on",
     ),
-    Feature("operation.detach-interface", "Detach virtual network interface from instance", _Y, _DLPAR),
+    Feature(
+        "operation.detach-interface",
+        "Detach virtual network interface from instance",
+        _Y,
+        _DLPAR,
+        zvm=_Y,
+        zvm_note="a running server must answer the connector",
+    ),
     Feature(
         "operation.device-tags",
         "Device tags",
@@ -118,6 +183,7 @@ FEATURES: tuple[Feature, ...] = (
         "network adapters, by their MAC address; a tagged disk is refused: Nova's device metadata has no bus for "
         "Power's virtual adapters (vio), so a guest could not find it",
         "supports_device_tagging",
+        zvm_note="Nova's device metadata has no bus for channel devices (CCW)",
     ),
     Feature(
         "operation.attach-tagged-interface",
@@ -125,6 +191,7 @@ FEATURES: tuple[Feature, ...] = (
         _Y,
         "by its MAC address",
         "supports_tagged_attach_interface",
+        zvm_note="as for device tags",
     ),
     Feature("operation.attach-volume", "Attach block volume to instance", _N, _LATER),
     Feature("operation.detach-volume", "Detach block volume from instance", _N, _LATER),
@@ -134,6 +201,7 @@ FEATURES: tuple[Feature, ...] = (
         _N,
         "as for device tags",
         "supports_tagged_attach_volume",
+        zvm_note="as for device tags",
     ),
     Feature("operation.extend-volume", "Extend block volume", _N, _LATER, "supports_extend_volume"),
     Feature(
@@ -144,19 +212,32 @@ FEATURES: tuple[Feature, ...] = (
         "supports_multiattach",
         "volume_multiattach",
     ),
-    Feature("operation.swap-volume", "Swap block volumes", _N, _NO_COPY, tempest="swap_volume"),
+    Feature("operation.swap-volume", "Swap block volumes", _N, _NO_COPY, tempest="swap_volume", zvm_note=_LATER),
     Feature(
         "operation.encrypted-volume",
         "Attach encrypted block volume to server",
         _N,
         "a Virtual I/O Server passes a volume on as it is; storage systems encrypt below it",
         tempest="attach_encrypted_volume",
+        zvm_note="a guest sees the storage system itself, which encrypts",
     ),
     Feature("operation.rebuild-volume-backed", "Rebuild volume backed instance", _N, _LATER),
     Feature("storage.block", "Block storage support", _N, _LATER),
     Feature("storage.block.backend.fibrechannel", "Block storage over fibre channel", _N, _LATER),
-    Feature("storage.block.backend.iscsi", "Block storage over iSCSI", _N, _LATER),
-    Feature("storage.block.backend.iscsi.auth.chap", "CHAP authentication for iSCSI", _N, _LATER),
+    Feature(
+        "storage.block.backend.iscsi",
+        "Block storage over iSCSI",
+        _N,
+        _LATER,
+        zvm_note="z/VM guests reach storage over fibre channel",
+    ),
+    Feature(
+        "storage.block.backend.iscsi.auth.chap",
+        "CHAP authentication for iSCSI",
+        _N,
+        _LATER,
+        zvm_note="z/VM guests reach storage over fibre channel",
+    ),
     Feature("operation.evacuate", "Evacuate instances from a host", _N, _LATER, "supports_evacuate"),
     Feature(
         "operation.cache-images",
@@ -164,6 +245,8 @@ FEATURES: tuple[Feature, ...] = (
         _Y,
         "in the pool or volume group; unused images go after remove_unused_original_minimum_age_seconds",
         "has_imagecache",
+        zvm=_Y,
+        zvm_note="in the Cloud Connector; unused images go after remove_unused_original_minimum_age_seconds",
     ),
     Feature(
         "console.serial.log",
@@ -171,6 +254,8 @@ FEATURES: tuple[Feature, ...] = (
         _Y,
         "recorded where nova-compute runs on the management partition, but not while the console is shown by VNC",
         tempest="console_output",
+        zvm=_Y,
+        zvm_note="what the guest has spooled; its profile must spool the console",
     ),
     Feature(
         "console.serial.interactive",
@@ -178,6 +263,7 @@ FEATURES: tuple[Feature, ...] = (
         _Y,
         "shared with the recorder; not while the console is shown by VNC",
         tempest="serial_console",
+        zvm_note="the Cloud Connector passes no console on",
     ),
     Feature(
         "console.vnc",
@@ -185,9 +271,23 @@ FEATURES: tuple[Feature, ...] = (
         _Y,
         "the text console, where nova-compute runs on the management partition",
         tempest="vnc_console",
+        zvm_note="guests have a text console, and the Cloud Connector passes none on",
     ),
-    Feature("console.spice", "Remote desktop over SPICE", _N, _NO_GRAPHICS, tempest="spice_console"),
-    Feature("console.rdp", "Remote desktop over RDP", _N, _NO_GRAPHICS),
+    Feature(
+        "console.spice",
+        "Remote desktop over SPICE",
+        _N,
+        _NO_GRAPHICS,
+        tempest="spice_console",
+        zvm_note="guests have a text console and no graphics",
+    ),
+    Feature(
+        "console.rdp",
+        "Remote desktop over RDP",
+        _N,
+        _NO_GRAPHICS,
+        zvm_note="guests have a text console and no graphics",
+    ),
     Feature(
         "operation.maintenance-mode",
         "Set the host in a maintenance mode",
@@ -209,21 +309,29 @@ FEATURES: tuple[Feature, ...] = (
         _P,
         "Files of a request (API before 2.57) come on the config drive; the disk's content is not touched",
         tempest="personality",
+        zvm=_P,
     ),
     Feature(
         "guest.setup.inject.networking",
         "Inject guest networking config",
         _N,
         "the config drive brings it; the disk's content is not touched",
+        zvm=_Y,
+        zvm_note="by the activation engine of the image, from the first IPv4 address of each port",
     ),
     Feature(
-        "guest.disk.autoconfig",
-        "Auto configure disk",
-        _N,
-        "the guest grows its file system itself, as cloud-init does",
+        "guest.disk.autoconfig", "Auto configure disk", _N, "the guest grows its file system itself, as cloud-init does"
     ),
-    Feature("guest.disk.rate-limit", "Instance disk I/O limits", _N, "PowerVM has none for a virtual SCSI disk"),
-    Feature("operation.uefi-boot", "uefi boot", _N, "a partition's firmware is Open Firmware"),
+    Feature(
+        "guest.disk.rate-limit",
+        "Instance disk I/O limits",
+        _N,
+        "PowerVM has none for a virtual SCSI disk",
+        zvm_note="the Cloud Connector sets none",
+    ),
+    Feature(
+        "operation.uefi-boot", "uefi boot", _N, "a partition's firmware is Open Firmware", zvm_note="a guest is IPLed"
+    ),
     Feature(
         "operation.boot-stateless-firmware",
         "Boot instance with stateless firmware",
@@ -237,12 +345,14 @@ FEATURES: tuple[Feature, ...] = (
         _N,
         "a partition's virtual TPM cannot be set through the REST client (pypowervm)",
         "supports_vtpm",
+        zvm_note="a guest has no TPM",
     ),
     Feature(
         "operation.boot-encrypted-vm",
         "Boot instance with secure encrypted memory",
         _N,
         "POWER10 and later encrypt all memory, not that of one server",
+        zvm_note="the Cloud Connector starts no guest in secure execution",
     ),
     Feature("operation.file-backed-memory", "File backed memory", _N, "memory is the hypervisor's, not a file"),
     Feature(
@@ -253,21 +363,29 @@ FEATURES: tuple[Feature, ...] = (
         "Report CPU traits",
         _P,
         "the compatibility modes, as ``CUSTOM_POWERVM_...`` traits, and OpenStack's for POWER8 and POWER9",
+        zvm_note="the Cloud Connector tells no facilities of the processors",
     ),
     Feature(
         "operation.port-with-resource-request",
         "SR-IOV ports with resource request",
         _Y,
         "minimum bandwidth of direct ports, as the capacity of their vNICs; what a guest receives is only counted",
+        zvm_note="adapters are virtual",
     ),
     Feature(
         "networking.sriov",
         "Direct ports on SR-IOV adapters",
         _Y,
         "vNICs, with several logical ports where redundancy is wanted",
+        zvm_note="the Cloud Connector gives no physical network functions",
     ),
     Feature(
-        "networking.ipv6", "IPv6 addresses", _Y, "by the config drive, one subnet of each port", tempest_network="ipv6"
+        "networking.ipv6",
+        "IPv6 addresses",
+        _Y,
+        "by the config drive, one subnet of each port",
+        tempest_network="ipv6",
+        zvm_note="the activation engine is told of IPv4 only",
     ),
     Feature(
         "networking.ipv6-modes",
@@ -275,12 +393,14 @@ FEATURES: tuple[Feature, ...] = (
         _Y,
         "the config drive says which; routers and DHCP servers on the network are as elsewhere",
         tempest_network="ipv6_subnet_attributes",
+        zvm_note="the activation engine is told of IPv4 only",
     ),
     Feature(
         "networking.security-groups",
         "Security groups",
         _P,
         "on Open vSwitch; neither Shared Ethernet Adapters nor SR-IOV ports filter, and they say so (``port_filter``)",
+        zvm_note="virtual switches do not filter",
     ),
     Feature(
         "networking.port-security",
@@ -288,6 +408,7 @@ FEATURES: tuple[Feature, ...] = (
         _P,
         "MAC addresses, four beside the port's own; not IP addresses; of a running server not before it is stopped",
         tempest_network="port_security",
+        zvm_note=_LATER,
     ),
     Feature(
         "networking.admin-state",
@@ -295,13 +416,21 @@ FEATURES: tuple[Feature, ...] = (
         _N,
         "a disabled port is reported down, and its adapter goes on to carry traffic: the platform has no such switch",
         tempest_network="port_admin_state_change",
+        zvm_note=_LATER,
     ),
-    Feature("networking.trunk", "Trunk ports", _P, "on Shared Ethernet Adapters, whose tags are those of the networks"),
+    Feature(
+        "networking.trunk",
+        "Trunk ports",
+        _P,
+        "on Shared Ethernet Adapters, whose tags are those of the networks",
+        zvm_note="an adapter carries one VLAN",
+    ),
     Feature(
         "networking.openvswitch",
         "Ports on Open vSwitch",
         _P,
         "on the management partition (NovaLink), with Neutron's own agent; no hybrid plug, and no trunks",
+        zvm_note="z/VM has switches of its own",
     ),
 )
 
@@ -330,16 +459,21 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
 )
 
 
-def capabilities() -> dict[str, bool]:
-    """The PowerVM compute driver's flags that this table decides."""
-    return {f.capability: f.powervm is not Support.NO for f in FEATURES if f.capability}
+def named(key: str) -> Feature:
+    """The feature with this key."""
+    return next(feature for feature in FEATURES if feature.key == key)
 
 
-def tempest_network_flags() -> dict[str, bool]:
+def capabilities(platform: str = "powervm") -> dict[str, bool]:
+    """A compute driver's flags that this table decides."""
+    return {f.capability: f.support(platform) is not Support.NO for f in FEATURES if f.capability}
+
+
+def tempest_network_flags(platform: str = "powervm") -> dict[str, bool]:
     """The options of tempest's [network-feature-enabled] that this table decides."""
-    return {f.tempest_network: f.powervm is not Support.NO for f in FEATURES if f.tempest_network}
+    return {f.tempest_network: f.support(platform) is not Support.NO for f in FEATURES if f.tempest_network}
 
 
-def tempest_flags() -> dict[str, bool]:
+def tempest_flags(platform: str = "powervm") -> dict[str, bool]:
     """The options of tempest's [compute-feature-enabled] that this table decides."""
-    return {f.tempest: f.powervm is not Support.NO for f in FEATURES if f.tempest}
+    return {f.tempest: f.support(platform) is not Support.NO for f in FEATURES if f.tempest}

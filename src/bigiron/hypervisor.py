@@ -225,6 +225,14 @@ class Hypervisor(abc.ABC):
         """Have the guest write a crash dump and restart; raises Conflict for one that does not run."""
         raise Unsupported(f"Guest {uuid} cannot be dumped: this platform does not do that.")
 
+    def pause(self, uuid: str) -> None:
+        """Stop the guest's processors for a while; raises Conflict for one that does not run."""
+        raise Unsupported(f"Guest {uuid} cannot be paused: this platform does not do that.")
+
+    def unpause(self, uuid: str) -> None:
+        """Let the guest's processors go on; raises Conflict for one that is stopped."""
+        raise Unsupported(f"Guest {uuid} cannot be unpaused: this platform does not do that.")
+
     # Disks
 
     def root_disk(self, uuid: str) -> AbstractContextManager[DiskBytes]:

@@ -48,6 +48,11 @@ class ImageSource(Protocol):
         """Checksum of those bytes where it is known beforehand."""
         ...
 
+    @property
+    def distro(self) -> str | None:
+        """The operating system in the image, in the words of its property os_distro, where it has one."""
+        ...
+
     def open(self) -> BinaryIO: ...
 
 
@@ -70,11 +75,25 @@ class DiskRole(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class DiskSpec:
-    """A disk to create: from an image where there is one, else empty."""
+    """A disk to create: from an image where there is one, else empty.
+
+    `format` is the file system that an empty disk is to have, for a platform that makes one; None leaves that to it.
+    """
 
     role: DiskRole
     size_gb: float
     image: ImageSource | None = None
+    format: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FixedAddress:
+    """An IPv4 address of an adapter, for a platform that configures the guest's network itself."""
+
+    address: str
+    cidr: str
+    gateway: str | None = None
+    dns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +110,7 @@ class NicSpec:
     physical_network: str | None = None
     mtu: int | None = None
     tagged_vlans: tuple[int, ...] | None = None
+    fixed: FixedAddress | None = None
     details: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -196,7 +216,8 @@ class HostFacts:
     """The host and what it can give to guests, hypervisor and service partitions counted as reserved.
 
     Processor figures are whole processors (1.0 = one core); memory in MB, a multiple of `memory_unit_mb`. `disk_pool`
-    identifies a pool of disks that other hosts use as well; None where the disks are the host's own.
+    identifies a pool of disks that other hosts use as well; None where the disks are the host's own. Where it
+    `divides_processors`, a guest has a share of them that is its own, else all guests compete for them.
     """
 
     hostname: str
@@ -217,6 +238,7 @@ class HostFacts:
     disk_used_gb: int
     guests: int
     disk_pool: str | None = None
+    divides_processors: bool = True
     traits: frozenset[str] = frozenset()
     direct_ports: tuple[DirectPort, ...] = ()
     details: Mapping[str, str] = field(default_factory=dict)

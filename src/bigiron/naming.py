@@ -1,13 +1,15 @@
 """Names and marks derived from an instance: pure functions, so that they can be computed again anywhere.
 
 The PowerVM rules are those that existing clouds know: the LPAR's uuid is the instance's with its top bit cleared,
-and its name is the instance's name with what the platform forbids replaced.
+and its name is the instance's name with what the platform forbids replaced. A z/VM userid has eight characters at
+most: a prefix of the operator's and as much of a hash of the instance's uuid as fits, with others to try on a clash.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 
 VIF_TYPE_PVM_SEA = "pvm_sea"
 VIF_TYPE_PVM_SRIOV = "pvm_sriov"
@@ -79,6 +81,45 @@ def config_drive(instance_uuid: str) -> str:
 def rescue_drive(instance_uuid: str) -> str:
     """The config drive of a rescued guest, which takes the place of its own meanwhile."""
     return f"rsc_{instance_uuid.replace('-', '').lower()[:29]}.iso"
+
+
+ZVM_MARK_PREFIX = "NOVA:"
+"""What the comment in a z/VM directory entry begins with that names the instance."""
+
+USERID_MAX = 8
+_USERID_CANDIDATES = 16
+_BASE36 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_ZVM_MARK = re.compile(
+    r"^\*\s*" + ZVM_MARK_PREFIX + r"([0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12})\s*$", re.IGNORECASE
+)
+
+
+def userids(instance_uuid: str, prefix: str) -> Iterator[str]:
+    """Userids for an instance, the likeliest first: the prefix and base-36 digits of a hash, eight characters each."""
+    length = USERID_MAX - len(prefix)
+    for attempt in range(_USERID_CANDIDATES):
+        number = int(hashlib.sha256(f"{instance_uuid.lower()}/{attempt}".encode()).hexdigest(), 16)
+        digits = ""
+        for _ in range(length):
+            number, digit = divmod(number, len(_BASE36))
+            digits += _BASE36[digit]
+        yield prefix.upper() + digits
+
+
+def zvm_mark(instance_uuid: str) -> str:
+    """The ownership mark in a directory entry, without the asterisk that makes it a comment."""
+    return ZVM_MARK_PREFIX + instance_uuid.upper()
+
+
+def zvm_marked_instance(line: str) -> str | None:
+    """The instance uuid that a line of a directory entry names as a mark, or None where it is none."""
+    found = _ZVM_MARK.match(line.strip())
+    return found.group(1).lower() if found else None
+
+
+def zvm_image(image_id: str) -> str:
+    """A cached image's name in the Cloud Connector: Glance's id, as the in-tree driver names it too."""
+    return image_id.lower()
 
 
 def tap_device(port_id: str) -> str:

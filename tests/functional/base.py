@@ -165,6 +165,7 @@ class NovaCloud(integrated_helpers.ProviderUsageBaseTestCase):
     """Nova's services in this process; a subclass says which compute driver runs and against what."""
 
     compute_driver = "bigiron.PowerVMDriver"
+    neutron_fixture: type[SeaNeutron] = SeaNeutron
     idle_pause_s: float = 0.05
     """How long the idle threads of a pool wait for work before they look whether the pool has ended."""
 
@@ -177,7 +178,7 @@ class NovaCloud(integrated_helpers.ProviderUsageBaseTestCase):
         self.addCleanup(litedb.release)
         self.before_services()
         with (
-            mock.patch.object(nova_fixtures, "NeutronFixture", SeaNeutron),
+            mock.patch.object(nova_fixtures, "NeutronFixture", self.neutron_fixture),
             mock.patch.object(nova_fixtures, "GlanceFixture", ByteGlance),
         ):
             super().setUp()

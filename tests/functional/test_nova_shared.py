@@ -24,12 +24,19 @@ HOST: list[MemoryHypervisor] = []
 
 
 class MemoryDriver(BigironDriver):
+    platform = "powervm"
     hypervisor_type = "phyp"
     machines = ("ppc64le",)
     flavor_namespace = "powervm:"
 
     def make_hypervisor(self) -> Hypervisor:
         return HOST[-1]
+
+    def image_folder(self) -> Path:
+        return Path(base.CONF.powervm.image_conversion_path)
+
+    def start_timeout_s(self) -> float:
+        return float(base.CONF.powervm.rest_connect_timeout)
 
 
 class SharedDriver(base.NovaCloud):

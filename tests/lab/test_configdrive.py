@@ -3,49 +3,27 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import pycdlib
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from openstack.connection import Connection
+from tests.support import cloud_init as reader
 from tests.support.lab import Lab
-
-from bigiron.lab import debian
-from bigiron.lab.paths import cache_root
 
 pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(600)]
 
 _WAIT = 120
 _USER_DATA = b"#cloud-config\nhostname: web\n"
-_READ = """
-import json, sys
-packages, drive, macs = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-sys.path.append(packages)
-from cloudinit.sources import DataSourceConfigDrive
-from cloudinit.sources.helpers import openstack
-found = DataSourceConfigDrive.read_config_drive(drive)
-print(json.dumps({
-    "metadata": found["metadata"], "userdata": found["userdata"].decode(),
-    "network": openstack.convert_net_json(found["networkdata"], known_macs=macs),
-}, default=repr))
-"""
 
 
 @pytest.fixture(scope="module")
 def cloud_init() -> Path:
     """Where the module cloudinit is, with what it needs and this environment has not."""
-    cache = cache_root()
-    folder = cache / "cloud-init" / "usr" / "lib" / "python3" / "dist-packages"
-    if not (folder / "cloudinit").is_dir():
-        debian.unpack(cache, "cloud-init", ("cloud-init", "python3-configobj"), "this test needs it")
-    return folder
+    return reader.packages()
 
 
 def extracted(lab: Lab, folder: Path) -> Path:
@@ -55,17 +33,8 @@ def extracted(lab: Lab, folder: Path) -> Path:
     groups = [group for vios in platform.ask("/state")["vioses"] for group in vios["groups"]]
     (medium,) = [medium for group in groups for medium in (group["repository"] or {"media": []})["media"]]
     (stored,) = (lab.paths.data / "sim").rglob(Path(medium["content"]["file"]).name)
-    iso = pycdlib.PyCdlib()
-    iso.open(str(stored))
-    for parent, _folders, names in iso.walk(rr_path="/"):
-        for name in names:
-            out = io.BytesIO()
-            iso.get_file_from_iso_fp(out, rr_path=f"{parent.rstrip('/')}/{name}")
-            target = folder / parent.strip("/") / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(out.getvalue())
-    iso.close()
-    return folder
+    with stored.open("rb") as stream:
+        return reader.extract(stream, folder)
 
 
 def test_cloud_init_takes_all_of_it(
@@ -84,12 +53,7 @@ def test_cloud_init_takes_all_of_it(
     drive = extracted(lab, tmp_path)
     links = json.loads((drive / "openstack/latest/network_data.json").read_text(encoding="utf-8"))["links"]
     macs = {link["ethernet_mac_address"]: f"eth{number}" for number, link in enumerate(links)}
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", _READ, str(cloud_init), str(drive), json.dumps(macs)],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr
-    read: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    read = reader.read(cloud_init, drive, macs)
     assert read["metadata"]["instance-id"] == server.id
     # Nova adds the domain of its option dhcp_domain.
     assert read["metadata"]["local-hostname"].partition(".")[0] == "web"

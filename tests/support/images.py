@@ -19,6 +19,7 @@ class BytesImage:
     announced: int | None = None
     checksum: str | None = None
     opened: int = 0
+    distro: str | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -41,6 +42,7 @@ class SizedImage:
     name: str = "sized-image"
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     sha256: str | None = None
+    distro: str | None = None
 
     def open(self) -> BinaryIO:
         raise AssertionError(f"Image {self.name} must not be read")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from tempest import config
 
 from bigiron.features import EXCLUSIONS, FEATURES, Support, tempest_flags, tempest_network_flags
@@ -72,6 +73,7 @@ NOVAS = frozenset(
         "operation.boot-stateless-firmware",
     }
 )
+PLATFORMS = ("powervm", "zvm")
 MANDATORY = {"operation.get-guest-info", "operation.launch", "operation.terminate", "storage.image"}
 
 
@@ -79,18 +81,22 @@ def test_every_feature_of_novas_matrix_is_answered_once() -> None:
     keys = [feature.key for feature in FEATURES]
     assert len(keys) == len(set(keys))
     assert NOVAS - set(keys) == set()
-    assert {feature.key for feature in FEATURES if feature.powervm is Support.YES} >= MANDATORY
+    for platform in PLATFORMS:
+        assert {feature.key for feature in FEATURES if feature.support(platform) is Support.YES} >= MANDATORY
 
 
-def test_what_is_not_or_only_partly_there_is_explained() -> None:
-    assert [feature.key for feature in FEATURES if feature.powervm is not Support.YES and not feature.note] == []
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_what_is_not_or_only_partly_there_is_explained(platform: str) -> None:
+    lacking = [each for each in FEATURES if each.support(platform) is not Support.YES]
+    assert [each.key for each in lacking if not each.why(platform)] == []
 
 
-def test_tempest_knows_every_flag() -> None:
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_tempest_knows_every_flag(platform: str) -> None:
     known = {option.name for option in config.ComputeFeaturesGroup}
-    assert set(tempest_flags()) - known == set()
+    assert set(tempest_flags(platform)) - known == set()
     known = {option.name for option in config.NetworkFeaturesGroup}
-    assert set(tempest_network_flags()) - known == set()
+    assert set(tempest_network_flags(platform)) - known == set()
 
 
 def test_exclusions_are_expressions_with_a_reason() -> None:

@@ -7,8 +7,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import requests
@@ -17,6 +16,8 @@ from pypowervm import exceptions as pvm
 from pypowervm.adapter import Response, Session
 from requests.adapters import HTTPAdapter
 
+from bigiron.journal import Call as Call
+from bigiron.journal import Journal as Journal
 from bigiron.powervm.options import PowerVMOptions
 
 LOG = logging.getLogger(__name__)
@@ -28,21 +29,6 @@ _EVENTS = "/uom/Event"
 _TOKEN_HEADER = "X-API-Session"
 # pypowervm parses text, which lxml refuses where a declaration names an encoding.
 _XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request as the journal sees it; sizes in bytes, status 0 where no answer came."""
-
-    method: str
-    path: str
-    status: int
-    bytes_sent: int
-    bytes_received: int
-    milliseconds: float
-
-
-Journal = Callable[[Call], None]
 
 
 class PowerVMSession(Session):

@@ -6,12 +6,13 @@ import click
 
 from bigiron.sim.powervm.cli import powervm
 from bigiron.sim.show import console, show, topology
+from bigiron.sim.zvm.cli import zvm
 
 
 @click.group(name="sim")
 def sim() -> None:
-    """Simulate a PowerVM system, so that OpenStack can be run without the hardware."""
+    """Simulate PowerVM and z/VM, so that OpenStack can be run without the hardware."""
 
 
-for command in (powervm, show, topology, console):
+for command in (powervm, zvm, show, topology, console):
     sim.add_command(command)

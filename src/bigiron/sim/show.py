@@ -14,6 +14,7 @@ from rich.text import Text
 
 from bigiron.sim import topology as drawing
 from bigiron.sim.powervm.management.endpoint import Simulator, Unreachable
+from bigiron.sim.zvm import show as zvm
 
 _PLAIN_WIDTH = 150
 _FOLLOW_S = 20.0
@@ -55,22 +56,24 @@ state_option = click.option(
 def show(partitions: tuple[str, ...], control: str | None, state: Path | None, as_json: bool) -> None:
     """Show a simulated system: partitions with state, adapters, disks and media, and the VLANs of its bridges.
 
-    PARTITIONs are ids, uuids or names; without any, all are shown.
+    PARTITIONs are ids, uuids or names, of z/VM userids; without any, all are shown.
     """
     simulator = _simulator(control, state)
-    guests, networks = _ask(simulator, "/guests"), _ask(simulator, "/networks")
+    is_zvm = _is_zvm(simulator)
+    guests, networks = _ask(simulator, "/guests"), _ask(simulator, "/vswitches" if is_zvm else "/networks")
     if partitions:
         guests = [one for one in guests if _names(one) & {name.upper() for name in partitions}]
         if missing := [name for name in partitions if not any(name.upper() in _names(one) for one in guests)]:
             raise click.ClickException(f"there is no partition {', '.join(missing)}; `bigiron sim show` lists them")
     if as_json:
-        click.echo(json.dumps({"partitions": guests, "networks": networks}, indent=2))
+        names = ("userids", "vswitches") if is_zvm else ("partitions", "networks")
+        click.echo(json.dumps(dict(zip(names, (guests, networks), strict=True)), indent=2))
         return
     screen = Console(soft_wrap=False)
     if not screen.is_terminal:
         screen.width = _PLAIN_WIDTH
-    screen.print(_partition_table(guests))
-    screen.print(_network_table(networks))
+    for table in zvm.tables(guests, networks) if is_zvm else (_partition_table(guests), _network_table(networks)):
+        screen.print(table)
 
 
 @click.command(name="topology")
@@ -83,14 +86,13 @@ def show(partitions: tuple[str, ...], control: str | None, state: Path | None, a
 def topology(file: Path, controls: tuple[str, ...], states: tuple[Path, ...]) -> None:
     """Draw the networks of one or more simulated systems as an SVG picture to FILE, or to - for standard output.
 
-    It shows the partitions, the VLANs of their adapters, and the Shared Ethernet Adapters that carry these.
+    It shows the partitions or userids, the VLANs of their adapters, and the Shared Ethernet Adapters or virtual
+    switches that carry these.
     """
     simulators = [_simulator(url, None) for url in controls] + [_simulator(None, folder) for folder in states]
     if not simulators:
         raise click.UsageError("name the simulators: --control URL, or --state DIR of a running one")
-    systems = [
-        drawing.System(_ask(one, "/system")["name"], _ask(one, "/guests"), _ask(one, "/networks")) for one in simulators
-    ]
+    systems = [_drawn(one) for one in simulators]
     with click.open_file(str(file), "w", encoding="utf-8") as out:
         out.write(drawing.picture(systems) + "\n")
 
@@ -102,7 +104,7 @@ def topology(file: Path, controls: tuple[str, ...], states: tuple[Path, ...]) ->
 @click.option("--follow", "-f", is_flag=True, help="Go on printing what is printed, until interrupted.")
 @click.option("--since", type=click.IntRange(min=0), default=0, help="Begin at this character of the console's text.")
 def console(partition: str, control: str | None, state: Path | None, follow: bool, since: int) -> None:
-    """Print the console of PARTITION (id, uuid or name)."""
+    """Print the console of PARTITION (id, uuid or name, of z/VM a userid)."""
     simulator = _simulator(control, state)
     excerpt = _ask(simulator, f"/consoles/{partition}?since={since}")
     click.echo(excerpt["text"], nl=not follow and not excerpt["text"].endswith("\n"))
@@ -111,7 +113,21 @@ def console(partition: str, control: str | None, state: Path | None, follow: boo
         click.echo(excerpt["text"], nl=False)
 
 
+def _is_zvm(simulator: Simulator) -> bool:
+    return bool(_ask(simulator, "/system").get("platform") == "zvm")
+
+
+def _drawn(simulator: Simulator) -> drawing.System:
+    """A simulated system as the picture takes it."""
+    name, guests = _ask(simulator, "/system")["name"], _ask(simulator, "/guests")
+    if not _is_zvm(simulator):
+        return drawing.System(name, guests, _ask(simulator, "/networks"))
+    return drawing.System(name, zvm.partitions(guests), zvm.bridges(_ask(simulator, "/vswitches")))
+
+
 def _names(entry: dict[str, Any]) -> set[str]:
+    if "userid" in entry:
+        return {entry["userid"]}
     return {str(entry["id"]), entry["uuid"].upper(), entry["name"].upper()}
 
 

@@ -10,11 +10,27 @@ from typing import Any
 
 import click
 
+from bigiron.hypervisor import Hypervisor
+
 SHIMS = {
     "bigiron/__init__.py": (
-        '"""Nova imports compute drivers from nova.virt only: `compute_driver = bigiron.PowerVMDriver` lands here."""\n'
+        '"""Nova imports compute drivers from nova.virt only: `compute_driver = bigiron.PowerVMDriver` lands here, '
+        "or ZVMDriver.\n\n"
+        "Each is imported when it is asked for: what one platform needs is not installed for the other.\n"
+        '"""\n'
         "\n"
-        "from bigiron.plugins.nova.powervm import PowerVMDriver as PowerVMDriver\n"
+        "from typing import Any\n"
+        "\n\n"
+        "def __getattr__(name: str) -> Any:\n"
+        '    if name == "PowerVMDriver":\n'
+        "        from bigiron.plugins.nova.powervm import PowerVMDriver\n"
+        "\n"
+        "        return PowerVMDriver\n"
+        '    if name == "ZVMDriver":\n'
+        "        from bigiron.plugins.nova.zvm import ZVMDriver\n"
+        "\n"
+        "        return ZVMDriver\n"
+        "    raise AttributeError(name)\n"
     ),
     "powervm/__init__.py": ('"""Keeps the name under which existing PowerVM clouds load their compute driver."""\n'),
     "powervm/driver.py": (
@@ -96,10 +112,11 @@ def _place(path: Path, text: str) -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Only list the instances that would be looked for.")
 def adopt(config_files: tuple[str, ...], named: tuple[str, ...], dry_run: bool) -> None:
-    """Mark the partitions that an older driver made as this cloud's.
+    """Mark the partitions, or z/VM guests, that an older driver made as this cloud's.
 
-    Asks Nova for the instances of this host and marks the partition of each that has no mark yet. A partition that
-    Nova does not know is never touched. Stop nova-compute before and start it after. The exit status is 1 when an
+    Asks Nova for the instances of this host and marks the partition of each that has no mark yet. What Nova does not
+    know is never touched. On z/VM the mark is kept in state_path: run this as nova-compute's user. Stop nova-compute
+    before and start it after. The exit status is 1 when an
     instance could not be adopted.
     """
     pairs = [_pair(text) for text in named]
@@ -132,9 +149,10 @@ def _read_nova_conf(config_files: tuple[str, ...]) -> Any:
     config.parse_args(["bigiron-adopt", *files])
     import nova.conf
 
-    from bigiron.plugins.nova import conf
+    from bigiron.plugins.nova import conf, zvm_conf
 
     conf.register(nova.conf.CONF)
+    zvm_conf.register(nova.conf.CONF)
     return nova.conf.CONF
 
 
@@ -158,17 +176,29 @@ def _instances_of(nova_conf: Any) -> list[tuple[str, str]]:
 def _mark(nova_conf: Any, instances: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
     """The instances marked now, and those that are not ours even so."""
     from bigiron import errors
-    from bigiron.plugins.nova import conf
-    from bigiron.powervm.platform import PowerVM
+    from bigiron.plugins.nova.options import OptionError
 
     try:
-        # Consoles are nova-compute's.
-        platform = PowerVM(replace(conf.to_options(nova_conf), console_recorder=False, vnc_host="", serial_host=""))
+        platform = _platform(nova_conf)
         with contextlib.ExitStack() as stack:
             stack.callback(platform.stop)
             platform.start()
             marked = list(platform.adopt(instances))
             ours = {guest.uuid for guest in platform.guests()}
             return marked, [uuid for uuid, _name in instances if uuid.lower() not in ours]
-    except (errors.PlatformError, conf.OptionError) as error:
+    except (errors.PlatformError, OptionError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _platform(nova_conf: Any) -> Hypervisor:
+    """The platform of the compute driver that nova.conf names; PowerVM where it names none of ours."""
+    if str(nova_conf.compute_driver or "").endswith("ZVMDriver"):
+        from bigiron.plugins.nova import zvm_conf
+        from bigiron.zvm.platform import Zvm
+
+        return Zvm(replace(zvm_conf.to_options(nova_conf), power_poll_s=0.0))
+    from bigiron.plugins.nova import conf
+    from bigiron.powervm.platform import PowerVM
+
+    # Consoles are nova-compute's.
+    return PowerVM(replace(conf.to_options(nova_conf), console_recorder=False, vnc_host="", serial_host=""))

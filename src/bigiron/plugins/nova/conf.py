@@ -10,6 +10,8 @@ from nova import version
 from oslo_config import cfg
 
 from bigiron.plugins import powervm_rest
+from bigiron.plugins.nova.limits import parallel_steps
+from bigiron.plugins.nova.options import OptionError as OptionError
 from bigiron.powervm.console.vencrypt import VncCertificates
 from bigiron.powervm.network import rmc
 from bigiron.powervm.network.nic import SEA_SWITCH
@@ -157,10 +159,6 @@ NETWORK_OPTS: list[cfg.Opt] = [
 ALL_OPTS = [*REST_OPTS, *CONSOLE_OPTS, *DISK_OPTS, *IMAGE_OPTS, *GUEST_OPTS, *NETWORK_OPTS]
 
 
-class OptionError(ValueError):
-    """An option that cannot be used; the message names it and says what to write instead."""
-
-
 def register(conf: Any) -> None:
     """Make the options known to oslo.config; harmless when repeated."""
     conf.register_group(GROUP)
@@ -203,11 +201,6 @@ def to_options(conf: Any) -> PowerVMOptions:
         vnc_certificates=_vnc_certificates(group),
         state_path=Path(conf.state_path) / "bigiron",
     )
-
-
-def parallel_steps(conf: Any) -> int:
-    """How many steps may run at once: four side by side in each of the builds that Nova runs at once."""
-    return 4 * (conf.max_concurrent_builds or 32)
 
 
 def _own_ports(wanted: bool | None) -> bool:

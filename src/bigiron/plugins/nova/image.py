@@ -51,8 +51,17 @@ class ChunkStream(io.RawIOBase):
 class GlanceImage:
     """An ImageSource over a raw image of Glance; nothing is downloaded before `open`."""
 
-    def __init__(self, image_id: str, name: str, size_bytes: int, download: Download, folder: Path) -> None:
+    def __init__(
+        self,
+        image_id: str,
+        name: str,
+        size_bytes: int,
+        download: Download,
+        folder: Path,
+        distro: str | None = None,
+    ) -> None:
         """`folder` is for what must be a file while it is looked at."""
+        self.distro = distro
         self.id = image_id
         self.name = name
         self.size_bytes = size_bytes
@@ -95,6 +104,7 @@ class ConvertedImage:
         self.id = image_id
         self.name = name
         self.sha256: str | None = None
+        self.distro: str | None = None
         self._download = download
         self._folder = folder
         self._file_bytes = file_bytes

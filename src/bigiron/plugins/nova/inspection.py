@@ -77,7 +77,7 @@ def usable(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise errors.PlatformError(
             f"{folder} cannot hold images that are looked at or converted: {error}. Make room or mend its rights, or "
-            "set [powervm] image_conversion_path."
+            "name another directory in nova.conf: [powervm] image_conversion_path, [zvm] image_tmp_path."
         ) from error
 
 

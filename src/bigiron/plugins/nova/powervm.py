@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import nova.conf
@@ -12,6 +13,8 @@ from bigiron import features
 from bigiron.hypervisor import Hypervisor
 from bigiron.model import GuestSpec
 from bigiron.plugins.nova import conf, configdrive, privsep
+from bigiron.plugins.nova.capabilities import FOUND as FOUND
+from bigiron.plugins.nova.capabilities import NEVER as NEVER
 from bigiron.plugins.nova.driver import BigironDriver
 from bigiron.powervm.network import rmc
 from bigiron.powervm.platform import PowerVM
@@ -21,40 +24,11 @@ conf.register(CONF)
 
 _MANAGEMENT_NETWORK = "powervm-management"
 
-NEVER = (
-    "supports_migrate_to_same_host",
-    "supports_pcpus",
-    "supports_accelerators",
-    "supports_bfv_rescue",
-    "supports_secure_boot",
-    "supports_socket_pci_numa_affinity",
-    "supports_remote_managed_ports",
-    "supports_address_space_passthrough",
-    "supports_address_space_emulated",
-    "supports_virtio_fs",
-    "supports_mem_backing_file",
-    "supports_ephemeral_encryption",
-    "supports_ephemeral_encryption_luks",
-    "supports_ephemeral_encryption_plain",
-    "supports_image_type_aki",
-    "supports_image_type_ami",
-    "supports_image_type_ari",
-    "supports_image_type_iso",
-    "supports_image_type_vdi",
-    "supports_image_type_vhd",
-    "supports_image_type_vhdx",
-    "supports_image_type_vmdk",
-    "supports_image_type_ploop",
-)
-"""Nova's capability flags that the feature table does not decide, every one said, so that none is inherited."""
-FOUND = ("supports_image_type_qcow2",)
-"""Those that each start decides, by what is installed; until then they are not set."""
-
 
 class PowerVMDriver(BigironDriver):
     """Runs instances as logical partitions of a PowerVM host."""
 
-    capabilities = {**dict.fromkeys((*NEVER, *FOUND), False), **features.capabilities()}
+    capabilities = {**dict.fromkeys((*NEVER, *FOUND), False), **features.capabilities("powervm")}
     platform = "powervm"
     hypervisor_type = fields.HVType.PHYP
     machines = (fields.Architecture.PPC64, fields.Architecture.PPC64LE)
@@ -62,6 +36,16 @@ class PowerVMDriver(BigironDriver):
 
     def make_hypervisor(self) -> Hypervisor:
         return PowerVM(conf.to_options(CONF), access=privsep.PrivilegedAccess())
+
+    def image_folder(self) -> Path:
+        return Path(CONF.powervm.image_conversion_path)
+
+    def start_timeout_s(self) -> float:
+        return float(CONF.powervm.rest_connect_timeout)
+
+    @property
+    def shares_disk_pool(self) -> bool:
+        return bool(CONF.powervm.ssp_sharing_provider)
 
     @property
     def powervm(self) -> PowerVM:

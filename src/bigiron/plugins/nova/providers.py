@@ -20,6 +20,7 @@ PROC_UNITS = "CUSTOM_POWERVM_PROC_UNITS"
 
 _TRAITS = {
     "ppc64le": (os_traits.HW_ARCH_PPC64LE, os_traits.COMPUTE_ARCH_PPC64LE),
+    "s390x": (os_traits.HW_ARCH_S390X, os_traits.COMPUTE_ARCH_S390X),
     "ppc64": (os_traits.HW_ARCH_PPC64, os_traits.HW_ARCH_PPC64LE, os_traits.COMPUTE_ARCH_PPC64LE),
 }
 _STANDARD = {
@@ -63,6 +64,15 @@ def inventory(facts: HostFacts, policy: Policy, allocated: Mapping[str, int]) ->
             math.floor(facts.processors_used / per_vcpu + _EXACT),
             limit,
         ),
+        *(_processor_units(facts) if facts.divides_processors else ()),
+    )
+    # Placement refuses an inventory of nothing.
+    return {one.name: one.record(policy.ratios, allocated) for one in sizes if one.total > 0}
+
+
+def _processor_units(facts: HostFacts) -> tuple[_Size, ...]:
+    """The processors once more, by the hundredth."""
+    return (
         _Size(
             PROC_UNITS,
             _hundredths(facts.processors),
@@ -71,8 +81,6 @@ def inventory(facts: HostFacts, policy: Policy, allocated: Mapping[str, int]) ->
             min(_hundredths(facts.processors), 100 * facts.max_vcpus_per_guest),
         ),
     )
-    # Placement refuses an inventory of nothing.
-    return {one.name: one.record(policy.ratios, allocated) for one in sizes if one.total > 0}
 
 
 _EXACT = 1e-6
@@ -124,17 +132,17 @@ def disk_inventory(total_gb: int, policy: Policy) -> dict[str, dict[str, Any]]:
     }
 
 
-def allocation_ratios(conf: Any, current: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+def allocation_ratios(conf: Any, current: Mapping[str, Mapping[str, Any]], dedicated: bool = True) -> dict[str, float]:
     """The ratios that nova.conf sets, else those that placement has, else the initial ones of nova.conf.
 
-    An initial ratio counts where an operator wrote it: Nova's own for VCPU is 4, and a platform that dedicates what it
-    gives must not promise it four times over.
+    On a platform that dedicates what it gives, an initial ratio counts where an operator wrote it: Nova's own for VCPU
+    is 4, and processors must not be promised four times over.
     """
     found = {}
     for name, option in ((orc.VCPU, "cpu"), (orc.MEMORY_MB, "ram"), (orc.DISK_GB, "disk")):
         kept = current.get(name, {}).get("allocation_ratio")
         initial = f"initial_{option}_allocation_ratio"
-        first = getattr(conf, initial) if _is_written(conf, initial) else 1.0
+        first = getattr(conf, initial) if not dedicated or _is_written(conf, initial) else 1.0
         found[name] = float(getattr(conf, f"{option}_allocation_ratio") or kept or first)
     return found
 
@@ -176,9 +184,15 @@ def resource_view(facts: HostFacts, nodename: str, hypervisor_type: str, machine
         "pci_passthrough_devices": json.dumps(pci.devices(facts.direct_ports)),
         "stats": {
             "memory_region_size": facts.memory_unit_mb,
-            "proc_units": f"{facts.processors:.2f}",
-            "proc_units_reserved": f"{facts.processors_reserved:.2f}",
-            "proc_units_used": f"{facts.processors_used:.2f}",
+            **(_unit_stats(facts) if facts.divides_processors else {}),
             **facts.details,
         },
+    }
+
+
+def _unit_stats(facts: HostFacts) -> dict[str, str]:
+    return {
+        "proc_units": f"{facts.processors:.2f}",
+        "proc_units_reserved": f"{facts.processors_reserved:.2f}",
+        "proc_units_used": f"{facts.processors_used:.2f}",
     }

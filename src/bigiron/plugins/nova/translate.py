@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ from nova.compute import power_state, task_states
 from nova.virt import driver as nova_driver
 
 from bigiron import errors
-from bigiron.model import DiskRole, DiskSpec, GuestOs, GuestSpec, ImageSource, NicSpec, PowerState
+from bigiron.model import DiskRole, DiskSpec, FixedAddress, GuestOs, GuestSpec, ImageSource, NicSpec, PowerState
 from bigiron.naming import VIF_TYPE_OVS
 from bigiron.plugins.nova import device_tags, image_properties
 from bigiron.plugins.nova.image import ConvertedImage, GlanceImage
-from bigiron.plugins.nova.localdisks import empty_disks
+from bigiron.plugins.nova.image_properties import PROPERTIES, ImageProperty
+from bigiron.plugins.nova.localdisks import EMPTY_SCSI, DiskRules, empty_disks
 
 _POWER_STATES: dict[PowerState, int] = {
     PowerState.RUNNING: power_state.RUNNING,
@@ -56,19 +57,23 @@ def guest_spec(
     config_drive: bool,
     power_on: bool,
     image: ImageSource | None,
+    properties: Sequence[ImageProperty] = PROPERTIES,
+    rules: DiskRules = EMPTY_SCSI,
 ) -> GuestSpec:
     """What the platform needs to make the instance; `namespace` picks the flavor keys that are the platform's.
 
+    `properties` and `rules` say what the platform makes of image properties and of empty disks.
+
     Raises InvalidSpec for what the platform's plug-in cannot carry out at all.
     """
-    image_properties.check(image_meta)
+    image_properties.check(image_meta, properties)
     return GuestSpec(
         uuid=instance.uuid,
         name=instance.name,
         memory_mb=instance.flavor.memory_mb,
         vcpus=instance.flavor.vcpus,
         os=guest_os(image_meta),
-        disks=disk_specs(instance.flavor, block_device_info, image),
+        disks=disk_specs(instance.flavor, block_device_info, image, rules),
         nics=tuple(nic_spec(vif) for vif in network_info or ()),
         config_drive=config_drive,
         power_on=power_on,
@@ -100,14 +105,14 @@ def guest_os(image_meta: Any) -> GuestOs:
 
 
 def disk_specs(
-    flavor: Any, block_device_info: Mapping[str, Any] | None, image: ImageSource | None
+    flavor: Any, block_device_info: Mapping[str, Any] | None, image: ImageSource | None, rules: DiskRules = EMPTY_SCSI
 ) -> tuple[DiskSpec, ...]:
     """The local disks of an instance, the root disk first and swap last."""
     check_disks(block_device_info)
     device_tags.check_disks(block_device_info)
     if image is None:
         raise errors.InvalidSpec("the server names no image and has no boot volume; name an image")
-    return (DiskSpec(DiskRole.ROOT, flavor.root_gb, image), *empty_disks(flavor, block_device_info))
+    return (DiskSpec(DiskRole.ROOT, flavor.root_gb, image), *empty_disks(flavor, block_device_info, rules))
 
 
 def check_disks(block_device_info: Mapping[str, Any] | None) -> None:
@@ -167,7 +172,7 @@ def image_source(
 
     size = image_meta.size if image_meta.obj_attr_is_set("size") and image_meta.size else 0
     if disk_format == "raw":
-        return GlanceImage(image_id, name, size, download, folder)
+        return GlanceImage(image_id, name, size, download, folder, distro(image_meta))
     if disk_format == "qcow2":
         known = disk_bytes if disk_bytes is not None else {}
         image = ConvertedImage(image_id, name, download, folder, size, known.get(image_id))
@@ -202,8 +207,25 @@ def nic_spec(vif: Mapping[str, Any]) -> NicSpec:
         physical_network=details.get("physical_network") or meta.get("physical_network"),
         mtu=meta.get("mtu"),
         tagged_vlans=_trunk_vlans(details.get("trunk_vlans")),
+        fixed=_fixed_address(vif["network"].get("subnets") or ()),
         details={key: _text(value) for key, value in details.items()},
     )
+
+
+def _fixed_address(subnets: Sequence[Mapping[str, Any]]) -> FixedAddress | None:
+    """The port's first IPv4 address, with what its subnet says of the way out."""
+    for subnet in subnets:
+        addresses = [ip["address"] for ip in subnet.get("ips") or () if ":" not in ip["address"]]
+        if addresses:
+            gateway = (subnet.get("gateway") or {}).get("address")
+            dns = tuple(server["address"] for server in subnet.get("dns") or () if ":" not in server["address"])
+            return FixedAddress(addresses[0], str(subnet["cidr"]), gateway, dns)
+    return None
+
+
+def distro(image_meta: Any) -> str | None:
+    """The image's os_distro in its own words."""
+    return str(image_meta.properties.get("os_distro") or "") or None
 
 
 def _text(value: Any) -> str:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from bigiron import naming
 from bigiron.errors import Busy, NoCapacity, PlatformError, Timeout, Unavailable
 from bigiron.model import ImageSource
-from bigiron.powervm.disk.cache import CachedImage
+from bigiron.powervm.disk.cache import CachedImage, cached
 from bigiron.powervm.disk.driver import Capacity, image_gb
 from bigiron.powervm.disk.units import Unit, Units
 from bigiron.powervm.disk.upload import CheckedStream, Uploads
@@ -104,7 +104,7 @@ class PoolImages:
         units = self._units.matching(_IMAGE)
         claimed = {claim.name.partition("_")[2] for claim in self._units.matching(_CLAIM)}
         return [
-            CachedImage(found[1], unit.backing, unit.in_use or self._units.has_clones(unit))
+            cached(found[1], unit.backing, unit.in_use or self._units.has_clones(unit))
             for unit in units
             if unit.image and (found := _IMAGE.fullmatch(unit.name)) and found[1] not in claimed
         ]

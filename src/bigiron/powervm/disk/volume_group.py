@@ -14,7 +14,7 @@ from bigiron import naming
 from bigiron.errors import Conflict, InvalidSpec, NoCapacity, PlatformError, Unavailable
 from bigiron.model import DiskRole, GuestSpec, ImageSource
 from bigiron.powervm.connection import Connection
-from bigiron.powervm.disk.cache import CachedImage
+from bigiron.powervm.disk.cache import CachedImage, cached
 from bigiron.powervm.disk.driver import Capacity, Disk, DiskDriver, image_gb, ordinal, size_gb
 from bigiron.powervm.disk.group_disks import AddDisk, GrowDisk, RemoveDisk, VirtualDisk, disk_named, disks_of
 from bigiron.powervm.disk.groups import COPY_TIMEOUT_S, Group, VolumeGroups
@@ -99,7 +99,7 @@ class LocalVolumeGroup(DiskDriver):
 
     def cached_images(self) -> Sequence[CachedImage]:
         return [
-            CachedImage(disk.name, disk.backing, self._mapped(disk.name))
+            cached(disk.name, disk.backing, self._mapped(disk.name))
             for disk in disks_of(self._group.fresh())
             if _IMAGE.fullmatch(disk.name) and not self._marks.is_set(disk.name)
         ]

@@ -83,3 +83,11 @@ def test_an_option_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     done = run_adopt(config, "--instance", "uuid-1=web-1")
     assert done.returncode == 1
     assert "[powervm] volume_group_name" in done.stderr
+
+
+def test_the_compute_driver_says_which_platform(tmp_path: Path) -> None:
+    config = tmp_path / "nova.conf"
+    config.write_text("[DEFAULT]\ncompute_driver = bigiron.ZVMDriver\n[zvm]\ncloud_connector_url = ftp://zvm\n")
+    done = run_adopt(config, "--instance", "uuid-1=web-1")
+    assert done.returncode == 1
+    assert "[zvm] cloud_connector_url" in done.stderr

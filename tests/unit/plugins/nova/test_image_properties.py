@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from nova.objects.image_meta import ImageMeta, ImageMetaProps
 
 from bigiron import errors
-from bigiron.plugins.nova import image_properties
-from bigiron.plugins.nova.image_properties import PROPERTIES, Use
+from bigiron.plugins.nova import image_properties, zvm_images
+from bigiron.plugins.nova.image_properties import PROPERTIES, ImageProperty, Use
+
+TABLES = {"powervm": PROPERTIES, "zvm": zvm_images.PROPERTIES}
 
 
-def test_every_property_that_nova_knows_is_in_the_table_once() -> None:
-    names = [name for one in PROPERTIES for name in one.names]
+@pytest.mark.parametrize("table", TABLES.values(), ids=list(TABLES))
+def test_every_property_that_nova_knows_is_in_the_table_once(table: Sequence[ImageProperty]) -> None:
+    names = [name for one in table for name in one.names]
     assert len(names) == len(set(names))
     assert set(ImageMetaProps.fields) <= set(names)
 
 
-def test_the_operators_guide_shows_the_table() -> None:
-    guide = Path(__file__, "../../../../../docs/powervm.rst").resolve().read_text()
-    for one in PROPERTIES:
+@pytest.mark.parametrize("platform", TABLES)
+def test_the_operators_guide_shows_the_table(platform: str) -> None:
+    guide = Path(__file__, f"../../../../../docs/{platform}.rst").resolve().read_text()
+    for one in TABLES[platform]:
         if one.use is not Use.IGNORED:
             names = ", ".join(f"``{name}``" for name in one.names)
             values = ", ".join(one.allowed) or ("any" if one.use is Use.HONOURED else "none")
@@ -53,3 +58,13 @@ def test_what_it_has_or_what_says_nothing_passes() -> None:
     }  # fmt: skip
     image_properties.check(ImageMeta.from_dict({"properties": properties}))
     image_properties.check(ImageMeta.from_dict({}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("hw_architecture", "ppc64le"), ("img_hv_type", "phyp"), ("hw_mem_page_size", "large")]
+)
+def test_what_a_zvm_guest_cannot_have_is_refused(name: str, value: str) -> None:
+    with pytest.raises(errors.InvalidSpec, match=f"property {name} is .*leave it out"):
+        image_properties.check(ImageMeta.from_dict({"properties": {name: value}}), zvm_images.PROPERTIES)
+    fitting = {"hw_architecture": "s390x", "img_hv_type": "zvm", "os_distro": "rhel9.4", "hw_disk_bus": "virtio"}
+    image_properties.check(ImageMeta.from_dict({"properties": fitting}), zvm_images.PROPERTIES)

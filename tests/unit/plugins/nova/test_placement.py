@@ -42,6 +42,14 @@ class Hypervisor(MemoryHypervisor):
         return self.now
 
 
+class Driver(BigironDriver):
+    """Shares its pool where the option of [powervm] says so, as PowerVM's does."""
+
+    @property
+    def shares_disk_pool(self) -> bool:
+        return bool(nova.conf.CONF.powervm.ssp_sharing_provider)
+
+
 class Host:
     """A nova-compute as placement sees it: driver, tracker and report client."""
 
@@ -50,7 +58,7 @@ class Host:
         self.uuid = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
         self.hypervisor = Hypervisor(dataclasses.replace(FACTS, disk_pool=POOL.pool))
         self.client = report.SchedulerReportClient(adapter=SimpleNamespace())
-        self.driver = BigironDriver(fake.FakeVirtAPI())
+        self.driver = Driver(fake.FakeVirtAPI())
         self.driver._started = SimpleNamespace(hypervisor=self.hypervisor)
         self.driver._placement = Placement(lambda: self.client)
         self.driver.capabilities = {"supports_attach_interface": True}

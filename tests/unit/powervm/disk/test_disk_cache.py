@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bigiron.errors import PlatformError
-from bigiron.powervm.disk.cache import CachedImage, ImageCache, ImageHolds
+from bigiron.imagecache import ImageHolds
+from bigiron.powervm.disk.cache import CachedImage, ImageCache, cached
 from bigiron.powervm.mapping import Backing, BackingKind
 
 A, B = "a" * 36, "b" * 36
@@ -40,7 +41,7 @@ class Shelf:
 
 
 def _image(key: str, in_use: bool = False) -> CachedImage:
-    return CachedImage(key, Backing(BackingKind.LOGICAL_UNIT, f"image_{key}", f"27{key}"), in_use)
+    return cached(key, Backing(BackingKind.LOGICAL_UNIT, f"image_{key}", f"27{key}"), in_use)
 
 
 @pytest.fixture

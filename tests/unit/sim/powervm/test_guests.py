@@ -19,8 +19,8 @@ from tests.support.guest_world import (
 )
 
 from bigiron.sim.kernel.clock import Clock
+from bigiron.sim.kernel.configdrive import NoConfigDrive, fingerprint, read
 from bigiron.sim.powervm.guests.bootlog import network_lines
-from bigiron.sim.powervm.guests.configdrive import NoConfigDrive, fingerprint, read
 from bigiron.sim.powervm.guests.console import Console
 from bigiron.sim.powervm.guests.fleet import Guests, NoPartition
 from bigiron.sim.powervm.guests.hardware import Adapter, Hardware, Storage

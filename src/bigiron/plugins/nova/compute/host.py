@@ -38,7 +38,7 @@ class Host(Service):
         """What the last audit has found: the host, and what placement has given out of it."""
 
     def get_available_nodes(self, refresh: bool = False) -> list[str]:
-        return [CONF.host]
+        return [self.node_name()]
 
     def get_available_resource(self, nodename: str) -> dict[str, Any]:
         # The first audit comes when Nova has gone through its instances.
@@ -61,7 +61,7 @@ class Host(Service):
         facts, allocated = self._audited
         found = providers.inventory(facts, self._policy(node.inventory), allocated)
         pool = sharing.SharedPool(facts.disk_pool) if facts.disk_pool else None
-        if pool is not None and CONF.powervm.ssp_sharing_provider:
+        if pool is not None and self.shares_disk_pool:
             sharing.share(provider_tree, nodename, pool, facts.disk_gb, self._policy, self._placement, allocations)
         else:
             disks = node.inventory
@@ -77,7 +77,7 @@ class Host(Service):
     def _policy(self, current: Mapping[str, Mapping[str, Any]]) -> providers.Policy:
         """What nova.conf says, and the operator in placement, of an inventory that is there already."""
         return providers.Policy(
-            ratios=providers.allocation_ratios(CONF, current),
+            ratios=providers.allocation_ratios(CONF, current, dedicated=self.dedicates_processors),
             reserved_memory_mb=CONF.reserved_host_memory_mb,
             reserved_vcpus=CONF.reserved_host_cpus,
             reserved_disk_gb=self._get_reserved_host_disk_gb_from_config(),

@@ -23,7 +23,8 @@ class Images(Service):
     def __init__(self, virtapi: Any) -> None:
         super().__init__(virtapi)
         # From this Nova takes the trait by which it may choose hosts.
-        self.capabilities = {**self.capabilities, "supports_image_type_qcow2": image.can_convert()}
+        qcow2 = self.converts_images and image.can_convert()
+        self.capabilities = {**self.capabilities, "supports_image_type_qcow2": qcow2}
 
     def cache_image(self, context: Any, image_id: str) -> bool:
         """True if the image was fetched, False if it was cached already."""

@@ -77,7 +77,7 @@ class Power(Service):
 
     def _restore_shape(self, started: Started, instance: Any, block_device_info: Any) -> None:
         """Stop the guest and give it its flavor's shape: the revert of a resize may not have come to its end."""
-        empty = localdisks.empty_disks(instance.flavor, block_device_info)
+        empty = localdisks.empty_disks(instance.flavor, block_device_info, self.disk_rules)
         shape = translate.resize_spec(
             instance, instance.flavor, namespace=self.flavor_namespace, power_on=False, empty=empty
         )

@@ -7,7 +7,6 @@ from typing import Any
 from nova import exception
 from oslo_log import log as logging
 
-from bigiron import features
 from bigiron.model import PowerState
 from bigiron.plugins.nova import translate
 from bigiron.plugins.nova.compute.service import Service
@@ -20,6 +19,7 @@ class Recovery(Service):
 
     def trigger_crash_dump(self, instance: Any) -> None:
         """The guest writes its dump and starts again, so it is running afterwards."""
+        self.check_supported("operation.trigger-crash-dump")
         started = self.started
         with (
             translate.nova_errors(instance, exception.NovaException),
@@ -40,12 +40,18 @@ class Recovery(Service):
             LOG.warning("still rebooting after %d s; the platform gives up by itself", timeout, instance=instance)
 
     def pause(self, instance: Any) -> None:
-        raise _unsupported("operation.pause")
+        self.check_supported("operation.pause")
+        with self.operating(instance, _failed, PowerState.PAUSED) as started:
+            started.hypervisor.pause(instance.uuid)
+
+    def unpause(self, instance: Any) -> None:
+        self.check_supported("operation.unpause")
+        with self.operating(instance, _failed, PowerState.RUNNING) as started:
+            started.hypervisor.unpause(instance.uuid)
 
     def suspend(self, context: Any, instance: Any) -> None:
-        raise _unsupported("operation.suspend")
+        self.check_supported("operation.suspend")
 
 
-def _unsupported(key: str) -> NotImplementedError:
-    """What leaves the server as it is, with the reason that the feature table gives."""
-    return NotImplementedError(next(feature.note for feature in features.FEATURES if feature.key == key))
+def _failed(reason: str) -> exception.NovaException:
+    return exception.NovaException(reason)

@@ -36,6 +36,7 @@ class Rescue(Service):
 
         The manager has stopped the instance before this, and sets it to ERROR when this raises.
         """
+        self.check_supported("operation.rescue")
         with self.operating(instance, exception.InstanceRescueFailure, PowerState.RUNNING) as started:
             image = self.image_source(context, image_meta, instance.trusted_certs)
             if started.hypervisor.is_rescued(instance.uuid):

@@ -55,7 +55,7 @@ class Resize(Service):
                     f"flavor {flavor.name!r}. Use a flavor whose disk is not smaller."
                 )
             translate.check_disks(block_device_info)
-            empty = localdisks.resized_disks(instance.flavor, flavor, block_device_info)
+            empty = localdisks.resized_disks(instance.flavor, flavor, block_device_info, self.disk_rules)
             power_on = instance.vm_state != vm_states.STOPPED
             grown_gb = flavor.root_gb if flavor.root_gb > instance.flavor.root_gb else None
             self._reshape(context, instance, flavor, power_on, empty, timeout, grown_gb)
@@ -102,7 +102,7 @@ class Resize(Service):
         """
         timeout_s = int(instance.system_metadata.get("image_os_shutdown_timeout", CONF.shutdown_timeout))
         localdisks.note_growth(instance.new_flavor, instance.flavor, block_device_info)
-        empty = localdisks.empty_disks(instance.flavor, block_device_info)
+        empty = localdisks.empty_disks(instance.flavor, block_device_info, self.disk_rules)
         for pause in _REVERT_PAUSES_S:
             try:
                 self._reshape(context, instance, instance.flavor, power_on, empty, timeout_s)

@@ -18,14 +18,16 @@ from nova.image import glance
 from nova.virt import configdrive, driver
 from oslo_log import log as logging
 
-from bigiron import errors
+from bigiron import errors, features
 from bigiron.hypervisor import Hypervisor
 from bigiron.model import GuestSpec, ImageSource, PowerState
-from bigiron.plugins.nova import conf, inspection, startup, translate, vifwait
 from bigiron.plugins.nova import configdrive as drive
+from bigiron.plugins.nova import inspection, limits, startup, translate, vifwait
 from bigiron.plugins.nova.availability import Availability
+from bigiron.plugins.nova.image_properties import PROPERTIES, ImageProperty
 from bigiron.plugins.nova.leftovers import Leftovers
 from bigiron.plugins.nova.lifecycle import LifecycleReporter
+from bigiron.plugins.nova.localdisks import EMPTY_SCSI, DiskRules
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -61,6 +63,14 @@ class Service(driver.ComputeDriver):
     """Architectures that a guest can have, in Nova's words."""
     flavor_namespace: str
     """Prefix of the flavor keys that are the platform's, colon included."""
+    image_properties: Sequence[ImageProperty] = PROPERTIES
+    """What the platform makes of image properties."""
+    disk_rules: DiskRules = EMPTY_SCSI
+    """What an empty disk may ask for."""
+    dedicates_processors = True
+    """Whether what a guest is given of the processors is its own, so that none is promised twice."""
+    converts_images = True
+    """Whether images that are not raw can be converted into what the platform takes."""
 
     def __init__(self, virtapi: Any) -> None:
         super().__init__(virtapi)
@@ -80,14 +90,32 @@ class Service(driver.ComputeDriver):
         """The platform as nova.conf describes it; raises ValueError for an option that cannot be used."""
         raise NotImplementedError
 
+    def image_folder(self) -> Path:
+        """Where images are while they are looked at or converted."""
+        raise NotImplementedError
+
+    def start_timeout_s(self) -> float:
+        """How long the start waits for the platform; 0 waits for ever."""
+        raise NotImplementedError
+
+    @property
+    def shares_disk_pool(self) -> bool:
+        """Whether the pool of disks is shown to placement as one provider that hosts share."""
+        return False
+
+    def node_name(self) -> str:
+        """What the compute node is called."""
+        return str(CONF.host)
+
     def config_drive_network(self, spec: GuestSpec, network_info: Sequence[Any]) -> Sequence[Any]:
         """The network as the guest's config drive shows it."""
         return network_info
 
     def image_source(self, context: Any, image_meta: Any, trusted_certs: Any = None) -> ImageSource | None:
         """The image as the platform reads it; raises PlatformError for one that it cannot use."""
-        folder = Path(CONF.powervm.image_conversion_path)
-        return translate.image_source(context, image_meta, self._image_api, folder, trusted_certs, self._disk_bytes)
+        return translate.image_source(
+            context, image_meta, self._image_api, self.image_folder(), trusted_certs, self._disk_bytes
+        )
 
     def _guest_spec(
         self,
@@ -108,21 +136,23 @@ class Service(driver.ComputeDriver):
             config_drive=bool(configdrive.required_by(instance)),
             power_on=power_on,
             image=image,
+            properties=self.image_properties,
+            rules=self.disk_rules,
         )
 
     def init_host(self, host: str) -> None:
         self._stopping.clear()
-        inspection.clear(Path(CONF.powervm.image_conversion_path))
         try:
+            inspection.clear(self.image_folder())
             hypervisor = self.make_hypervisor()
             drive.check_format(CONF.config_drive_format)
         except (ValueError, errors.InvalidSpec) as error:
             LOG.error("nova-compute cannot start: %s", error)
             raise exception.InvalidConfiguration(str(error)) from error
-        startup.start(hypervisor, CONF.powervm.rest_connect_timeout, self._stopping)
+        startup.start(hypervisor, self.start_timeout_s(), self._stopping)
         self._started = Started(
             hypervisor,
-            concurrent.futures.ThreadPoolExecutor(conf.parallel_steps(CONF), thread_name_prefix="bigiron-step"),
+            concurrent.futures.ThreadPoolExecutor(limits.parallel_steps(CONF), thread_name_prefix="bigiron-step"),
             LifecycleReporter(hypervisor, self.emit_event),
             vifwait.Wires(),
             Leftovers(hypervisor),
@@ -190,6 +220,12 @@ class Service(driver.ComputeDriver):
         except errors.PlatformError as error:
             LOG.debug("not checked for its mark: %s", error, instance=instance)
         return True
+
+    def check_supported(self, key: str) -> None:
+        """Raise what leaves the server as it is, with the reason that the feature table gives."""
+        feature = features.named(key)
+        if feature.support(self.platform) is features.Support.NO:
+            raise NotImplementedError(feature.why(self.platform))
 
     @property
     def hypervisor(self) -> Hypervisor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from bigiron.sim.powervm.guests.configdrive import LABEL, ConfigDrive, fingerprint
+from bigiron.sim.kernel.configdrive import LABEL, ConfigDrive, fingerprint
 from bigiron.sim.powervm.guests.hardware import Adapter, Hardware
 
 KERNEL = "6.12.48+deb13-powerpc64le"

@@ -14,8 +14,8 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from bigiron.sim.kernel.configdrive import ConfigDrive, NoConfigDrive, read
 from bigiron.sim.powervm.guests import bootlog
-from bigiron.sim.powervm.guests.configdrive import ConfigDrive, NoConfigDrive, read
 from bigiron.sim.powervm.guests.console import Console
 from bigiron.sim.powervm.guests.hardware import Hardware
 

@@ -9,7 +9,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pycdlib
 from pycdlib.pycdlibexception import PyCdlibException
@@ -45,20 +45,29 @@ class ConfigDrive:
 
 def read(path: Path) -> ConfigDrive:
     """Read the drive in an ISO file. Raises NoConfigDrive."""
+    try:
+        with path.open("rb") as stream:
+            return read_stream(stream, path.name)
+    except OSError as error:
+        raise NoConfigDrive(f"{path.name}: {error}") from error
+
+
+def read_stream(stream: BinaryIO, name: str) -> ConfigDrive:
+    """Read the drive in an open ISO file. Raises NoConfigDrive."""
     iso = pycdlib.PyCdlib()
     try:
-        iso.open(str(path))
+        iso.open_fp(stream)
     except (OSError, PyCdlibException) as error:
-        raise NoConfigDrive(f"{path.name}: {error}") from error
+        raise NoConfigDrive(f"{name}: {error}") from error
     try:
         label = iso.pvd.volume_identifier.decode("ascii", "replace").strip()
         meta_data = _document(iso, "meta_data.json")
         if meta_data is None:
-            raise NoConfigDrive(f"{path.name}: there is no {_LATEST}/meta_data.json on volume {label}")
+            raise NoConfigDrive(f"{name}: there is no {_LATEST}/meta_data.json on volume {label}")
         network_data = _document(iso, "network_data.json") or {}
         return ConfigDrive(label, meta_data, network_data, _content(iso, "user_data"))
     except (ValueError, PyCdlibException) as error:
-        raise NoConfigDrive(f"{path.name}: {error}") from error
+        raise NoConfigDrive(f"{name}: {error}") from error
     finally:
         iso.close()
 

@@ -1,0 +1,1 @@
+"""z/VM, through the REST API of the z/VM Cloud Connector (Feilong)."""

@@ -1,0 +1,100 @@
+"""The ledger of guests on this host's disk: userids, what a spawn has begun, and what z/VM does not tell."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bigiron.model import DiskRole
+from bigiron.records import Records
+
+
+@dataclass(frozen=True, slots=True)
+class HeldDisk:
+    """A minidisk of ours: its device number and what was asked for."""
+
+    vdev: str
+    role: DiskRole
+    size_gb: float
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """A guest of ours; `making` until its spawn is complete.
+
+    `distro` is what its image's os_distro said. `adopted` guests were made by an older driver and have no mark in the
+    directory. CP shows a paused guest as one that runs.
+    """
+
+    instance: str
+    userid: str
+    name: str
+    making: bool
+    distro: str = ""
+    memory_mb: int = 0
+    vcpus: int = 0
+    disks: tuple[HeldDisk, ...] = ()
+    config_drive: bool = False
+    paused: bool = False
+    adopted: bool = False
+
+
+class Ledger:
+    """The files under `<state_path>/zvm-guests`, by instance uuid, and a copy in memory."""
+
+    def __init__(self, state_path: Path) -> None:
+        self._records = Records(state_path / "zvm-guests")
+        self._lock = threading.Lock()
+        self._entries: dict[str, LedgerEntry] = {}
+        for key in self._records.keys():  # noqa: SIM118 - not a dictionary
+            entry = _read(self._records.find(key))
+            if entry is not None:
+                self._entries[entry.instance] = entry
+
+    def put(self, entry: LedgerEntry) -> None:
+        """Record a guest, on disk before this returns."""
+        with self._lock:
+            self._write(entry)
+
+    def change(self, instance: str, **fields: Any) -> None:
+        """Change what is recorded of a guest, if it is recorded."""
+        with self._lock:
+            entry = self._entries.get(instance.lower())
+            if entry is not None and replace(entry, **fields) != entry:
+                self._write(replace(entry, **fields))
+
+    def _write(self, entry: LedgerEntry) -> None:
+        values = asdict(entry)
+        values["disks"] = [[disk.vdev, disk.role.value, disk.size_gb] for disk in entry.disks]
+        self._records.put(entry.instance, values, f"Guest {entry.name}")
+        self._entries[entry.instance] = entry
+
+    def drop(self, instance: str) -> None:
+        """Forget a guest; one that is not recorded is no error."""
+        with self._lock:
+            self._records.drop(instance.lower())
+            self._entries.pop(instance.lower(), None)
+
+    def find(self, instance: str) -> LedgerEntry | None:
+        """What is recorded for an instance, if anything."""
+        with self._lock:
+            return self._entries.get(instance.lower())
+
+    def entries(self) -> Sequence[LedgerEntry]:
+        """All that is recorded."""
+        with self._lock:
+            return list(self._entries.values())
+
+
+def _read(values: dict[str, Any] | None) -> LedgerEntry | None:
+    """The entry in a file; None for a file that makes no sense, as one of another version."""
+    if values is None:
+        return None
+    try:
+        disks = tuple(HeldDisk(vdev, DiskRole(role), float(size)) for vdev, role, size in values.get("disks", ()))
+        return LedgerEntry(**{**values, "disks": disks})
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,276 @@
+"""The REST client of the z/VM Cloud Connector: one pool of connections, TLS verified, a token kept until it ends.
+
+Written for server 1.6.3 and 1.6.7. The connector's own client is not used: it asks for a token before each call,
+verifies nothing, and is one package with the server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from bigiron.errors import AuthError, InvalidSpec, PlatformError, Timeout, Unavailable, Unsupported
+from bigiron.journal import Call, Journal
+from bigiron.zvm.errors import Answer, Full, Locked, Rejected, translate
+from bigiron.zvm.options import ZvmOptions
+from bigiron.zvm.token import Token
+
+LOG = logging.getLogger(__name__)
+
+_CONNECT_TIMEOUT_S = 10.0
+# The connector's server reads one block of 4096 bytes of a request; it gets ours, a little rewritten by the web side.
+_BODY_MAX = 3800
+_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+_CHUNK = 1 << 16
+_JSON = {"Content-Type": "application/json"}
+_OCTETS = {"Content-Type": "application/octet-stream"}
+
+
+class Connector:
+    """One Cloud Connector; safe to use from many threads."""
+
+    def __init__(self, options: ZvmOptions, journal: Journal | None = None) -> None:
+        self.options = options
+        self.journal = journal
+        self._base = options.cloud_connector_url.rstrip("/")
+        self._http = http_session(options)
+        self._token = Token(options.token_path, self._ask_token)
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """Close the connections and end all waiting; safe to call twice."""
+        self._closed.set()
+        self._http.close()
+
+    # Requests with JSON on both sides
+
+    def call(
+        self, method: str, path: str, body: Any = None, *, what: str, timeout_s: float | None = None, retry: bool = True
+    ) -> Any:
+        """Send a request and return the `output` of its answer; `what` names the action and the object for errors.
+
+        Repeats, for a while, what the connector refused undone: a locked directory entry, too many deploys at once,
+        which last longer.
+        """
+        pauses = iter(_PAUSES_S if retry else ())
+        patient_until = time.monotonic() + (timeout_s or self.options.call_timeout_s)
+        pause = 0.0
+        while True:
+            try:
+                return self._once(method, path, body, what, timeout_s)
+            except (Locked, Rejected) as error:
+                following = next(pauses, None)
+                if self._closed.is_set():
+                    raise
+                if following is not None:
+                    pause = following
+                elif not (retry and isinstance(error, Full) and time.monotonic() < patient_until):
+                    raise
+                LOG.debug("trying again in %.1f s: %s", pause, error)
+                self._closed.wait(pause)
+
+    def _once(self, method: str, path: str, body: Any, what: str, timeout_s: float | None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        if data is not None and len(data) > _BODY_MAX:
+            raise InvalidSpec(
+                f"{what}: the request has {len(data)} bytes, and the Cloud Connector takes {_BODY_MAX} at most. "
+                "Ask for fewer disks or network adapters at once."
+            )
+        with self._answered(method, path, what, data, _JSON if data else {}, timeout_s) as response:
+            return checked(response.status_code, response.content, what, f"{method} {path}")
+
+    # Files
+
+    def upload(self, stream: BinaryIO, size: int, what: str) -> str:
+        """Put a file of so many bytes on the connector's host and return its path there (PUT /files)."""
+        counted = _Upload(stream, size, what)
+        headers = {**_OCTETS, "Content-Length": str(size)}
+        timeout = self.options.deploy_timeout_s
+        with self._answered("PUT", "/files", what, counted, headers, timeout, once=True) as response:
+            output = checked(response.status_code, response.content, what, "PUT /files")
+        counted.finish()
+        if output.get("filesize_in_bytes") != size or output.get("md5sum") != counted.md5.hexdigest():
+            raise PlatformError(f"{what}: the file has arrived damaged at the Cloud Connector; try again.")
+        return str(output["dest_url"]).removeprefix("file://")
+
+    @contextlib.contextmanager
+    def download(self, path: str, what: str) -> Iterator[Iterator[bytes]]:
+        """The bytes of a file on the connector's host, in chunks (POST /files); raises NotFound."""
+        body = json.dumps({"source_file": path}).encode()
+        timeout = self.options.deploy_timeout_s
+        with self._answered("POST", "/files", what, body, _JSON, timeout, stream=True) as response:
+            if response.status_code != 200 or "json" in response.headers.get("Content-Type", ""):
+                checked(response.status_code, response.content, what, "POST /files")
+                raise PlatformError(f"{what}: the Cloud Connector sent no file.")
+            yield self._chunks(response, what)
+
+    @staticmethod
+    def _chunks(response: requests.Response, what: str) -> Iterator[bytes]:
+        try:
+            yield from response.iter_content(_CHUNK)
+        except (requests.exceptions.RequestException, OSError) as error:
+            raise Unavailable(f"{what}: the Cloud Connector broke off ({error}).") from error
+
+    # One exchange
+
+    @contextlib.contextmanager
+    def _answered(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        data: Any,
+        headers: dict[str, str],
+        timeout_s: float | None,
+        *,
+        once: bool = False,
+        stream: bool = False,
+    ) -> Iterator[requests.Response]:
+        """The answer to a request with our token, which is renewed once where it is rejected.
+
+        `once`: the body cannot be sent twice. The connector looks at the token before it reads the body.
+        """
+        token = self._token.get(fresh_for_s=60.0 if once else 0.0)
+        response = self._exchange(method, path, what, data, {**headers, **token.header}, timeout_s, stream)
+        if response.status_code == 401 and token.header and not once:
+            response.close()
+            token = self._token.renew(token)
+            response = self._exchange(method, path, what, data, {**headers, **token.header}, timeout_s, stream)
+        with contextlib.closing(response):
+            yield response
+
+    def _ask_token(self, secret: str) -> str:
+        what = "Asking the Cloud Connector for a token"
+        response = self._exchange("POST", "/token", what, None, {"X-Admin-Token": secret}, None, False)
+        with contextlib.closing(response):
+            token = response.headers.get("X-Auth-Token")
+            if response.status_code != 200 or not token:
+                checked(response.status_code, response.content, what, "POST /token")
+                raise AuthError(f"{what}: it sent none. Check auth in the [wsgi] section of its zvmsdk.conf.")
+            return token
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        data: Any,
+        headers: dict[str, str],
+        timeout_s: float | None,
+        stream: bool,
+    ) -> requests.Response:
+        timeout = timeout_s or self.options.call_timeout_s
+        started = time.monotonic()
+        status, received = 0, 0
+        try:
+            # A kept connection that the connector closes at the same moment costs the request: a read is repeated.
+            for attempt in (0, 1) if method == "GET" else (1,):
+                try:
+                    response = self._http.request(
+                        method, self._base + path, data=data, headers=headers, stream=stream,
+                        timeout=(_CONNECT_TIMEOUT_S, timeout), allow_redirects=False,
+                    )  # fmt: skip
+                    break
+                except requests.exceptions.ConnectionError as error:
+                    if attempt or isinstance(error, (requests.exceptions.SSLError, requests.exceptions.Timeout)):
+                        raise
+            status = response.status_code
+            received = 0 if stream else len(response.content)
+            return response
+        except requests.exceptions.RequestException as error:
+            raise self._unanswered(error, what, timeout) from error
+        finally:
+            if self.journal is not None:
+                sent = len(data) if isinstance(data, bytes) else getattr(data, "len", 0)
+                elapsed = (time.monotonic() - started) * 1000
+                self.journal(Call(method, path, status, sent, received, elapsed))
+
+    def _unanswered(self, error: requests.exceptions.RequestException, what: str, timeout_s: float) -> PlatformError:
+        if isinstance(error, requests.exceptions.SSLError):
+            return AuthError(
+                f"{what}: the certificate of the Cloud Connector is not trusted ({error}). Set [zvm] ca_file to the "
+                "file with the certificate authority that signed it."
+            )
+        if isinstance(error, requests.exceptions.ReadTimeout):
+            return Timeout(f"{what}: the Cloud Connector did not answer within {timeout_s:.0f} s.")
+        return Unavailable(
+            f"{what}: the Cloud Connector at {self._base} cannot be reached ({error}). Start it, or correct [zvm] "
+            "cloud_connector_url."
+        )
+
+
+def http_session(options: ZvmOptions) -> requests.Session:
+    """A pool of connections that verifies certificates and takes nothing from the environment."""
+    session = requests.Session()
+    session.trust_env = False
+    session.verify = options.ca_file or True
+    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=options.max_parallel, max_retries=0, pool_block=False)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+def checked(status: int, content: bytes, what: str, detail: str) -> Any:
+    """The output of an answer; raises what its codes say."""
+    try:
+        fields = json.loads(content)
+        codes = {name: int(fields[name]) for name in ("overallRC", "rc", "rs")}
+    except (ValueError, KeyError, TypeError):
+        raise _foreign(status, content, what, detail) from None
+    message = str(fields.get("errmsg") or "")
+    answer = Answer(codes["overallRC"], codes["rc"], codes["rs"], fields.get("modID"), message, fields.get("output"))
+    if answer.overall != 0:
+        raise translate(answer, what, detail)
+    return answer.output
+
+
+def _foreign(status: int, content: bytes, what: str, detail: str) -> PlatformError:
+    """An answer that is not the connector's: another server's, or that of the web server before it."""
+    if status == 401:
+        return translate(Answer(400, 400, 401, None, "", ""), what, detail)
+    if status in (404, 405):
+        return Unsupported(
+            f"{what}: the server at [zvm] cloud_connector_url does not know {detail} (HTTP {status}): it is no Cloud "
+            "Connector, or an older one.",
+            detail=detail,
+        )
+    kind: type[PlatformError] = Unavailable if status in (502, 503, 504) else PlatformError
+    beginning = content[:200].decode("utf-8", "replace")
+    return kind(f"{what}: the Cloud Connector's answer makes no sense (HTTP {status}: {beginning!r}).", detail=detail)
+
+
+class _Upload:
+    """A stream of a known length, as the HTTP library wants it, that fails where it ends early."""
+
+    def __init__(self, stream: BinaryIO, size: int, what: str) -> None:
+        self.len = size
+        self.md5 = hashlib.md5(usedforsecurity=False)
+        self._stream = stream
+        self._left = size
+        self._what = what
+
+    def read(self, count: int = -1) -> bytes:
+        data = self._stream.read(self._left if count < 0 else min(count, self._left))
+        if not data and self._left:
+            raise PlatformError(f"{self._what}: the data ends {self._left} bytes too early; upload the image again.")
+        self._left -= len(data)
+        self.md5.update(data)
+        return data
+
+    def __iter__(self) -> Iterator[bytes]:
+        while chunk := self.read(_CHUNK):
+            yield chunk
+
+    def finish(self) -> None:
+        """Fail where not all was asked for."""
+        if self._left:
+            raise PlatformError(f"{self._what}: the Cloud Connector took {self._left} bytes less than there are.")

@@ -1,0 +1,162 @@
+"""Other shapes: live where a guest only grows, cold else, undone where a part fails; adapters come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from tests.support.zvm_host import World, serve
+
+from bigiron.errors import InvalidSpec, PlatformError, Unsupported
+from bigiron.model import DiskRole, DiskSpec, PowerState
+from bigiron.sim.kernel.faults import Action, Fault
+from bigiron.zvm.platform import Zvm
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with serve(tmp_path_factory.mktemp("zvm")) as world:
+        yield world
+
+
+@pytest.fixture
+def world(shared: World) -> Iterator[World]:
+    yield shared
+    shared.simulator.faults.clear()
+    shared.check_clean()
+
+
+@pytest.fixture
+def platform(world: World) -> Iterator[Zvm]:
+    with world.started() as platform:
+        yield platform
+
+
+def _resize(world: World, platform: Zvm, spec, **fields):  # type: ignore[no-untyped-def]
+    wanted = replace(spec, disks=spec.disks[1:], **fields)
+    steps = platform.resize_steps(wanted)
+    world.run_plain(steps)
+    return [step.name for step in steps]
+
+
+def test_growing_is_live(world: World, platform: Zvm) -> None:
+    spec = world.spawn(platform, world.spec())
+    world.wait_until_up(spec)
+    names = _resize(world, platform, spec, memory_mb=2048, vcpus=3)
+    assert names == ["change memory", "change processors"]
+    guest = world.guest(spec)
+    assert (guest["state"], guest["memory_mb"], len(guest["cpus"])) == ("on", 2048, 3)
+    state = platform.guest(spec.uuid)
+    assert (state.memory_mb, state.vcpus) == (2048, 3)
+
+    # What was added goes again, with a stop.
+    names = _resize(world, platform, spec)
+    assert names == ["stop guest", "change memory", "change processors", "start guest"]
+    guest = world.wait_until_up(spec)
+    assert (guest["memory_mb"], len(guest["cpus"])) == (1024, 1)
+    assert _resize(world, platform, spec) == []
+    platform.destroy(spec.uuid)
+
+
+def test_a_stopped_guest_stays_stopped(world: World, platform: Zvm) -> None:
+    spec = world.spawn(platform, world.spec(power_on=False))
+    assert _resize(world, platform, spec, memory_mb=2048, power_on=False) == ["change memory"]
+    guest = world.guest(spec)
+    assert (guest["state"], guest["memory_mb"]) == ("off", 2048)
+    platform.destroy(spec.uuid)
+
+
+def test_a_guest_that_does_not_answer_is_stopped_for_it(world: World, platform: Zvm) -> None:
+    spec = world.spawn(platform, world.spec())
+    world.wait_until_up(spec)
+    world.simulator.faults.add(Fault("IUCV", "lscpu", Action.DROP_BEFORE, times=0))
+    assert "stop guest" in _resize(world, platform, spec, memory_mb=2048)
+    world.simulator.faults.clear()
+    assert world.guest(spec)["memory_mb"] == 2048
+    platform.destroy(spec.uuid)
+
+
+def test_disks_come_and_go(world: World, platform: Zvm) -> None:
+    spec = world.spawn(platform, world.spec())
+    extra = (DiskSpec(DiskRole.EPHEMERAL, 1), DiskSpec(DiskRole.SWAP, 0.5))
+    steps = platform.resize_steps(replace(spec, disks=extra))
+    world.run_plain(steps)
+    guest = world.wait_until_up(spec)
+    assert [(disk["vdev"], disk["filesystem"]) for disk in guest["disks"]][1:] == [("0101", "ext3"), ("0102", "swap")]
+    with pytest.raises(Unsupported, match="cannot grow"):
+        platform.resize_steps(replace(spec, disks=(DiskSpec(DiskRole.EPHEMERAL, 2), extra[1])))
+    with pytest.raises(Unsupported, match="cannot grow"):
+        platform.resize_steps(replace(spec, disks=(DiskSpec(DiskRole.ROOT, 2), *extra)))
+    world.run_plain(platform.resize_steps(replace(spec, disks=())))
+    assert [disk["vdev"] for disk in world.guest(spec)["disks"]] == ["0100"]
+    platform.destroy(spec.uuid)
+
+
+def test_what_fails_is_undone(world: World, platform: Zvm) -> None:
+    spec = world.spawn(platform, world.spec())
+    world.wait_until_up(spec)
+    before = world.guest(spec)
+    extra = (DiskSpec(DiskRole.EPHEMERAL, 1),)
+    for function in ("Image_Replace_DM", "Image_Definition_Update_DM", "Image_Disk_Create_DM", "Image_Activate"):
+        world.simulator.faults.add(Fault("SMAPI", function, Action.ERROR, status=596, reason="596/3661"))
+        steps = platform.resize_steps(replace(spec, disks=extra, memory_mb=2048, vcpus=2))
+        with pytest.raises(PlatformError):
+            world.run_plain(steps)
+        (fault,) = world.simulator.faults.faults()
+        assert fault.fired == 1, function
+        world.simulator.faults.clear()
+        after = world.wait_until_up(spec)
+        for name in ("state", "memory_mb", "disks"):
+            assert after[name] == before[name], (function, name)
+        assert len(after["cpus"]) == len(before["cpus"]), function
+    platform.destroy(spec.uuid)
+
+
+def test_refusals_before_anything_is_changed(world: World, platform: Zvm) -> None:
+    spec = world.spawn(platform, world.spec(vcpus=2))
+    world.calls.clear()
+    with pytest.raises(InvalidSpec, match="65536 MB"):
+        platform.resize_steps(replace(spec, disks=(), memory_mb=66000))
+    with pytest.raises(Unsupported, match="was made with 2 processors"):
+        platform.resize_steps(replace(spec, disks=(), vcpus=1))
+    assert all(call.method == "GET" for call in world.calls)
+    platform.destroy(spec.uuid)
+
+
+# Network adapters
+
+
+def test_adapters_come_and_go(world: World, platform: Zvm) -> None:
+    spec = world.spawn(platform, world.spec(nics=(world.nic(1),)))
+    world.wait_until_up(spec)
+    second = world.nic(2)
+    platform.attach(spec.uuid, second)
+    guest = world.guest(spec)
+    assert [nic["vdev"] for nic in guest["nics"]] == ["1000", "1003"]
+    platform.plug(spec.uuid, second)
+    platform.detach(spec.uuid, second)
+    platform.detach(spec.uuid, second)
+    assert [nic["vdev"] for nic in world.guest(spec)["nics"]] == ["1000"]
+
+    platform.power_off(spec.uuid)
+    platform.plug(spec.uuid, second)
+    assert len(world.guest(spec)["nics"]) == 2
+    platform.unplug(spec.uuid, second)
+    platform.unplug(spec.uuid, second)
+    assert platform.guest(spec.uuid, fresh=True).power is PowerState.STOPPED
+    report = platform.report(spec.uuid)
+    assert (report.vcpus, report.operating_system, report.macs) == (1, "rhel9.4", ())
+    platform.destroy(spec.uuid)
+
+
+def test_an_adapter_that_the_guest_cannot_configure_goes_again(world: World, platform: Zvm) -> None:
+    spec = world.spawn(platform, world.spec())
+    world.wait_until_up(spec)
+    for command in ("systemctl", "zvmguestconfigure"):
+        world.simulator.faults.add(Fault("IUCV", command, Action.DROP_BEFORE, times=0))
+    with pytest.raises(PlatformError):
+        platform.attach(spec.uuid, world.nic(5))
+    world.simulator.faults.clear()
+    assert world.guest(spec)["nics"] == []
+    platform.destroy(spec.uuid)

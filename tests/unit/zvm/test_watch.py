@@ -1,0 +1,102 @@
+"""Who has stopped without us, and whether the connector answers, on recorded answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.unit.zvm.recorded import Answer, Recorded, done
+
+from bigiron.model import GuestEvent, PowerState
+from bigiron.zvm.api import Api
+from bigiron.zvm.guests import Guests
+from bigiron.zvm.ledger import Ledger, LedgerEntry
+from bigiron.zvm.power import Power
+from bigiron.zvm.rest import Connector
+from bigiron.zvm.watch import Watch
+
+INSTANCE = "5d4b5c2e-1111-4222-8333-444455556666"
+STATE = "/guests/NVAAAAAA/power_state_real"
+
+
+class Watched:
+    """One guest in a recorded connector."""
+
+    def __init__(self, recorded: Recorded, connector: Connector, folder: Path) -> None:
+        self.recorded = recorded
+        self.api = Api(connector)
+        self.ledger = Ledger(folder)
+        self.ledger.put(LedgerEntry(INSTANCE, "NVAAAAAA", "one", making=False))
+        recorded.on("GET", "/guests", done(["NVAAAAAA", "MAINT"]))
+        self.guests = Guests(self.api, self.ledger)
+        self.guests.load()
+        self.power = Power(self.api, self.ledger)
+        self.events: list[GuestEvent] = []
+        self.power.subscribe(self.events.append)
+        self.now = 100.0
+        self.watch = Watch(0.0, self.guests, self.power, lambda: self.now)
+        self.reachable: list[bool] = []
+        self.watch.subscribe(self.reachable.append)
+
+
+@pytest.fixture
+def watched(recorded: Recorded, connector: Callable[..., Connector], tmp_path: Path) -> Watched:
+    return Watched(recorded, connector(), tmp_path)
+
+
+def test_a_change_is_told_once(watched: Watched) -> None:
+    watched.recorded.on("GET", STATE, done("on"), done("on"), done("off"), done("off"), done("on"))
+    watched.watch.first_look()
+    for _ in range(4):
+        watched.watch.look()
+    assert watched.events == [GuestEvent(INSTANCE, PowerState.STOPPED), GuestEvent(INSTANCE, PowerState.RUNNING)]
+
+
+def test_our_own_operations_are_no_news(watched: Watched) -> None:
+    watched.recorded.on("GET", STATE, done("on"))
+    watched.watch.look()
+    guest = watched.guests.find(INSTANCE)
+    watched.recorded.on("POST", "/guests/NVAAAAAA/action", done())
+    watched.power.stop(guest)
+    watched.recorded.on("GET", STATE, done("off"))
+    watched.watch.look()
+    assert watched.events == []
+    stop = watched.recorded.bodies("POST", "/guests/NVAAAAAA/action")[-1]
+    assert stop == {"action": "stop", "timeout": 120, "poll_interval": 1}
+
+
+def test_a_paused_guest_runs_for_cp(watched: Watched) -> None:
+    watched.recorded.on("GET", STATE, done("on"))
+    watched.recorded.on("POST", "/guests/NVAAAAAA/action", done())
+    guest = watched.guests.find(INSTANCE)
+    watched.power.pause(guest)
+    watched.power.pause(guest)
+    assert Power(watched.api, Ledger(watched.ledger._records._folder.parent)).state(guest) is PowerState.PAUSED
+    # A start lets it go on.
+    watched.power.start(guest)
+    asked = watched.recorded.bodies("POST", "/guests/NVAAAAAA/action")
+    assert asked == [{"action": "pause"}, {"action": "unpause"}]
+    assert watched.power.state(guest) is PowerState.RUNNING
+
+
+def test_a_guest_that_is_captured_is_changing(watched: Watched) -> None:
+    watched.recorded.on("GET", STATE, done("on"), done("off"))
+    guest = watched.guests.find(INSTANCE)
+    with watched.power.capture(guest):
+        assert watched.power.state(guest) is PowerState.CHANGING
+        watched.watch.look()
+    assert watched.events == []
+
+
+def test_a_connector_that_is_away(watched: Watched) -> None:
+    watched.recorded.on("GET", STATE, Answer(b"gateway", 502))
+    watched.watch.look()
+    assert watched.reachable == []
+    watched.now += 61
+    watched.watch.look()
+    watched.watch.look()
+    assert watched.reachable == [False]
+    watched.recorded.on("GET", STATE, done("on"))
+    watched.watch.look()
+    assert watched.reachable == [False, True]
