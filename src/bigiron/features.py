@@ -47,7 +47,8 @@ FEATURES: tuple[Feature, ...] = (
         "operation.get-diagnostics",
         "Server diagnostics",
         _P,
-        "without counters of traffic, disks and single processors; the driver is null, as Nova has no name for ours",
+        "counters where the platform's monitor is on, not of single disks and processors; the driver is null, as Nova "
+        "has no name for ours",
     ),
     Feature(
         "storage.sharing-provider",
@@ -300,6 +301,12 @@ FEATURES: tuple[Feature, ...] = (
         "Ports on Open vSwitch",
         _P,
         "on the management partition (NovaLink), with Neutron's own agent; no hybrid plug, and no trunks",
+    ),
+    Feature(
+        "telemetry.meters",
+        "Meters of servers in Ceilometer",
+        _Y,
+        "by the polling namespace ``powervm``; of storage adapters, not of single disks",
     ),
 )
 

@@ -25,6 +25,7 @@ from bigiron.lab.supervise import Supervisor
 _POLL_SECONDS = 0.2
 _STOP_SECONDS = 60.0
 _TAIL_LINES = 25
+_OUTER = ("nova-compute", "neutron-sea-agent", "ceilometer-polling")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Wishes:
     latency: str | None = None
     broker_url: str | None = None
     debug: bool | None = None
+    telemetry: bool | None = None
     settings: Mapping[str, str] | None = None
 
     def applied(self, current: LabSpec) -> LabSpec:
@@ -171,7 +173,7 @@ class _Steps:
 
     def __init__(self, paths: LabPaths, wanted: LabSpec, report: Reporter) -> None:
         self.fingerprint = hashlib.sha256(
-            repr((wanted.url("keystone"), sorted(wanted.endpoints.items()))).encode()
+            repr((wanted.url("keystone"), sorted(wanted.endpoints.items()), spec.SECRET_NAMES)).encode()
         ).hexdigest()
         self.ready: set[str] = set()
         self._report = report
