@@ -15,13 +15,13 @@ from tests.functional.telemetry import (
     PCM,
     Telemetry,
     guest,
-    instance_uuid,
     meters,
     telemetry,
     volume,
     volumes,
 )
 from tests.support.powervm_host import until
+from tests.support.telemetry_conf import instance_uuid
 
 from bigiron.plugins.ceilometer.pollsters import PowerVMPollster
 from bigiron.sim.kernel.faults import Action

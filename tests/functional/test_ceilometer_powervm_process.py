@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import requests
-from tests.functional.telemetry import TinyCloud, guest, instance_uuid, write_files
+from tests.functional.telemetry import guest
 from tests.support.powervm_host import DOCUMENT, serve, until
+from tests.support.telemetry_conf import TinyCloud, instance_uuid, write_files
 
 from bigiron.lab import ports
 
@@ -34,7 +35,7 @@ def test_prometheus_sees_a_guest_at_work_and_the_monitor_is_put_back(tmp_path: P
         host.simulator.clock.set_scale(30)
         port = ports.choose(["exporter"], {})["exporter"]
         path = write_files(
-            tmp_path, host, cloud, interval=4, enable_notifications="false", enable_prometheus_exporter="true",
+            tmp_path, host.options, cloud, interval=4, enable_notifications="false", enable_prometheus_exporter="true",
             prometheus_listen_addresses=f"127.0.0.1:{port}", batch_size=5000,
         )  # fmt: skip
         program = str(Path(sys.executable).with_name("ceilometer-polling"))
