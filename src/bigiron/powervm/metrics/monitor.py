@@ -145,11 +145,14 @@ class LongTermMonitor:
             self.complaints.well("stopped", "The platform's monitor takes samples again")
 
     def _switch_on(self) -> None:
-        """Where that is not allowed the feed may be there all the same: somebody else may have switched it on."""
+        """Where that fails the feed may be there all the same: somebody else may have switched it on."""
         try:
             self._preferences.switch_on()
-        except Unsupported as error:
+        except PlatformError as error:
             self.complaints.tell("preferences", error.message)
+            if not isinstance(error, Unsupported):
+                # It is tried again with the next reading.
+                return
         else:
             self.complaints.well("preferences", "The long-term monitor's preferences are as they are needed")
         self._looked_at = self._now()

@@ -17,6 +17,8 @@ LOG = logging.getLogger(__name__)
 _WANTED = {"ltm_enabled": True, "compute_ltm_enabled": False}
 """Long-term samples, of adapters too and not of processors only; all else stays as it is."""
 _TRIES = 3
+_LAST_S = 10.0
+"""How long the end of the process waits for an answer."""
 
 
 class Preferences:
@@ -30,7 +32,7 @@ class Preferences:
         self._path = (System.schema_type, system_uuid)
         self._lock = threading.Lock()
         self._found: dict[str, bool] = {}
-        """What the flags were that we changed."""
+        """What the flags were that we changed, or may have: an answer can be lost."""
 
     def switch_on(self) -> bool:
         """Have the samples taken that are needed; whether something had to be changed for that.
@@ -39,18 +41,16 @@ class Preferences:
         """
         with self._lock, translated("Switching on the long-term monitor"):
             try:
-                changed = self._set(_WANTED)
+                changed = self._set(_WANTED, self._found)
             except (AuthError, NotFound) as error:
                 raise Unsupported(
                     f"The platform's long-term monitor cannot be switched on: {error} Allow the user of [powervm] "
                     "rest_username to collect performance data, or have an administrator switch long-term "
                     "monitoring on."
                 ) from error
-            for name, value in changed.items():
-                self._found.setdefault(name, value)
         if changed:
             LOG.info("The platform's long-term monitor was off and is switched on")
-        return bool(changed)
+        return changed
 
     def put_back(self) -> None:
         """Make the flags that we changed what they were; what cannot be done is logged."""
@@ -60,15 +60,24 @@ class Preferences:
                 return
             try:
                 with translated("Putting the long-term monitor's preferences back"):
-                    self._set(found, only_if=_WANTED)
+                    self._set(found, {}, only_if=_WANTED, timeout=_LAST_S)
             except PlatformError as error:
                 LOG.warning("The long-term monitor stays on: %s", error)
 
-    def _set(self, flags: dict[str, bool], only_if: dict[str, bool] | None = None) -> dict[str, bool]:
-        """Set flags, those that are as in `only_if` where that is given; returns what the changed ones were."""
+    def _set(
+        self,
+        flags: dict[str, bool],
+        found: dict[str, bool],
+        only_if: dict[str, bool] | None = None,
+        timeout: float = -1,
+    ) -> bool:
+        """Set flags, those that are as in `only_if` where that is given; notes in `found` what they were before.
+
+        Returns whether any had to be changed.
+        """
         for attempt in range(_TRIES):
             with translated("Reading the long-term monitor's preferences"):
-                answer: Response = self._adapter.read_by_href(self._href)
+                answer: Response = self._adapter.read_by_href(self._href, timeout=timeout)
             (preference,) = PcmPref.wrap(answer)
             now = {name: bool(getattr(preference, name)) for name in flags}
             changed = {
@@ -77,22 +86,24 @@ class Preferences:
                 if value != flags[name] and (only_if is None or value == only_if[name])
             }
             if not changed:
-                return {}
-            for name in changed:
+                return False
+            for name, value in changed.items():
+                found.setdefault(name, value)
                 setattr(preference, name, flags[name])
             try:
-                self._update(preference, answer.etag)
+                self._update(preference, answer.etag, timeout)
             except Stale:
                 if attempt == _TRIES - 1:
                     raise
                 continue
-            return changed
-        return {}
+            return True
+        return False
 
-    def _update(self, preference: PcmPref, etag: str | None) -> None:
+    def _update(self, preference: PcmPref, etag: str | None, timeout: float) -> None:
         kind, uuid = self._path
         with translated("Changing the long-term monitor's preferences"):
             # The service has no address for the one entry: its feed is changed, under the feed's etag.
             self._adapter.update(
-                preference.entry.element, etag, kind, root_id=uuid, child_type=PREFERENCES, service=PCM_SERVICE
-            )
+                preference.entry.element, etag, kind, root_id=uuid, child_type=PREFERENCES, service=PCM_SERVICE,
+                timeout=timeout,
+            )  # fmt: skip

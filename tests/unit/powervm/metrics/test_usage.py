@@ -303,6 +303,63 @@ def test_adapters_that_cannot_be_read_are_tried_again(measured: Measured, caplog
     assert len(measured.read()[WEB].nics) == len(measured.found[DB].nics) == 1
 
 
+FIRST: dict[str, set[str]] = {
+    f"GET {PCM}/preferences": set(),
+    f"POST {PCM}/preferences": set(),
+    f"GET {FEED}": {"processor", "memory", "nics", "disks"},
+    f"GET {CNA}": {"nics"},
+    f"GET {FEED}/LTM_phyp.json": {"processor", "memory", "nics", "disks"},
+    f"GET {FEED}/LTM_lpar.json": {"memory"},
+    f"GET {FEED}/LTM_vios_1.json": set(),
+    f"GET {FEED}/LTM_vios_2.json": set(),
+}
+"""The requests of a first reading that finds samples, and what one that fails leaves unknown."""
+
+
+@pytest.mark.parametrize("action", [Action.ERROR, Action.DROP_BEFORE, Action.DROP_AFTER])
+def test_each_request_of_a_reading_may_fail(tmp_path: Path, action: Action) -> None:
+    """The next reading has everything, and the preferences are as they were found in the end."""
+    with serve(tmp_path, {**DOCUMENT, "partitions": [partition("web", WEB)]}) as host:
+        clock, pcm = host.simulator.clock, host.world.state.pcm
+        clock.set_scale(0)
+        clock.advance(120 - clock.now() % 120)
+        for request, cost in FIRST.items():
+            # Samples are there, and there is something to switch on.
+            prefer(host, compute_ltm=False)
+            clock.advance(120)
+            prefer(host, compute_ltm=True)
+            link = open_metrics(host.options)
+            method, _, path = request.partition(" ")
+            host.fault(method, path, action, times=0)
+            try:
+                web = link.usages.read([WEB])[WEB]
+            except Unavailable:
+                assert request == f"GET {FEED}" and action is not Action.ERROR, request
+            else:
+                assert {name for name in ("processor", "memory", "nics", "disks") if not getattr(web, name)} == cost, (
+                    request
+                )
+                assert len(web.disks) == (0 if "disks" in cost else 1 if "vios" in request else 2), request
+            assert host.faults_fired(), request
+            host.simulator.faults.clear()
+            link.usages.read([WEB])  # switches on what could not be before
+            clock.advance(120)
+            web = link.usages.read([WEB])[WEB]
+            assert web.processor and web.memory and web.nics and len(web.disks) == 2, request
+            link.close()
+            assert (pcm.long_term, pcm.compute_ltm) == (True, True), request
+        assert host.audit() == []
+
+
+def prefer(host: Host, compute_ltm: bool) -> None:
+    """Somebody sets the monitor's preferences, after what was due under the old ones."""
+    with host.world.lock:
+        host.simulator.monitor.catch_up()
+        host.world.state.pcm.long_term, host.world.state.pcm.compute_ltm = True, compute_ltm
+        host.world.touch(host.world.state.pcm)
+        host.simulator.monitor.catch_up()
+
+
 @pytest.mark.parametrize("before", [(False, True), (True, True), (True, False)])
 def test_the_monitors_preferences_are_put_back(tmp_path: Path, before: tuple[bool, bool]) -> None:
     with serve(tmp_path, {**DOCUMENT, "partitions": [partition("web", WEB)]}) as host:
