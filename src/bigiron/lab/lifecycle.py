@@ -25,7 +25,6 @@ from bigiron.lab.supervise import Supervisor
 _POLL_SECONDS = 0.2
 _STOP_SECONDS = 60.0
 _TAIL_LINES = 25
-_OUTER = ("nova-compute", "neutron-sea-agent", "ceilometer-polling")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +232,7 @@ def down(paths: LabPaths, report: Reporter) -> bool:
         return _stop(paths, report)
 
 
-_OUTER = ("nova-compute", "neutron-sea-agent", "neutron-sriov-agent")
+_OUTER = ("nova-compute", "neutron-sea-agent", "neutron-sriov-agent", "ceilometer-polling")
 
 
 def _stop(paths: LabPaths, report: Reporter, *, gently: bool = True) -> bool:
