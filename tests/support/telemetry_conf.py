@@ -92,7 +92,7 @@ class TinyCloud:
                 return 200, {"flavor": {"id": "f1", "name": "m1.tiny", "vcpus": 2, "ram": 2048, "disk": 10,
                                         "OS-FLV-EXT-DATA:ephemeral": 0}}  # fmt: skip
             case ["image", "v2", "images", name]:
-                return 200, {"id": name, "name": "aix", "status": "active"}
+                return 200, {"id": name, "name": "aix", "status": "active", "owner": "project1"}
             case ["image"]:
                 return 200, {"versions": [self._version("v2.16", "image/v2")]}
         return 404, {"error": {"code": 404, "message": request.path}}
