@@ -38,9 +38,11 @@ demo-stop: $(STAMP)  ## end and remove what the demo started
 unit: $(STAMP)  ## unit tests only
 	@$(BIN)/pytest -q -n $(WORKERS) tests/unit
 
-functional: $(STAMP) $(CONNECTOR)/.installed  ## real Nova and Neutron in process, against the simulators
-	@$(BIN)/pytest -q -n $(WORKERS) -m "not full" tests/functional --ignore-glob='*test_neutron_*'
+functional: $(STAMP) $(CONNECTOR)/.installed  ## real Nova, Neutron and Ceilometer in process, against the simulators
+	@$(BIN)/pytest -q -n $(WORKERS) -m "not full" tests/functional --ignore-glob='*test_neutron_*' \
+		--ignore-glob='*test_ceilometer_*'
 	@$(BIN)/pytest -q -n $(WORKERS) -m "not full" tests/functional/test_neutron_*.py
+	@$(BIN)/pytest -q -n $(WORKERS) -m "not full" tests/functional/test_ceilometer_*.py
 
 test: $(STAMP) $(CONNECTOR)/.installed  ## unit, functional, the spawn fault sweep and a tempest smoke: what CI runs
 	@tools/test.sh

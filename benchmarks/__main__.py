@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import calls, cloud, network, throughput
+from benchmarks import calls, cloud, network, telemetry, throughput
 from benchmarks.targets import TARGETS
 
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "throughput": throughput.run,
     "cloud": cloud.run,
     "network": network.run,
+    "telemetry": telemetry.run,
 }
 
 

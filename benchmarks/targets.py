@@ -32,5 +32,8 @@ TARGETS: dict[str, Target] = {
     "powervm.sea.port_on_present_vlan.calls": Target(1),
     "powervm.sea.burst.bridge_updates.100": Target(1),
     "powervm.sea.heal.calls.500": Target(10),
+    "ceilometer.poll.steady.calls.500": Target(4 + VIOSES),
+    "ceilometer.poll.steady.seconds.500": Target(5),
+    "ceilometer.poll.memory_growth_mb.100": Target(8),
     "powervm.service_start.calls.500": Target(15 + 2 * VIOSES),
 }

@@ -22,7 +22,8 @@ select="not full"
 # Twice the cores that we count on: a functional test waits for the platform half of its time.
 parallel=("$bin/pytest" -q -n "${WORKERS:-4}" --dist worksteal --durations=10 -m "$select")
 alone=("$bin/pytest" -q -p no:xdist -m "$select")
-nova=(tests/functional --ignore-glob='*test_neutron_*' --ignore-glob='*test_nova_powervm_soak*')
+nova=(tests/functional --ignore-glob='*test_neutron_*' --ignore-glob='*test_ceilometer_*')
+nova+=(--ignore-glob='*test_nova_powervm_soak*')
 
 stages=() times=() failed=()
 stage() { # stage NAME COMMAND...: run it, unless others were asked for
@@ -41,6 +42,7 @@ case $release in
     stage functional "${parallel[@]}" "${nova[@]}"
     # Nova and Neutron both register their options on oslo's one global object: each needs processes of its own.
     stage network "${parallel[@]}" tests/functional/test_neutron_*.py
+    stage telemetry "${parallel[@]}" tests/functional/test_ceilometer_*.py
     stage lab "${alone[@]}" tests/lab
     if [[ -n $full ]]; then
         stage soak "${alone[@]}" -s tests/functional/test_nova_powervm_soak.py
@@ -54,6 +56,7 @@ case $release in
         tools/by-file.sh "$bin/pytest" "${WORKERS:-4}" "$select" "${files[@]}"
     stage threads env BIGIRON_CONCURRENCY=threading "${parallel[@]}" "${nova[@]}"
     stage network env BIGIRON_CONCURRENCY=threading "${parallel[@]}" tests/functional/test_neutron_*.py
+    stage telemetry env BIGIRON_CONCURRENCY=threading "${parallel[@]}" tests/functional/test_ceilometer_*.py
     # The real nova-compute, either way.
     for way in eventlet threading; do
         stage "lab-$way" env BIGIRON_CONCURRENCY=threading BIGIRON_LAB_CONCURRENCY=$way "${alone[@]}" \

@@ -14,6 +14,7 @@ _GROUPS = {
     "console": "Consoles",
     "storage": "Storage",
     "networking": "Networking",
+    "telemetry": "Telemetry",
 }
 """First words of the keys, in the order in which they are shown."""
 

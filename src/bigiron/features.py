@@ -60,7 +60,8 @@ FEATURES: tuple[Feature, ...] = (
         "operation.get-diagnostics",
         "Server diagnostics",
         _P,
-        "without counters of traffic, disks and single processors; the driver is null, as Nova has no name for ours",
+        "counters where the platform's monitor is on, not of single disks and processors; the driver is null, as Nova "
+        "has no name for ours",
         zvm=_P,
         zvm_note="without counters, which the Cloud Connector keeps for minutes",
     ),
@@ -431,6 +432,12 @@ FEATURES: tuple[Feature, ...] = (
         _P,
         "on the management partition (NovaLink), with Neutron's own agent; no hybrid plug, and no trunks",
         zvm_note="z/VM has switches of its own",
+    ),
+    Feature(
+        "telemetry.meters",
+        "Meters of servers in Ceilometer",
+        _Y,
+        "by the polling namespace ``powervm``; of storage adapters, not of single disks",
     ),
 )
 

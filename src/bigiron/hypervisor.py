@@ -7,7 +7,7 @@ makes its remote calls with time-outs and can be called from many threads at onc
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from bigiron.model import (
     GuestReport,
     GuestSpec,
     GuestState,
+    GuestUsage,
     HostFacts,
     ImageSource,
     NicSpec,
@@ -147,6 +148,10 @@ class Hypervisor(abc.ABC):
     def report(self, uuid: str) -> GuestReport:
         """What the platform tells of a guest of ours now, its adapters and disks among it. Raises NotFound."""
         raise Unsupported(f"Guest {uuid} has no diagnostics: this platform gives none.")
+
+    def usage(self, uuids: Collection[str]) -> Mapping[str, GuestUsage]:
+        """What guests of ours use, as of the platform's newest figures, by instance uuid; nothing of unknown ones."""
+        return {}
 
     @abc.abstractmethod
     def is_made(self, uuid: str) -> bool:

@@ -253,3 +253,100 @@ class CpuStats:
     user_ns: int
     iowait_ns: int
     frequency_mhz: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorUsage:
+    """What a guest's processors have done since its start, in nanoseconds of one processor, as of the time `at`.
+
+    Times are seconds since the epoch by the platform's clock. `used_ns` is the time with work, wherever it came from:
+    within the entitlement (`capped_ns`, which includes time that was idle or given away) and beyond it
+    (`uncapped_ns`). `waiting_ns` is how long it had to wait for a processor. `processors` are whole processors (1.0 =
+    one core), entitled or dedicated; `pool` is the shared pool that they come from, None for dedicated ones.
+    """
+
+    at: float
+    used_ns: int
+    entitled_ns: int
+    capped_ns: int
+    uncapped_ns: int
+    idle_ns: int
+    donated_ns: int
+    waiting_ns: int
+    processors: float
+    pool: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUsage:
+    """A guest's memory as its own system sees it, in MiB; what was swapped is counted since the first look at it.
+
+    None where that system does not tell.
+    """
+
+    at: float
+    total_mb: float
+    used_mb: float | None
+    swapped_in_mb: float | None
+    swapped_out_mb: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class NicUsage:
+    """What has gone through a guest's network adapter since the guest's start; in is towards the guest.
+
+    `name` is the same while the guest has the adapter, wherever it runs; `location` is where the adapter is now.
+    """
+
+    at: float
+    name: str
+    mac: str
+    location: str
+    in_bytes: int
+    in_packets: int
+    in_drops: int
+    in_errors: int
+    out_bytes: int
+    out_packets: int
+    out_drops: int
+    out_errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiskUsage:
+    """What has gone through one of a guest's storage adapters since the guest's start."""
+
+    at: float
+    name: str
+    read_bytes: int
+    read_requests: int
+    write_bytes: int
+    write_requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiskCapacity:
+    """How large what is behind a storage adapter is, and how much of it is taken where the platform tells."""
+
+    name: str
+    capacity_bytes: int
+    allocation_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class GuestUsage:
+    """What a guest of ours has and uses; of what is not known, None or nothing.
+
+    `resident_mb` is the memory that the hypervisor has given it.
+    """
+
+    uuid: str
+    power: PowerState
+    vcpus: int
+    memory_mb: int
+    resident_mb: int | None = None
+    processor: ProcessorUsage | None = None
+    memory: MemoryUsage | None = None
+    nics: tuple[NicUsage, ...] = ()
+    disks: tuple[DiskUsage, ...] = ()
+    capacities: tuple[DiskCapacity, ...] = ()

@@ -15,14 +15,18 @@ from tests.functional.sweep import Call, calls_of, explained, label_of
 from bigiron.powervm.network import rmc
 from bigiron.sim.kernel.faults import Action, Fault
 from bigiron.sim.powervm.model import power
+from bigiron.sim.powervm.pcm.documents import traffic, usage
 
 UOM = "/rest/api/uom"
+FEED = "/rest/api/pcm/ManagedSystem/{uuid}/RawMetrics/LongTermMonitor"
 READS = Counter(
     {
         ("GET", f"{UOM}/LogicalPartition/{{uuid}}"): 1,
         ("GET", f"{UOM}/LogicalPartition/{{uuid}}/ClientNetworkAdapter"): 1,
+        ("GET", FEED): 1,
     }
 )
+"""While the monitor is off: its feed is empty."""
 
 
 class ServerDiagnostics(PowerVMCloud):
@@ -123,6 +127,35 @@ class ServerDiagnostics(PowerVMCloud):
     def partition_of(simulated: Any, server: dict[str, Any]) -> Any:
         return next(lpar for lpar in simulated.lpars if lpar.description == f"openstack:{server['id']}")
 
+    def test_where_the_monitor_is_on_they_have_counters(self) -> None:
+        server = self.boot(flavor_id=self.make_flavor(memory_mb=512, vcpus=1))
+        with pytest.raises(NotImplementedError):
+            self.driver.get_host_cpu_stats()  # Nova's monitor of processors switches it on
+        self.before = {**self.before, "pcm": self.state()["pcm"]}
+        with self.simulator.services.locked() as simulated:
+            lpar = self.partition_of(simulated, server)
+            self.simulator.monitor.set_profile(lpar, "steady")
+        self.simulator.clock.set_scale(0)
+        self.simulator.clock.advance(1200 - self.simulator.clock.now() % 120)
+        found, older = self.diagnostics(server), self.diagnostics(server, microversion=None)
+        with self.simulator.services.locked() as simulated:
+            (sample,) = self.simulator.monitor.samples()[-1:]
+        facts = next(one for one in sample.system.lpars if one.uuid == lpar.uuid)
+        busy = usage(facts, sample.time).busy
+        assert busy > 10
+        assert found["cpu_details"][0]["time"] == older["cpu_used_ns"] == pytest.approx(busy * 1e9, abs=20)
+        assert found["memory_details"] == {"maximum": 512, "used": 256}
+        (port,) = self.neutron._ports.values()
+        nic = next(nic for nic in found["nic_details"] if nic["mac_address"] == port["mac_address"])
+        adapter = next(one for one in lpar.adapters if one.mac == port["mac_address"].replace(":", "").upper())
+        moved = traffic(busy * next(e.weight for e in facts.ethernets if e.location.endswith(f"-C{adapter.slot}")))
+        assert (nic["rx_octets"], nic["tx_packets"]) == (moved["receivedBytes"], moved["sentPackets"])
+        ways = {older[f"adapter{n}_name"]: older[f"adapter{n}_read_bytes"] for n in (0, 1)}
+        assert {name.split("-")[0] for name in ways} == {"vios1", "vios2"} and min(ways.values()) > 0
+        assert found["disk_details"][0]["read_bytes"] == sum(ways.values())
+        self.simulator.clock.set_scale(1)
+        self.delete(server)
+
     def test_every_read_fails_in_turn_and_the_reason_is_told(self) -> None:
         server = self.boot(flavor_id=self.make_flavor(memory_mb=512))
         self.diagnostics(server)
@@ -144,7 +177,7 @@ class ServerDiagnostics(PowerVMCloud):
         with explained(label_of(fault), self.simulator.journal):
             self.simulator.faults.clear()
             self.simulator.faults.add(fault)
-            if fault.action is Action.ERROR:
+            if fault.action is Action.ERROR and fault.path != FEED:
                 assert "LPAR" in (message := self.refused(server)) or "adapters" in message, message
             else:
                 assert self.diagnostics(server) == good

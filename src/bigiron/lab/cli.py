@@ -84,6 +84,10 @@ def prepare(as_json: bool) -> None:
     help="Use this message broker, e.g. rabbit://user:password@host:5672/. Other users of the machine see the command "
     "line: better give a password through the variable.",
 )  # fmt: skip
+@click.option(
+    "--telemetry/--no-telemetry", default=None,
+    help="Run Ceilometer's polling agent on each PowerVM host, with figures for Prometheus.",
+)  # fmt: skip
 @click.option("--debug/--no-debug", default=None, help="Let the services log at debug level.")
 @click.option(
     "--set", "chosen", multiple=True, metavar="PROGRAM:GROUP.OPTION=VALUE",

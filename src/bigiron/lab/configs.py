@@ -40,6 +40,11 @@ _HOST_FILES = {
 }
 _DIRECT_FILES = {"neutron-sriov-agent.conf.j2": ("neutron-sriov-agent", "neutron.conf")}
 """For those that have SR-IOV adapters."""
+_POLLING_FILES = {
+    "ceilometer-polling.conf.j2": ("ceilometer-polling", "ceilometer.conf"),
+    "polling.yaml.j2": ("ceilometer-polling", "polling.yaml"),
+}
+"""Where telemetry is asked for."""
 _SETTING = re.compile(r"(?P<key>(?P<program>[\w-]+):(?P<group>\w+)\.(?P<option>\w+))=(?P<value>[^\r\n]*)")
 _MACROS = ("logging", "database", "auth", "token", "rabbit", "console_proxy")
 _STATE_FOLDERS = (
@@ -120,9 +125,12 @@ def write(paths: LabPaths, spec: LabSpec) -> None:
         write_private(paths.etc / name, renderer.text(template) + _added(_program(name), spec.settings))
     for host in spec.hosts:
         direct = host in spec.direct_hosts
-        for template, (folder, name) in {**_HOST_FILES, **(_DIRECT_FILES if direct else {})}.items():
+        more = (_DIRECT_FILES if direct else {}) | (_POLLING_FILES if spec.measured else {})
+        for template, (folder, name) in (_HOST_FILES | more).items():
             values = {"host": host, "direct_ports": host.direct_ports() if direct else ()}
-            text = renderer.text(template, **values) + _added(folder, spec.settings)
+            text = renderer.text(template, **values)
+            if name.endswith(".conf"):
+                text += _added(folder, spec.settings)
             write_private(paths.etc / host.named(folder) / name, text)
     write_private(paths.clouds_yaml, renderer.text("clouds.yaml.j2"))
     (paths.etc / "neutron" / "policy.d").mkdir(mode=0o700, exist_ok=True)
@@ -145,6 +153,7 @@ def settings(texts: Iterable[str]) -> dict[str, str]:
     programs = [
         *filter(None, map(_program, _FILES.values())),
         *(folder for folder, _ in (_HOST_FILES | _DIRECT_FILES).values()),
+        "ceilometer-polling",
     ]
     found = {}
     for text in texts:

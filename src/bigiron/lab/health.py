@@ -46,11 +46,13 @@ class Health:
         self._cloud: Connection | None = None
         self._reporting: dict[str, Callable[[float], bool]] = {}
         self._simulators: dict[str, str] = {}
+        self._exporters: dict[str, str] = {}
         for host in spec.hosts:
             self._reporting[host.named("nova-compute")] = partial(self._compute, host.compute)
             for agent in ("neutron-sea-agent", "neutron-sriov-agent"):
                 self._reporting[host.named(agent)] = partial(self._agent, host.compute, f"bigiron-{agent}")
             self._simulators[host.named("sim")] = host.named("sim_control")
+            self._exporters[host.named("ceilometer-polling")] = host.named("exporter")
 
     def works(self, check: str, since: float) -> bool:
         """Run one check of a process that was started at `since` (seconds since the epoch)."""
@@ -58,6 +60,8 @@ class Health:
             return broker.answers(self._spec.ports["broker"])
         if check in self._simulators:
             return self._answers(self._simulators[check], "/audit")
+        if check in self._exporters:
+            return self._answers(self._exporters[check], "/metrics")
         if check in self._reporting:
             try:
                 return self._reporting[check](since)

@@ -36,6 +36,7 @@ class Wishes:
     latency: str | None = None
     broker_url: str | None = None
     debug: bool | None = None
+    telemetry: bool | None = None
     settings: Mapping[str, str] | None = None
 
     def applied(self, current: LabSpec) -> LabSpec:
@@ -171,7 +172,7 @@ class _Steps:
 
     def __init__(self, paths: LabPaths, wanted: LabSpec, report: Reporter) -> None:
         self.fingerprint = hashlib.sha256(
-            repr((wanted.url("keystone"), sorted(wanted.endpoints.items()))).encode()
+            repr((wanted.url("keystone"), sorted(wanted.endpoints.items()), spec.SECRET_NAMES)).encode()
         ).hexdigest()
         self.ready: set[str] = set()
         self._report = report
@@ -231,7 +232,7 @@ def down(paths: LabPaths, report: Reporter) -> bool:
         return _stop(paths, report)
 
 
-_OUTER = ("nova-compute", "neutron-sea-agent", "neutron-sriov-agent")
+_OUTER = ("nova-compute", "neutron-sea-agent", "neutron-sriov-agent", "ceilometer-polling")
 
 
 def _stop(paths: LabPaths, report: Reporter, *, gently: bool = True) -> bool:

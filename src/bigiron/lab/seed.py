@@ -44,7 +44,7 @@ def seed(spec: LabSpec) -> None:
     identity = cast(Proxy, connection(spec).identity)
     roles = {role.name: role.id for role in identity.roles()}
     for project, users, granted in (
-        ("service", tuple(spec.endpoints), ("admin", "service")),
+        ("service", (*spec.endpoints, "ceilometer"), ("admin", "service")),
         ("demo", ("demo",), ("member",)),
     ):
         _project(identity, spec, project, users, [roles[name] for name in granted])

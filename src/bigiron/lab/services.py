@@ -47,6 +47,8 @@ def programs(paths: LabPaths, spec: LabSpec, broker_binaries: broker.Binaries | 
             if host in spec.direct_hosts:
                 table.append(_agent(paths, host, "sriov"))
         table.append(_compute(paths, spec, host))
+        if spec.measured:
+            table.append(_polling(paths, host))
     return tuple(table)
 
 
@@ -125,6 +127,20 @@ def _agent(paths: LabPaths, host: Host, kind: str) -> Program:
     name = host.named(f"neutron-{kind}-agent")
     command = (program(f"bigiron-neutron-{kind}-agent"), "--config-file", str(paths.etc / name / "neutron.conf"))
     return Program(name, command, name, after=("neutron", host.named("sim"), SEED))
+
+
+def _polling(paths: LabPaths, host: Host) -> Program:
+    """Ceilometer's agent, whose figures Prometheus reads."""
+    name = host.named("ceilometer-polling")
+    options = paths.etc / name / "ceilometer.conf"
+    command = (
+        program("ceilometer-polling", "ceilometer"),
+        "--polling-namespaces",
+        "powervm",
+        "--config-file",
+        str(options),
+    )
+    return Program(name, command, name, host.named("exporter"), after=("nova", "glance", host.named("sim"), SEED))
 
 
 def base_environment() -> dict[str, str]:

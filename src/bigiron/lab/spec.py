@@ -29,7 +29,7 @@ PORT_NAMES = (
     "nova-novncproxy",
     "nova-serialproxy",
 )
-HOST_PORT_NAMES = ("consoles", "sim", "sim_control")
+HOST_PORT_NAMES = ("consoles", "sim", "sim_control", "exporter")
 SECRET_NAMES = (
     "admin",
     "demo",
@@ -41,6 +41,7 @@ SECRET_NAMES = (
     "nova",
     "neutron",
     "cinder",
+    "ceilometer",
 )
 CONTROL_HOST = "lab-control"
 REGION = "RegionOne"
@@ -82,8 +83,8 @@ class LabSpec:
     """One lab's choices, ports and secrets.
 
     `systems` are system documents, one for each compute host; empty means one host with the repository's example.
-    `broker_url` empty means: run a private RabbitMQ. `settings` holds options beyond those that the lab itself sets,
-    PROGRAM:GROUP.OPTION -> value.
+    `broker_url` empty means: run a private RabbitMQ. `telemetry` asks for a polling agent on each PowerVM host.
+    `settings` holds options beyond those that the lab itself sets, PROGRAM:GROUP.OPTION -> value.
     """
 
     driver: str = "powervm"
@@ -91,6 +92,7 @@ class LabSpec:
     latency: str = "none"
     broker_url: str = ""
     debug: bool = False
+    telemetry: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
     ports: Mapping[str, int] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -108,6 +110,11 @@ class LabSpec:
     def direct_hosts(self) -> tuple[Host, ...]:
         """The compute hosts with SR-IOV adapters."""
         return tuple(host for host in self.hosts if host.direct_ports()) if self.driver == "powervm" else ()
+
+    @property
+    def measured(self) -> bool:
+        """Whether polling agents run: they know simulated PowerVM systems only."""
+        return self.telemetry and self.driver == "powervm"
 
     @property
     def hosts(self) -> tuple[Host, ...]:

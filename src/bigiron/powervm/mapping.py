@@ -190,6 +190,35 @@ def capacity_gb(doc: Any, backing: Backing) -> float | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A device that a VIOS presents to an LPAR (uuid in upper case), and its adapter's name on the VIOS.
+
+    A thin device takes less room than its size says.
+    """
+
+    client: str
+    adapter: str
+    backing: Backing
+    size_gb: float
+    thin: bool
+
+
+def presented(doc: Any) -> Iterator[Presented]:
+    """Every device that the VIOS document presents to an LPAR and of which it gives the size."""
+    for node in _all(doc):
+        client, backing = _client(node), _backing(node)
+        adapter = node.findtext(f"{_NS}ServerAdapter/{_NS}AdapterName")
+        if client is None or backing is None or not adapter:
+            continue
+        tag, unit = _CAPACITY_TAG[backing.kind]
+        device = f"{_NS}Storage/{_NS}{backing.kind.value}"
+        size = node.findtext(f"{device}/{_NS}{tag}")
+        if size:
+            thin = node.findtext(f"{device}/{_NS}ThinDevice") == "true"
+            yield Presented(client, str(adapter), backing, float(size) * unit, thin)
+
+
 def client_slot(doc: Any, lpar_uuid: str, backing: Backing) -> int:
     """The slot of the LPAR's adapter on which the VIOS presents the backing; raises Conflict where it does not."""
     return int(_of_mapping(doc, lpar_uuid, backing, "ClientAdapter", "VirtualSlotNumber"))

@@ -20,7 +20,9 @@ from bigiron.powervm.disk.volume_group import LocalVolumeGroup
 from bigiron.powervm.guest import Guests
 from bigiron.powervm.management.access import Access
 from bigiron.powervm.media import MediaRepositories
-from bigiron.powervm.metrics import HostProcessors
+from bigiron.powervm.metrics.host import HostProcessors
+from bigiron.powervm.metrics.monitor import LongTermMonitor
+from bigiron.powervm.metrics.usage import GuestUsages
 from bigiron.powervm.network.children import NicMaker
 from bigiron.powervm.network.nic import SEA_SWITCH, ClientAdapters
 from bigiron.powervm.network.ovs import OvsAdapters
@@ -53,7 +55,9 @@ class Parts:
         self.images = ImageCache(connection.options.state_path)
         self.snapshots = Snapshots(connection, self.disks, access)
         self.rescue = Rescue(connection, self.guests, self.power, self.disks, self.media, self.images)
-        self.processors = HostProcessors(connection)
+        monitor = LongTermMonitor(connection.adapter, connection.system_uuid)
+        self.processors = HostProcessors(monitor, connection.options.management_root)
+        self.usages = GuestUsages(connection, monitor, switch_on=False)
         self.capacity_read_at = 0.0
 
     def maker(self, nic: NicSpec) -> NicMaker:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from bigiron import naming
 from bigiron.errors import Foreign, NotFound, PlatformError, Unavailable
@@ -20,6 +20,7 @@ from bigiron.model import (
     GuestReport,
     GuestSpec,
     GuestState,
+    GuestUsage,
     HostFacts,
     ImageSource,
     NicSpec,
@@ -81,6 +82,7 @@ class PowerVM(Hypervisor):
             parts, self._parts = self._parts, None
         if parts is not None:
             parts.consoles.stop()
+            parts.usages.close()
             parts.connection.close()
 
     def subscribe(self, callback: Callable[[GuestEvent], None]) -> None:
@@ -161,6 +163,9 @@ class PowerVM(Hypervisor):
     def report(self, uuid: str) -> GuestReport:
         parts = self._started
         return diagnostics.report(parts.connection, parts.adapters, parts.vnics, parts.disks, parts.guests.find(uuid))
+
+    def usage(self, uuids: Collection[str]) -> Mapping[str, GuestUsage]:
+        return self._started.usages.read(uuids)
 
     def check(self, spec: GuestSpec, replacing: bool = False) -> None:
         parts = self._started

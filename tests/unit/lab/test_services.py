@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def _table(tmp_path: Path, made: spec.LabSpec, binaries: broker.Binaries | None)
 def test_every_program_can_be_started_after_those_it_needs(
     driver: str, tmp_path: Path, binaries: broker.Binaries
 ) -> None:
-    waiting = _table(tmp_path, spec.LabSpec(driver=driver).equipped(), binaries)
+    waiting = _table(tmp_path, spec.LabSpec(driver=driver, telemetry=True).equipped(), binaries)
     ready = {services.BOOTSTRAP, services.SEED}
     while waiting:
         startable = [name for name, each in waiting.items() if ready.issuperset(each.after)]
@@ -45,8 +46,25 @@ def test_the_platform_runs_with_its_driver_only(tmp_path: Path, binaries: broker
     assert real.keys() - fake.keys() == {"sim", "neutron-sea-agent", "nova-novncproxy", "nova-serialproxy"}
 
 
-def test_each_log_has_one_program_that_ends_it(tmp_path: Path, binaries: broker.Binaries) -> None:
-    paths, made = LabPaths(tmp_path / "lab"), spec.LabSpec(driver="powervm").equipped()
+def test_telemetry_adds_an_agent_for_each_simulated_system(tmp_path: Path, binaries: broker.Binaries) -> None:
+    plain = spec.LabSpec(systems=(str(ONE), str(ANOTHER))).equipped()
+    measured = replace(plain, telemetry=True)
+    added = _table(tmp_path, measured, binaries).keys() - _table(tmp_path, plain, binaries).keys()
+    assert added == {"ceilometer-polling", "ceilometer-polling-2"}
+    fake = spec.LabSpec(driver="fake", telemetry=True).equipped()
+    assert "ceilometer-polling" not in _table(tmp_path, fake, binaries)
+    paths = LabPaths(tmp_path / "lab")
+    paths.create()
+    configs.write(paths, measured)
+    text = (paths.etc / "ceilometer-polling-2" / "ceilometer.conf").read_text(encoding="utf-8")
+    assert f"prometheus_listen_addresses = 127.0.0.1:{measured.ports['exporter-2']}" in text
+    assert f"rest_port = {measured.ports['sim-2']}" in text and "host = lab-compute-2\n" in text
+    assert (paths.etc / "ceilometer-polling-2" / "polling.yaml").exists()
+
+
+@pytest.mark.parametrize("telemetry", [False, True])
+def test_each_log_has_one_program_that_ends_it(tmp_path: Path, binaries: broker.Binaries, telemetry: bool) -> None:
+    paths, made = LabPaths(tmp_path / "lab"), spec.LabSpec(driver="powervm", telemetry=telemetry).equipped()
     paths.create()
     configs.write(paths, made)
     written = {line.split("/")[-1] for path in paths.etc.rglob("*.conf") for line in path.read_text().splitlines()
@@ -64,14 +82,14 @@ def test_a_given_broker_takes_the_private_ones_place(tmp_path: Path) -> None:
 
 
 def test_no_secret_is_on_a_command_line(tmp_path: Path, binaries: broker.Binaries) -> None:
-    made = spec.LabSpec(driver="powervm").equipped()
+    made = spec.LabSpec(driver="powervm", telemetry=True).equipped()
     words = [word for each in _table(tmp_path, made, binaries).values() for word in each.argv]
     assert not [word for word in words if any(secret in word for secret in made.secrets.values())]
 
 
 def test_a_program_that_does_not_answer_does_not_work(tmp_path: Path, binaries: broker.Binaries) -> None:
     """Every check ends with an answer, not an error, while nothing listens yet."""
-    made = spec.LabSpec(driver="powervm").equipped()
+    made = spec.LabSpec(driver="powervm", telemetry=True).equipped()
     checks = health.Health(made)
     for each in _table(tmp_path, made, binaries).values():
         assert checks.works(each.check, since=0.0) is False

@@ -30,6 +30,7 @@ from bigiron.sim.powervm.files import Files
 from bigiron.sim.powervm.jobs import Jobs
 from bigiron.sim.powervm.latency import PROFILES
 from bigiron.sim.powervm.management.partition import ManagementPartition
+from bigiron.sim.powervm.model import genesis
 from bigiron.sim.powervm.model.world import World
 from bigiron.sim.powervm.pcm.monitor import Monitor
 from bigiron.sim.powervm.pcm.requests import MetricRequests
@@ -109,7 +110,8 @@ class Simulator:
                 self.state_dir / "uploads", self._deliver, self._store.touch,
                 state["files"] if state is not None else [],
             )  # fmt: skip
-            self.monitor = Monitor(self.world, self._store.touch, (state or {}).get("monitor"))
+            kept = None if state is None else state.get("monitor", {})
+            self.monitor = Monitor(self.world, self._store.touch, kept, genesis.loads(document))
         self.events = EventHub(self.clock.milliseconds, self.settings.event_limit)
         self.world.subscribe(self._announce)
         self.sessions = Sessions(

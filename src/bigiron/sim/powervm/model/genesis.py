@@ -67,6 +67,11 @@ def build(document: Mapping[str, Any], clock: Clock) -> World:
     return world
 
 
+def loads(document: Mapping[str, Any]) -> dict[str, str]:
+    """The loads that the document gives to partitions, by name."""
+    return {spec["name"]: spec["load"] for spec in (*document["vioses"], *_partitions(document)) if "load" in spec}
+
+
 def fixed_uuid(*names: object) -> str:
     """The uuid of a thing that the document names: the same each time it is loaded."""
     return str(uuidlib.uuid5(_NAMESPACE, "/".join(map(str, names))))

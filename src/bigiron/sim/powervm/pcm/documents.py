@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bigiron.sim.powervm.model.partition import OFF, RMC_ACTIVE
-from bigiron.sim.powervm.pcm.facts import Ethernet, PartitionFacts, ProcessorPool, ViosFacts
+from bigiron.sim.powervm.pcm.facts import Ethernet, LogicalPort, PartitionFacts, ProcessorPool, ViosFacts
 from bigiron.sim.powervm.pcm.load import Meter, Usage
 from bigiron.sim.powervm.pcm.monitor import Sample
 
@@ -22,6 +22,9 @@ _TYPES = {"AIX/Linux": "aixlinux", "OS400": "ibmi"}
 _RECEIVED_PER_SECOND, _SENT_PER_SECOND = 400, 300
 """Packets of a partition for each second that it keeps one processor busy."""
 _RECEIVED_SIZE, _SENT_SIZE = 900, 600
+_RECEIVED_PER_DROP, _RECEIVED_PER_ERROR = 5000, 20000
+_STANDBY = 0.01
+"""The part of the traffic that a logical port sees which waits for another one to fail."""
 
 
 def cycles(seconds: float) -> int:
@@ -50,7 +53,7 @@ def traffic(busy: float) -> dict[str, int]:
     return {
         "receivedPackets": received,
         "sentPackets": sent,
-        "droppedPackets": 0,
+        "droppedPackets": received // _RECEIVED_PER_DROP,
         "receivedBytes": received * _RECEIVED_SIZE,
         "sentBytes": sent * _SENT_SIZE,
     }
@@ -126,9 +129,34 @@ def _vios(sample: Sample, vios: ViosFacts) -> dict[str, Any]:
         "memory": {"assignedMem": partition.memory},
         "processor": _processor(partition, sample.time),
     }
-    if partition.ethernets and not sample.compute_only:
-        found["network"] = _network(partition, sample.time)
+    if sample.compute_only:
+        return found
+    network = _network(partition, sample.time) if partition.ethernets else {}
+    if vios.logical_ports:
+        busy = {one.uuid: usage(one, sample.time).busy for one in sample.system.lpars}
+        network["sriovLogicalPorts"] = [_logical_port(one, busy.get(one.client, 0.0)) for one in vios.logical_ports]
+    if network:
+        found["network"] = network
     return found
+
+
+def _logical_port(port: LogicalPort, busy: float) -> dict[str, Any]:
+    counters = traffic(busy * port.weight * (1.0 if port.active else _STANDBY))
+    dropped = counters.pop("droppedPackets")
+    return {
+        "drcIndex": str(port.number),
+        "physicalLocation": port.location,
+        "physicalDrcIndex": str(port.adapter),
+        "physicalPortId": port.port,
+        "clientPartitionUUID": port.client,
+        "vnicDeviceMode": "DedicatedVNIC",
+        "configurationType": "Ethernet",
+        **counters,
+        "droppedReceivedPackets": dropped,
+        "droppedSentPackets": dropped // 2,
+        "errorIn": counters["receivedPackets"] // _RECEIVED_PER_ERROR,
+        "errorOut": 0,
+    }
 
 
 def _identity(partition: PartitionFacts) -> dict[str, Any]:
@@ -164,8 +192,8 @@ def _processor(partition: PartitionFacts, time: float) -> dict[str, Any]:
 
 
 def _network(partition: PartitionFacts, time: float) -> dict[str, Any]:
-    counters = traffic(usage(partition, time).busy)
-    return {"virtualEthernetAdapters": [_ethernet(one, counters) for one in partition.ethernets]}
+    busy = usage(partition, time).busy
+    return {"virtualEthernetAdapters": [_ethernet(one, traffic(busy * one.weight)) for one in partition.ethernets]}
 
 
 def _ethernet(adapter: Ethernet, counters: dict[str, int]) -> dict[str, Any]:

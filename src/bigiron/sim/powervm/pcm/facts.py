@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bigiron.sim.powervm.model import backing, capacity, slots
+from bigiron.sim.powervm.model import backing, capacity, slots, vnics
 from bigiron.sim.powervm.model.network import VirtualEthernet
 from bigiron.sim.powervm.model.partition import Partition, Processors, Vios
 from bigiron.sim.powervm.model.world import World
@@ -32,6 +32,21 @@ class Ethernet:
     switch: int
     location: str
     device: str
+    weight: float
+    """Its part of what goes through: no two adapters of a partition need have the same counters."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogicalPort:
+    """A logical port of an SR-IOV adapter: it belongs to a VIOS and carries the frames of a client's vNIC."""
+
+    number: int
+    location: str
+    adapter: int
+    port: int
+    client: str
+    weight: float
+    active: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +95,7 @@ class Server:
     name: str
     location: str
     client: str | None
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +151,7 @@ class ViosFacts:
     fibre: tuple[FibrePort, ...]
     pools: tuple[StoragePool, ...]
     disk_location: str
+    logical_ports: tuple[LogicalPort, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +194,7 @@ def collect(world: World, meter_of: MeterOf) -> SystemFacts:
     """The facts as they are now; the caller holds the world's lock."""
     system = world.system
     disks, channels = _client_ends(world)
+    logical = _logical_ports(world)
     return SystemFacts(
         name=system.name,
         mtms=str(system.mtms),
@@ -187,7 +205,7 @@ def collect(world: World, meter_of: MeterOf) -> SystemFacts:
         processors_free=capacity.units_free(world),
         pools=tuple(ProcessorPool(p.id, p.name, p.maximum or system.processors) for p in world.state.processor_pools),
         lpars=tuple(_partition(world, p, meter_of(p), disks, channels) for p in world.lpars),
-        vioses=tuple(_vios(world, v, meter_of(v)) for v in world.vioses),
+        vioses=tuple(_vios(world, v, meter_of(v), logical) for v in world.vioses),
     )
 
 
@@ -221,7 +239,35 @@ def _partition(
 
 def _ethernet(world: World, partition: Partition, adapter: VirtualEthernet) -> Ethernet:
     location = slots.location(world, partition.id, adapter.slot)
-    return Ethernet(adapter.pvid, adapter.switch_id, location, adapter.device or f"ent{adapter.slot}")
+    device = adapter.device or f"ent{adapter.slot}"
+    return Ethernet(adapter.pvid, adapter.switch_id, location, device, _weight(adapter.slot))
+
+
+def _weight(slot: int) -> float:
+    """Between 0.5 and 1, from what never changes while the adapter is there."""
+    return 1 - slot % 8 / 16
+
+
+def _logical_ports(world: World) -> dict[str, tuple[LogicalPort, ...]]:
+    """The logical ports behind vNICs, by the uuid of the VIOS that they belong to."""
+    found: dict[str, tuple[LogicalPort, ...]] = {}
+    known = {logical.id: (adapter, port) for adapter, port, logical in vnics.logical_ports(world)}
+    for lpar in world.lpars:
+        for vnic in lpar.vnics:
+            first = min(vnic.backing, key=lambda one: one.priority)
+            for way in vnic.backing:
+                adapter, port = known[way.logical]
+                one = LogicalPort(
+                    number=way.logical,
+                    location=f"{port.location}-S{way.logical & 0xFF}",
+                    adapter=adapter.drc_index,
+                    port=port.id,
+                    client=lpar.uuid,
+                    weight=_weight(vnic.slot),
+                    active=way is first,
+                )
+                found[way.vios] = (*found.get(way.vios, ()), one)
+    return found
 
 
 def _client_ends(world: World) -> tuple[dict[str, tuple[Disk, ...]], dict[str, tuple[Channel, ...]]]:
@@ -241,16 +287,19 @@ def _client_ends(world: World) -> tuple[dict[str, tuple[Disk, ...]], dict[str, t
     return disks, channels
 
 
-def _vios(world: World, vios: Vios, meter: Meter | None) -> ViosFacts:
+def _vios(world: World, vios: Vios, meter: Meter | None, logical: Mapping[str, tuple[LogicalPort, ...]]) -> ViosFacts:
     return ViosFacts(
         partition=_partition(world, vios, meter, {}, {}),
         reached=vios.is_up,
         ports=tuple((port.name, port.location) for port in vios.ethernet),
         seas=tuple(_seas(world, vios)),
-        servers=tuple(Server(s.name, slots.location(world, vios.id, s.slot), s.client) for s in vios.servers),
+        servers=tuple(
+            Server(s.name, slots.location(world, vios.id, s.slot), s.client, _weight(s.slot)) for s in vios.servers
+        ),
         fibre=tuple(_fibre(world, vios)),
         pools=tuple(_storage_pools(world, vios)),
         disk_location=vios.volumes[0].location if vios.volumes else "",
+        logical_ports=logical.get(vios.uuid, ()),
     )
 
 

@@ -1,4 +1,5 @@
-"""What clients ask the monitor: the feed of its documents and the documents; and the loads, on the control address."""
+"""What clients ask the monitor: the feed of its documents and the documents; and, on the control address, the loads
+and what goes wrong."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from bigiron.sim.powervm.model.world import World
 from bigiron.sim.powervm.pcm import documents
 from bigiron.sim.powervm.pcm.load import PROFILES
 from bigiron.sim.powervm.pcm.monitor import Monitor, Sample
+from bigiron.sim.powervm.pcm.script import Script, wrapped
 from bigiron.sim.powervm.pcm.vios_document import vios
 from bigiron.sim.powervm.rest.atom import ATOM, stamp
 from bigiron.sim.powervm.rest.services import Call, Route, Services, no_content, xml_answer
@@ -31,7 +33,7 @@ _JSON = "application/vnd.ibm.powervm.pcm.json; charset=UTF-8"
 
 
 class MetricRequests:
-    """Handles RawMetrics/LongTermMonitor of the pcm service, and /load of the control address."""
+    """Handles RawMetrics/LongTermMonitor of the pcm service, and /load and /pcm of the control address."""
 
     def __init__(self, services: Services, monitor: Monitor) -> None:
         self._services = services
@@ -45,12 +47,15 @@ class MetricRequests:
             if call.address.last.uuid.upper() != world.system.uuid.upper():
                 raise NotFound(f"There is no ManagedSystem with the UUID {call.address.last.uuid}.")
             samples = self._monitor.samples()
+            now, script = world.clock.now(), self._monitor.script
         if found[2] is None:
-            return self._feed(f"{self._services.url}{found[1]}{_FEED}", call.address.last.uuid, samples)
-        return self._document(unquote(found[2]), samples)
+            return self._feed(f"{self._services.url}{found[1]}{_FEED}", call.address.last.uuid, samples, now)
+        return self._document(unquote(found[2]), samples, now, script)
 
-    def _feed(self, href: str, system: str, samples: list[Sample]) -> Response:
-        entries = [_entry(href, sample, category) for sample in reversed(samples) for category in sample.categories]
+    def _feed(self, href: str, system: str, samples: list[Sample], now: float) -> Response:
+        entries = [
+            _entry(href, sample, category) for sample in reversed(samples) for category in sample.categories(now)
+        ]
         with self._services.latency.spend("feed", items=len(entries)):
             pass
         if not entries:
@@ -63,21 +68,23 @@ class MetricRequests:
             f"{''.join(entries)}</feed>"
         )
 
-    def _document(self, name: str, samples: list[Sample]) -> Response:
+    def _document(self, name: str, samples: list[Sample], now: float, script: Script) -> Response:
         with self._services.latency.spend("get"):
             pass
         known = _NAME.fullmatch(name)
         category = known[1] if known else ""
         for sample in samples:
-            if category in sample.categories and _name(sample, category) == name:
-                return Response(json.dumps(_content(sample, category)), content_type=_JSON)
+            if category in sample.categories(now) and _name(sample, category) == name:
+                content = wrapped(_content(sample, category), sample.script.wrap_bits)
+                return Response(script.spoiled(category, json.dumps(content)), content_type=_JSON)
         raise NotFound(f"There are no metrics {name}: read the feed again, documents go as they age.")
 
     # -- control --------------------------------------------------------------------------------------------------
 
     def mount(self, control: controls.Control) -> None:
-        """Add /load to the control address."""
+        """Add /load and /pcm to the control address."""
         control.mount("load", GET=self._show_loads, POST=self._set_load)
+        control.mount("pcm", GET=self._show_script, POST=self._set_script, DELETE=self._end_script)
 
     def _show_loads(self, _request: Request) -> Any:
         with self._services.locked() as world:
@@ -92,6 +99,25 @@ class MetricRequests:
             partition = _find(world, str(wish["partition"]))
             self._monitor.set_profile(partition, str(wish["profile"]))
             return {"partition": partition.name, "profile": self._monitor.profile(partition)}
+
+    def _show_script(self, _request: Request) -> Any:
+        with self._services.locked():
+            return self._monitor.script.to_json()
+
+    def _set_script(self, request: Request) -> Any:
+        wish = controls.body(request)
+        if not isinstance(wish, dict):
+            raise BadRequest('POST {"gap": true}, or missing, late, wrap_bits or broken; see the documentation')
+        with self._services.locked() as world:
+            names = {"phyp": "phyp", "lpar": "lpar"}
+            for vios in world.vioses:
+                names |= dict.fromkeys((vios.name, f"vios_{vios.id}"), f"vios_{vios.id}")
+            self._monitor.script = Script.from_json(wish, names)
+            return self._monitor.script.to_json()
+
+    def _end_script(self, _request: Request) -> Any:
+        with self._services.locked():
+            self._monitor.script = Script()
 
 
 def _find(world: World, reference: str) -> Partition:

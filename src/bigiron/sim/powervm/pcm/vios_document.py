@@ -22,7 +22,9 @@ _Busy = Mapping[str, float]
 def vios(sample: Sample, found: ViosFacts) -> dict[str, Any]:
     """The document of category vios_<id>."""
     partition = found.partition
-    busy = {one.uuid: usage(one, sample.time).busy for one in sample.system.lpars}
+    # Its counters began at 0 when it started itself.
+    before = sample.bases.get(partition.uuid, {})
+    busy = {one.uuid: max(0.0, usage(one, sample.time).busy - before.get(one.uuid, 0.0)) for one in sample.system.lpars}
     return {
         "systemUtil": {
             "utilInfo": head(sample, "1.0.0"),
@@ -60,7 +62,7 @@ def _device(name: str, kind: str, location: str, counters: Mapping[str, int]) ->
 
 
 def _storage(found: ViosFacts, busy: _Busy) -> dict[str, Any]:
-    served = sum(busy.get(server.client or "", 0.0) for server in found.servers)
+    served = sum(busy.get(server.client or "", 0.0) * server.weight for server in found.servers)
     disk = {"id": "sissas0", "type": "sas", "physicalLocation": found.disk_location, **_transfers(served)}
     return {
         "fiberChannelAdapters": [_fibre(port, busy) for port in found.fibre],
@@ -70,7 +72,7 @@ def _storage(found: ViosFacts, busy: _Busy) -> dict[str, Any]:
                 "id": server.name,
                 "type": "virtual",
                 "physicalLocation": server.location,
-                **_transfers(busy.get(server.client or "", 0.0)),
+                **_transfers(busy.get(server.client or "", 0.0) * server.weight),
             }
             for server in found.servers
         ],

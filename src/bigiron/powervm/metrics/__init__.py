@@ -1,0 +1,1 @@
+"""What the host and its guests use, from the platform's long-term monitor (the PCM service of the REST API)."""
