@@ -187,8 +187,8 @@ class Hypervisor(abc.ABC):
         raise Unsupported(f"Guest {spec.name} cannot be resized: this platform does not do that.")
 
     @abc.abstractmethod
-    def destroy(self, uuid: str, keep_disks: bool = False) -> None:
-        """Remove a guest of ours and all that belongs to it; a guest that is gone already is no error.
+    def destroy(self, uuid: str, keep_disks: bool = False) -> bool:
+        """Remove a guest of ours and all that belongs to it; returns whether it was there, which is no error.
 
         Goes on after a failure in one part, so that as much as can be is removed, and then raises the first error.
         Raises Foreign when the guest under that address is not ours.

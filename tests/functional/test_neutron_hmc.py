@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from oslo_config import cfg
 from pypowervm.wrappers.managed_system import System
 from pypowervm.wrappers.network import NetBridge
@@ -51,6 +52,7 @@ class TestHmc(SeaTestCase):
         assert self.carried("ent5") == self.carried("ent6") == {45}
         self.clean_up(port)
 
+    @pytest.mark.full
     def test_each_request_of_a_plug_may_fail(self) -> None:
         cfg.CONF.set_override("exception_interval", 1, "AGENT")
         self.start_agent()

@@ -173,6 +173,7 @@ class TestTrunk(TrunkTestCase):
         assert self.shown(new)["status"] == "ACTIVE"
         self.finish(parent, trunk)
 
+    @pytest.mark.full
     def test_each_request_that_changes_tags_may_fail(self) -> None:
         cfg.CONF.set_override("exception_interval", 1, "AGENT")
         self.start_agent()

@@ -193,7 +193,7 @@ class PowerVM(Hypervisor):
         parts = self._started
         return resize.steps(parts.connection, parts.guests, parts.power, parts.disks, parts.images, spec, timeout_s)
 
-    def destroy(self, uuid: str, keep_disks: bool = False) -> None:
+    def destroy(self, uuid: str, keep_disks: bool = False) -> bool:
         parts = self._started
         lpar = self._remaining(parts, uuid)
         lpar_id = lpar.id if lpar is not None else None
@@ -209,6 +209,7 @@ class PowerVM(Hypervisor):
         parts.rescue.forget(uuid)
         # Last of all: while a guest is on a VLAN nobody else may get it. Found by the instance's uuid on each try.
         parts.ovs.delete_of(uuid)
+        return lpar is not None
 
     def unplugged(self, nics: Iterable[NicSpec]) -> None:
         parts = self._started

@@ -14,7 +14,7 @@ from nova import objects
 from bigiron import errors
 from bigiron.hypervisor import Key, Step, Values
 
-TAGGED: Key[None] = Key("tagged")
+TAGGED: Key[None] = Key("device_tags")
 """The instance knows the tags of its devices: what its config drive shows waits for it."""
 
 

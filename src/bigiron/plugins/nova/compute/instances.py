@@ -119,11 +119,13 @@ class Instances(Service):
             return
         with self.operating(instance, exception.InstanceTerminationFailure) as started:
             try:
-                started.hypervisor.destroy(instance.uuid, keep_disks=not destroy_disks)
+                was_there = started.hypervisor.destroy(instance.uuid, keep_disks=not destroy_disks)
             except errors.PlatformError:
                 started.leftovers.not_removed(instance.uuid)
                 raise
-            started.hypervisor.unplugged([translate.nic_spec(vif) for vif in network_info or ()])
+            # Of a build that was undone the adapters have been announced with their end, or never were there.
+            if was_there:
+                started.hypervisor.unplugged([translate.nic_spec(vif) for vif in network_info or ()])
         started.leftovers.removed(instance.uuid)
         started.lifecycle.forget(instance.uuid)
 
