@@ -142,7 +142,7 @@ class Zvm(Hypervisor):
     def resize_steps(self, spec: GuestSpec, timeout_s: int = 0) -> Sequence[Step]:
         return resize.steps(self.parts, spec, timeout_s)
 
-    def destroy(self, uuid: str, keep_disks: bool = False) -> None:
+    def destroy(self, uuid: str, keep_disks: bool = False) -> bool:
         parts = self.parts
         if keep_disks and parts.guests.is_known(uuid):
             raise Unsupported(f"The disks of instance {uuid} cannot be kept: a minidisk goes with its guest.")
@@ -152,6 +152,7 @@ class Zvm(Hypervisor):
                 parts.transfer.discard(record.userid)
             parts.guests.remove(uuid)
         parts.power.forget(uuid.lower())
+        return record is not None
 
     def adopt(self, instances: Iterable[tuple[str, str]]) -> Sequence[str]:
         return self.parts.guests.adopt(instances)
