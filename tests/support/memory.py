@@ -104,14 +104,15 @@ class MemoryHypervisor(Hypervisor):
         steps.append(_Start(self, spec))
         return steps
 
-    def destroy(self, uuid: str, keep_disks: bool = False) -> None:
+    def destroy(self, uuid: str, keep_disks: bool = False) -> bool:
         self.calls.append(("destroy", uuid, keep_disks))
         if error := self.fail.get("destroy"):
             raise error
         with self._lock:
-            self.guests_by_uuid.pop(uuid, None)
+            was_there = self.guests_by_uuid.pop(uuid, None) is not None
             for held in (self.nics, self.drives, self.images):
                 held.pop(uuid, None)
+        return was_there
 
     def adopt(self, instances: Iterable[tuple[str, str]]) -> Sequence[str]:
         return [uuid for uuid, _ in instances]
