@@ -87,6 +87,7 @@ class Renderer:
         return environment.get_template(template).render(values)
 
     def _values(self) -> dict[str, object]:
+        powervm = self.spec.driver == "powervm"
         return {
             "spec": self.spec,
             "paths": self.paths,
@@ -97,7 +98,9 @@ class Renderer:
             "physical_network": lab_spec.PHYSICAL_NETWORK,
             "physical_networks": self.spec.physical_networks,
             "novnc_pages": novnc.find(cache_root()) or "",
-            "mechanism_drivers": "pvm_sea,pvm_sriov" if self.spec.driver == "powervm" else "lab_fake",
+            "mechanism_drivers": "pvm_sea,pvm_sriov" if powervm else "lab_fake",
+            # The trunk service does not start where no mechanism driver knows of trunks.
+            "service_plugins": "router,trunk,qos,placement" if powervm else "router,qos,placement",
             "database_url": lambda name: file_url(self.paths.databases / f"{name}.sqlite"),
         }
 
