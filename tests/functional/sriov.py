@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
+import pytest
 from tests.functional import base
 from tests.functional.powervm import PowerVMCloud
 
 from bigiron.powervm.network import vnic
+from bigiron.sim.kernel.faults import Action
 from bigiron.sim.powervm.model import vnics
 from bigiron.sim.powervm.model.sriov import PhysicalPort
 
@@ -80,3 +84,18 @@ class DirectCloud(PowerVMCloud):
         found = vnics.find_port(self.simulator.world, adapter, number)
         assert found is not None
         return found
+
+
+class InTurn:
+    """The tests of a spawn of which each request is struck: a part of classes that derive from Spawning."""
+
+    sweep: Callable[..., tuple[Counter[str], int]]
+
+    @pytest.mark.timeout(900)
+    def test_every_call_is_refused_in_turn(self) -> None:
+        outcomes, faults = self.sweep(Action.ERROR)
+        assert outcomes["ERROR"] >= faults // 2, outcomes
+
+    @pytest.mark.timeout(900)
+    def test_every_call_and_every_answer_is_lost_in_turn(self) -> None:
+        self.sweep(Action.DROP_BEFORE, Action.DROP_AFTER)

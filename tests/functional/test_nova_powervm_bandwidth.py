@@ -11,10 +11,9 @@ from unittest import mock
 
 import pytest
 from tests.functional import base
-from tests.functional.sriov import PROD, DirectCloud
+from tests.functional.sriov import PROD, DirectCloud, InTurn
 from tests.functional.test_nova_powervm_faults import Spawning
 
-from bigiron.sim.kernel.faults import Action
 from bigiron.sim.powervm.model import vnics
 
 AGENT = "PowerVM SR-IOV Ethernet agent"
@@ -165,14 +164,5 @@ class GuaranteedSpawning(GuaranteedCloud, Spawning):
 
 
 @pytest.mark.full
-class GuaranteedSpawnSweep(GuaranteedSpawning):
+class GuaranteedSpawnSweep(InTurn, GuaranteedSpawning):
     """Afterwards no logical port is left, and Nova and Placement have all that they gave."""
-
-    @pytest.mark.timeout(900)
-    def test_every_call_is_refused_in_turn(self) -> None:
-        outcomes, faults = self.sweep(Action.ERROR)
-        assert outcomes["ERROR"] >= faults // 2, outcomes
-
-    @pytest.mark.timeout(900)
-    def test_every_call_and_every_answer_is_lost_in_turn(self) -> None:
-        self.sweep(Action.DROP_BEFORE, Action.DROP_AFTER)

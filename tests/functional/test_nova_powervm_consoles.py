@@ -284,6 +284,18 @@ class Viewing(Consoles):
         while not self.printed(server).endswith(f"{name}\nPassword: "):
             await asyncio.sleep(0.05)
 
+    def check_each_has_its_own(self, servers: list[dict[str, Any]]) -> None:
+        """What is typed on the console of one of two servers reaches that one only."""
+
+        async def session() -> None:
+            for number, server in enumerate(servers):
+                async with self.client(self.connect(server)) as client:
+                    await self.login(server, client, f"user{number}")
+
+        asyncio.run(session())
+        assert ["user0" in self.printed(server) for server in servers] == [True, False]
+        assert ["user1" in self.printed(server) for server in servers] == [False, True]
+
     def sent_away(self, server: dict[str, Any]) -> None:
         """A viewer is refused: in the answer to its request, or without a word where it makes none."""
         if conf.to_options(base.CONF).console_own_ports:
@@ -321,15 +333,7 @@ class VncConsole(Viewing):
 
     def test_each_server_has_a_console_of_its_own(self) -> None:
         servers = [self.up(name="one"), self.up(name="two")]
-
-        async def session() -> None:
-            for number, server in enumerate(servers):
-                async with self.client(self.connect(server)) as client:
-                    await self.login(server, client, f"user{number}")
-
-        asyncio.run(session())
-        assert ["user0" in self.printed(server) for server in servers] == [True, False]
-        assert ["user1" in self.printed(server) for server in servers] == [False, True]
+        self.check_each_has_its_own(servers)
         self.delete(*servers)
 
     def test_a_stop_and_a_delete_send_the_viewers_away(self) -> None:
@@ -399,15 +403,7 @@ class OwnPorts(Viewing):
     def test_a_port_leads_to_its_console_while_the_guest_runs(self) -> None:
         servers = [self.up(name="one"), self.up(name="two")]
         ports = [self.driver.get_vnc_console(None, mock.Mock(uuid=server["id"])).port for server in servers]
-
-        async def session() -> None:
-            for number, server in enumerate(servers):
-                async with self.client(self.connect(server)) as client:
-                    await self.login(server, client, f"user{number}")
-
-        asyncio.run(session())
-        assert ["user0" in self.printed(server) for server in servers] == [True, False]
-        assert ["user1" in self.printed(server) for server in servers] == [False, True]
+        self.check_each_has_its_own(servers)
         self._stop_server(servers[0])
         self.wait_until(lambda: not self.listens(ports[0]), "the port is closed")
         assert self.listens(ports[1])

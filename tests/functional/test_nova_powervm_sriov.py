@@ -9,11 +9,10 @@ import pytest
 from tests.functional import base
 from tests.functional import test_nova_powervm_interfaces as interfaces
 from tests.functional import test_nova_powervm_sweeps as sweeps
-from tests.functional.sriov import DirectCloud
+from tests.functional.sriov import DirectCloud, InTurn
 from tests.functional.sweep import Call
 from tests.functional.test_nova_powervm_faults import LPAR, Spawning
 
-from bigiron.sim.kernel.faults import Action
 from bigiron.sim.powervm.model import vnics
 from bigiron.sim.powervm.model.partition import RMC_ACTIVE
 
@@ -149,17 +148,8 @@ class DirectSpawning(DirectCloud, Spawning):
 
 
 @pytest.mark.full
-class DirectSpawnSweep(DirectSpawning):
+class DirectSpawnSweep(InTurn, DirectSpawning):
     """Afterwards no logical port is left and Nova has all its devices back."""
-
-    @pytest.mark.timeout(900)
-    def test_every_call_is_refused_in_turn(self) -> None:
-        outcomes, faults = self.sweep(Action.ERROR)
-        assert outcomes["ERROR"] >= faults // 2, outcomes
-
-    @pytest.mark.timeout(900)
-    def test_every_call_and_every_answer_is_lost_in_turn(self) -> None:
-        self.sweep(Action.DROP_BEFORE, Action.DROP_AFTER)
 
 
 @pytest.mark.full
