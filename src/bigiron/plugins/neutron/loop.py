@@ -18,7 +18,7 @@ from typing import Protocol
 
 from bigiron.errors import PlatformError
 from bigiron.plugins.neutron.kinds import SEA, Kind
-from bigiron.plugins.neutron.ports import Gather, Port
+from bigiron.plugins.neutron.ports import Gather, Place, Port
 from bigiron.powervm.events import LOST, RestEvent
 from bigiron.powervm.network.vif_events import VifEvent, parse
 
@@ -53,6 +53,7 @@ class Reconciles(Protocol):
     def plugged(self, port_id: str) -> Port | None: ...
     def subports(self, port_id: str) -> frozenset[str]: ...
     def waits_for(self, partition: str) -> bool: ...
+    def expect(self, port_id: str, place: Place | None) -> None: ...
     def forget(self, port_id: str) -> None: ...
 
 
@@ -139,11 +140,13 @@ class WorkLoop:
     def port_changed(
         self, port_id: str, host: str | None, physical_network: str, vlan: int, enabled: bool, active: bool
     ) -> None:
-        """Neutron has changed a port: of interest only if it is plugged here and now differs.
+        """Neutron has changed a port: of interest if it is plugged here and now differs, or if it is to be.
 
         A port without an adapter stays as it is: reported up before the compute service waits for it, it would be
         waited for in vain.
         """
+        here = host == self._host and enabled
+        self._reconciler.expect(port_id, Place(physical_network, vlan) if here else None)
         known = self._reconciler.plugged(port_id)
         if known is None:
             return

@@ -48,6 +48,14 @@ class Port:
     down: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where Neutron has bound an enabled port of this host, as it told when it did."""
+
+    physical_network: str
+    vlan: int
+
+
 class Server(Protocol):
     """Neutron's server, as the agent needs it."""
 
@@ -67,13 +75,14 @@ class Server(Protocol):
 class PortBook:
     """The ports of a host that have an adapter; a reconciler adds what its kind of adapter needs."""
 
-    __slots__ = ("_forgotten", "_lock", "_plugged")
+    __slots__ = ("_forgotten", "_lock", "_places", "_plugged")
     title = "client adapter"
     server: Server
     announce: Callable[[Sequence[str]], None]
 
     def __init__(self) -> None:
         self._plugged: dict[str, Port] = {}
+        self._places: dict[str, Place] = {}
         self._forgotten: set[str] = set()
         self._lock = threading.Lock()
 
@@ -94,11 +103,20 @@ class PortBook:
         """Whether something can be put right once the partition (its uuid, upper case) is off."""
         return False
 
+    def expect(self, port_id: str, place: Place | None) -> None:
+        """Neutron has bound the port here, or None: it is disabled; may be called from any thread."""
+        with self._lock:
+            if place is None:
+                self._places.pop(port_id, None)
+            else:
+                self._places[port_id] = place
+
     def forget(self, port_id: str) -> None:
         """The port is no longer bound here, so nothing about it is to be reported; may be called from any thread."""
         with self._lock:
             self._forgotten.add(port_id)
             self._plugged.pop(port_id, None)
+            self._places.pop(port_id, None)
 
     def _begin(self) -> None:
         """A pass begins: what is forgotten from now on stays so, whatever the pass has read before."""
@@ -109,16 +127,34 @@ class PortBook:
         with self._lock:
             self._plugged = {port.id: port for port in ports if port.id not in self._forgotten}
 
-    def _settle(self, last: Mapping[str, VifEvent], ports: Sequence[Port], carrying: Collection[str]) -> None:
-        """After announcements: `last` of each adapter, the ports of those that were plugged and those that carry."""
+    def _expected(self, last: Mapping[str, VifEvent]) -> dict[str, Place]:
+        """The announced ports whose places Neutron has told before, so that their guests need not wait for it."""
+        with self._lock:
+            plugged = {event.port for event in last.values() if event.action == "plug"}
+            return {port: place for port, place in self._places.items() if port in plugged}
+
+    def _settle(
+        self,
+        last: Mapping[str, VifEvent],
+        ports: Sequence[Port],
+        carrying: Collection[str],
+        announced: Collection[str] = (),
+    ) -> None:
+        """After announcements: `last` of each adapter, the ports of those that were plugged and those that carry.
+
+        Who waits for the `announced` of them has been told.
+        """
         gone = {device for device, event in last.items() if event.action == "unplug"}
         self._keep(port for port in (*self._plugged.values(), *ports) if not gone & {port.id, port.mac})
         down = gone | {port.id for port in ports if port.id not in carrying}
-        self._report([port.id for port in ports if port.id in carrying], sorted(down))
+        self._report([port.id for port in ports if port.id in carrying], sorted(down), announced)
 
     def _compared(self, ports: Sequence[Port], plugged: Sequence[Port], carrying: Collection[str]) -> None:
         """After a comparison of all ports bound here: those with an adapter, and those of them that carry."""
         self._keep(plugged)
+        with self._lock:
+            # What Neutron told, it may have taken back while the agent was out of reach.
+            self._places = {port.id: self._places[port.id] for port in ports if port.id in self._places}
         up = [port.id for port in ports if port.id in carrying and not port.active]
         down = [port.id for port in ports if port.id not in carrying and not port.down]
         LOG.info(
@@ -127,10 +163,10 @@ class PortBook:
         )  # fmt: skip
         self._report(up, down)
 
-    def _report(self, up: Sequence[str], down: Sequence[str]) -> None:
+    def _report(self, up: Sequence[str], down: Sequence[str], announced: Collection[str] = ()) -> None:
         # The waiting guests first: Neutron takes seconds to pass on what it is told.
-        if up:
-            self.announce(up)
+        if news := [port for port in up if port not in announced]:
+            self.announce(news)
         if up or down:
             self.server.report(up, down)
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from bigiron import naming
 from bigiron.errors import PlatformError
-from bigiron.plugins.neutron.ports import Announce, Gather, Port, PortBook, Server, latest
+from bigiron.plugins.neutron.ports import Announce, Gather, Place, Port, PortBook, Server, latest
 from bigiron.plugins.neutron.provision import Bridges, Outcome, Provisioner
 from bigiron.powervm.network.clients import ClientAdapter
 from bigiron.powervm.network.trunks import Bridge
@@ -68,18 +68,25 @@ class Reconciler(PortBook):
     def handle(self, events: Sequence[VifEvent], gather: Gather = tuple) -> bool:
         """Wire the announced adapters and report them; `gather` is asked before a bridge is updated.
 
+        A guest whose port's place Neutron has told, and whose VLAN is on the bridge, may start before Neutron is asked.
         False says that the platform refused something, so that trying again later may help.
         """
         self._begin()
         last = latest(events)
+        expected = self._expected(last)
+        seen = self.bridges.read() if expected else ()
+        announced = self._carried(expected, seen)
+        if announced:
+            self.announce(announced)
         ports = self._lookup(last.values())
-        seen = self.bridges.read() if ports else ()
+        if ports and not expected:
+            seen = self.bridges.read()
         if self._provisioner.plan(seen, self._by_bridge(ports)).ops:
             more = latest(gather())
             ports = [port for port in ports if port.device not in more] + self._lookup(more.values())
             last |= more
         outcome = self._provisioner.ensure(seen, self._by_bridge(ports))
-        self._settle(last, ports, {port.id for port in self._carrying(ports, outcome)})
+        self._settle(last, ports, {port.id for port in self._carrying(ports, outcome)}, announced)
         return not outcome.failed and not _made_otherwise(ports, last)
 
     def heal(self) -> bool:
@@ -192,6 +199,16 @@ class Reconciler(PortBook):
             elif port.enabled:
                 carrying.append(port)
         return carrying
+
+    def _carried(self, places: Mapping[str, Place], seen: Iterable[Bridge]) -> list[str]:
+        """The ports whose VLAN their bridge has already."""
+        bridges = {bridge.uuid: bridge for bridge in seen}
+        networks = {port: self.networks.get(place.physical_network) for port, place in places.items()}
+        return [
+            port
+            for port, network in networks.items()
+            if network and network.bridge in bridges and bridges[network.bridge].carries(places[port].vlan)
+        ]
 
     def _key(self, port: Port) -> tuple[str, int]:
         return self.networks[port.physical_network].bridge, port.vlan

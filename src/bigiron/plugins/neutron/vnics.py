@@ -39,11 +39,17 @@ class VnicReconciler(PortBook):
         PortBook.__init__(self)
 
     def handle(self, events: Sequence[VifEvent], gather: Gather = tuple) -> bool:
-        """Report the announced vNICs; there is nothing that could be worth waiting for more of them."""
+        """Report the announced vNICs; there is nothing that could be worth waiting for more of them.
+
+        The guests of those that Neutron has told of may start before it is asked.
+        """
         self._begin()
         last = latest(events)
+        announced = list(self._expected(last))
+        if announced:
+            self.announce(announced)
         ports = self._lookup(last.values())
-        self._settle(last, ports, {port.id for port in ports if port.enabled})
+        self._settle(last, ports, {port.id for port in ports if port.enabled}, announced)
         # What was looked up says nothing of guarantees.
         self.ports_read(self.platform.ports(), [port for port in self.server.ports() if port.id in self._plugged])
         return True

@@ -11,7 +11,7 @@ import pytest
 from bigiron.errors import Unavailable
 from bigiron.naming import VIF_TYPE_PVM_SEA
 from bigiron.plugins.neutron.loop import WorkLoop
-from bigiron.plugins.neutron.ports import Port
+from bigiron.plugins.neutron.ports import Place, Port
 from bigiron.powervm.events import CUSTOM_CLIENT_EVENT, MISSING_EVENTS, MODIFY_URI, RestEvent
 from bigiron.powervm.network.vif_events import VifEvent
 
@@ -28,6 +28,7 @@ class Recorder:
         self.failures: list[Exception | bool] = []
         self.ports = {"port-1": PLUGGED}
         self.waiting: set[str] = set()
+        self.expected: dict[str, Place | None] = {}
 
     def handle(self, events: Sequence[VifEvent], gather: Callable[[], Sequence[VifEvent]]) -> bool:
         self.handled.append([*events, *gather()])
@@ -45,6 +46,9 @@ class Recorder:
 
     def waits_for(self, partition: str) -> bool:
         return partition in self.waiting
+
+    def expect(self, port_id: str, place: Place | None) -> None:
+        self.expected[port_id] = place
 
     def forget(self, port_id: str) -> None:
         self.ports.pop(port_id, None)
@@ -212,6 +216,17 @@ def test_a_port_that_leaves_is_forgotten(loop: WorkLoop, recorder: Recorder) -> 
     loop.port_changed("port-1", "host2", "physnet1", 100, enabled=True, active=False)
     loop.step(0)
     assert (recorder.handled, recorder.ports) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("host", "enabled", "place"),
+    [("host1", True, Place("physnet1", 100)), ("host1", False, None), ("host2", True, None)],
+)
+def test_a_port_bound_here_is_expected(
+    loop: WorkLoop, recorder: Recorder, host: str, enabled: bool, place: Place | None
+) -> None:
+    loop.port_changed("port-2", host, "physnet1", 100, enabled=enabled, active=False)
+    assert recorder.expected == {"port-2": place}
 
 
 def test_it_compares_at_the_start_and_ends_when_told(loop: WorkLoop, recorder: Recorder) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from bigiron import naming
 from bigiron.errors import AuthError, Busy, PlatformError, Timeout, Unavailable
-from bigiron.plugins.neutron.ports import Port
+from bigiron.plugins.neutron.ports import Place, Port
 from bigiron.plugins.neutron.reconcile import Network, Reconciler
 from bigiron.powervm.errors import Stale
 from bigiron.powervm.network.clients import ClientAdapter
@@ -60,8 +60,10 @@ class Host:
     hated: set[int] = field(default_factory=set)
     stuck: set[int] = field(default_factory=set)
     stiff: bool = False
+    silent: bool = False
     reads: int = 0
     updates: list[tuple[Op, ...]] = field(default_factory=list)
+    announced: list[str] = field(default_factory=list)
     up: list[str] = field(default_factory=list)
     down: list[str] = field(default_factory=list)
 
@@ -112,6 +114,8 @@ class Host:
         return list(self.ports_here)
 
     def lookup(self, devices: Collection[str]) -> list[Port]:
+        if self.silent:
+            raise Unavailable("Neutron's server did not answer")
         return [p for p in self.ports_here if p.device in devices]
 
     def report(self, up: Collection[str], down: Collection[str]) -> None:
@@ -131,7 +135,41 @@ def host() -> Host:
 
 @pytest.fixture
 def reconciler(host: Host) -> Reconciler:
-    return Reconciler(host, host, host, {"physnet1": Network("b1", 0)})
+    return Reconciler(host, host, host, {"physnet1": Network("b1", 0)}, host.announced.extend)
+
+
+def test_a_guest_whose_port_was_told_of_does_not_wait_for_neutron(host: Host, reconciler: Reconciler) -> None:
+    host.bridges = (bridge(trunks=[Trunk(4094, frozenset([100]))]),)
+    host.bind(port(1, 100), port(2, 200), port(3, 100))
+    for number, vlan in ((1, 100), (2, 200), (3, 100)):
+        reconciler.expect(f"port-{number}", Place("physnet1", vlan))
+    reconciler.expect("port-3", None)
+    host.silent = True
+    with pytest.raises(Unavailable):
+        reconciler.handle([plug(port(number, vlan)) for number, vlan in ((1, 100), (2, 200), (3, 100))])
+    assert host.announced == ["port-1"]  # the VLAN of 2 is not there yet, and 3 was disabled since
+    assert host.up == []
+
+
+def test_a_waiting_guest_is_told_once(host: Host, reconciler: Reconciler) -> None:
+    host.bridges = (bridge(trunks=[Trunk(4094, frozenset([100]))]),)
+    host.bind(port(1, 100), port(2, 200))
+    reconciler.expect("port-1", Place("physnet1", 100))
+    reconciler.expect("port-2", Place("physnet1", 200))
+    assert reconciler.handle([plug(port(1, 100)), plug(port(2, 200))])
+    assert host.announced == ["port-1", "port-2"]
+    assert sorted(host.up) == ["port-1", "port-2"]
+    assert host.reads == 2  # the bridges once, and what else is on the switches for the update
+
+
+def test_a_port_that_was_bound_elsewhere_since_is_not_expected(host: Host, reconciler: Reconciler) -> None:
+    host.bridges = (bridge(trunks=[Trunk(4094, frozenset([100]))]),)
+    for number in (1, 2):
+        reconciler.expect(f"port-{number}", Place("physnet1", 100))
+    reconciler.forget("port-1")
+    assert reconciler.heal()  # which finds that port 2 is not bound here
+    assert reconciler.handle([plug(port(1, 100)), plug(port(2, 100))])
+    assert host.announced == []
 
 
 def test_an_announced_port_gets_its_vlan_and_comes_up(host: Host, reconciler: Reconciler) -> None:
