@@ -15,6 +15,7 @@ import sqlite3
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -41,6 +42,7 @@ from bigiron import naming
 from bigiron.model import NicSpec
 from bigiron.plugins.neutron import agent, conf, rpc
 from bigiron.powervm.connect import connect
+from bigiron.powervm.events import RestEvent, post_custom
 from bigiron.powervm.network.nic import ClientAdapters
 from bigiron.powervm.network.vswitch import VirtualSwitches
 from bigiron.powervm.options import PowerVMOptions
@@ -267,8 +269,17 @@ class SeaTestCase(test_plugin.Ml2PluginV2TestCase):
 
     def settled(self) -> None:
         """The agent has worked off what it has heard of: an event of ours comes back to it last."""
-        for _ in range(3):
-            self.loop.step(0.1)
+        marker = uuid.uuid4().hex
+        heard = threading.Event()
+
+        def listen(event: RestEvent) -> None:
+            if marker in event.data:
+                heard.set()
+
+        self.host.link.events.subscribe(listen)
+        post_custom(self.nova.adapter, marker, "{}")
+        self.until("the agent hears of the test's own event", heard.is_set)
+        self.loop.step(0)
 
     # -- the compute service --------------------------------------------------------------------------------------
 

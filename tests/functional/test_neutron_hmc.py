@@ -31,6 +31,7 @@ class TestHmc(SeaTestCase):
         self.plug(second)
         self.until_status("ACTIVE", second)
         assert self.bridges()["ent5"] == self.bridges()["ent6"] == [(1, []), (4093, [55, 4094])]
+        self.settled()
         self.requests()
         third = self.bound_port(55, GUESTS[2], network={"id": first["network_id"]})
         self.plug(third)

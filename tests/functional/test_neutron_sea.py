@@ -57,6 +57,7 @@ class TestPlug(SeaTestCase):
         first = self.bound_port(10)
         self.plug(first)
         self.until_status("ACTIVE", first)
+        self.settled()
         self.requests()
 
         second = self.bound_port(10, GUESTS[1], network={"id": first["network_id"]})
@@ -203,9 +204,17 @@ class TestHealing(SeaTestCase):
             sea.addl_adpts = []
         bridge.update()
         assert self.bridges() == self.before
-        self.heal()
+        self.settled()
         assert self.carried("ent5") == self.carried("ent6") == {45}
         assert self.status(port) == "ACTIVE"
+        self.settled()
+        self.requests()
+        with self.simulator.world.lock:
+            changed = next(b for b in self.simulator.world.state.bridges if b.seas[0].device == "ent5")
+            self.simulator.world.changed(changed, "Other", self.simulator.world.system)
+        self.settled()
+        (only,) = self.requests()
+        assert only.startswith("GET ") and only.endswith("/NetworkBridge"), "nothing that matters has changed"
         self.clean_up(port)
 
     def test_a_settled_host_is_compared_with_few_requests_and_no_change_of_any_port(self) -> None:

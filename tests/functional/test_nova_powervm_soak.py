@@ -16,6 +16,7 @@ import os
 import random
 import re
 import secrets
+import sys
 import threading
 import time
 from collections import Counter, deque
@@ -52,6 +53,7 @@ MOST_MORE_HELD = 300
 """Objects, and entries of their containers: a leak of one for each operation would be more."""
 MOST_MORE_RSS = 0.1
 """Of the whole process, in which the log, the notifications and the databases are kept out of memory."""
+MOST_MORE_BLOCKS = 0.03
 
 ALLOCATIONS_FOR_A_RESHAPE = (
     "nova.scheduler.client.report.SchedulerReportClient.get_allocations_for_provider_tree"
@@ -113,6 +115,8 @@ class Held:
     threads: Counter[str]
     objects: Counter[str]
     rss: int
+    blocks: int
+    """Of memory that Python's objects take: free of what allocators and threads keep."""
 
 
 class Looker:
@@ -244,14 +248,11 @@ class Soak(PowerVMCloud):
     def soak(self) -> None:
         kinds = self.kinds_of_one_life()
         # Pools of threads grow to their size and caches fill; what grows from then on is a leak.
-        self.run_under_faults(kinds, SECONDS / 2)
-        self.fill()
-        before, done = held(), self.done()
-        self.run_under_faults(kinds, SECONDS / 2)
-        self.fill()
-        after, operations = held(), (self.done() - done).total()
+        first = self.work_for_a_third(kinds)
+        before, done = self.work_for_a_third(kinds), self.done()
+        after, operations = self.work_for_a_third(kinds), (self.done() - done).total()
         print(f"seed {SEED}: {dict(self.done())}, faults {dict(self.fired)}")
-        print(f"{operations} operations: {before.rss >> 20} MB, then {after.rss >> 20} MB")
+        print("memory (MB, Python's blocks):", [(each.rss >> 20, each.blocks) for each in (first, before, after)])
         print(f"threads {before.threads.total()}, more: {after.threads - before.threads}")
         print(f"held {before.objects.total()}, more: {(after.objects - before.objects).most_common(8)}")
         self.check_agreed()
@@ -262,8 +263,15 @@ class Soak(PowerVMCloud):
         more = after.objects - before.objects
         assert more.total() <= MOST_MORE_HELD, more.most_common(8)
         assert after.rss <= before.rss * (1 + MOST_MORE_RSS), f"{before.rss} bytes, then {after.rss}"
+        assert after.blocks <= before.blocks * (1 + MOST_MORE_BLOCKS), f"{before.blocks} blocks, then {after.blocks}"
 
     # Work
+
+    def work_for_a_third(self, kinds: list[Kind]) -> Held:
+        """Returns what is held after it, with all servers there."""
+        self.run_under_faults(kinds, SECONDS / 3)
+        self.fill()
+        return held()
 
     def kinds_of_one_life(self) -> list[Kind]:
         """Every kind of request that a server's life is made of."""
@@ -543,7 +551,7 @@ def held() -> Held:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
-    return Held(threads_by_name(), held_by_ours(), psutil.Process().memory_info().rss)
+    return Held(threads_by_name(), held_by_ours(), psutil.Process().memory_info().rss, sys.getallocatedblocks())
 
 
 def threads_by_name() -> Counter[str]:

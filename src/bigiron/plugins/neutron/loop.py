@@ -24,6 +24,9 @@ from bigiron.powervm.network.vif_events import VifEvent, parse
 
 LOG = logging.getLogger(__name__)
 
+_BRIDGE = "/NetworkBridge/"
+"""Part of the address that the platform's event of a changed bridge names, or of a load group in it."""
+
 _PARTITION, _STATE = "LogicalPartition", "PartitionState"
 """Resource and word of the detail in the platform's event of a partition that was started or stopped."""
 
@@ -39,8 +42,16 @@ class _Heal:
 
 
 @dataclass(frozen=True, slots=True)
+class _Look:
+    """Compare everything if a bridge is not as it was left."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Stop:
     """End the loop."""
+
+
+_Item = VifEvent | _Heal | _Look | _Stop
 
 
 class Reconciles(Protocol):
@@ -50,6 +61,7 @@ class Reconciles(Protocol):
     def devices(self) -> int: ...
     def handle(self, events: Sequence[VifEvent], gather: Gather) -> bool: ...
     def heal(self) -> bool: ...
+    def changed(self) -> bool: ...
     def plugged(self, port_id: str) -> Port | None: ...
     def subports(self, port_id: str) -> frozenset[str]: ...
     def waits_for(self, partition: str) -> bool: ...
@@ -75,7 +87,7 @@ class WorkLoop:
         self._heal_interval = heal_interval
         self._exception_interval = exception_interval
         self._clock = clock
-        self._queue: queue.Queue[VifEvent | _Heal | _Stop] = queue.Queue()
+        self._queue: queue.Queue[_Item] = queue.Queue()
         self._stopping = threading.Event()
         self._failures = 0
         self._next_heal = clock() + heal_interval
@@ -93,7 +105,7 @@ class WorkLoop:
 
     def step(self, timeout: float | None = None) -> None:
         """Wait for something to do, for no longer than `timeout` seconds, and do it."""
-        events, heal = self._next(timeout)
+        events, look, heal = self._next(timeout)
         if self._stopping.is_set():
             return
         # A guest's start waits for its announcement; comparing everything can wait for that.
@@ -102,8 +114,14 @@ class WorkLoop:
         ):
             # Their servers wait: failures of others before them must not put this off.
             self._next_heal = min(self._next_heal, self._clock() + self._exception_interval)
-        if heal:
+        if heal or (look and not self._attempt("looking at the bridges", self._unchanged)):
             self._heal()
+
+    def _unchanged(self) -> bool:
+        if self._reconciler.changed():
+            LOG.info("Comparing everything: another client has changed a bridge")
+            return False
+        return True
 
     def _heal(self) -> None:
         pause = self._heal_interval
@@ -131,6 +149,8 @@ class WorkLoop:
         partition = event.object_of(_PARTITION)
         if partition and _STATE in event.detail and self._reconciler.waits_for(partition):
             self.heal_soon(f"the state of partition {partition} has changed")
+        if _BRIDGE in event.data:
+            self._queue.put(_Look())
         announced = parse(event)
         if announced is not None and announced.vif_type == self._kind.vif_type:
             self._queue.put(announced)
@@ -185,10 +205,10 @@ class WorkLoop:
         """The port's binding to this host was activated; its adapter may have come with a migrated guest."""
         self.heal_soon(f"port {port_id} was activated on this host")
 
-    def _next(self, timeout: float | None) -> tuple[list[VifEvent], bool]:
-        """All that there is to do: the announcements, and whether to compare everything."""
+    def _next(self, timeout: float | None) -> tuple[list[VifEvent], bool, bool]:
+        """All that there is to do: the announcements, whether to look at the bridges, whether to compare everything."""
         due = max(0.0, self._next_heal - self._clock())
-        items: list[VifEvent | _Heal | _Stop] = []
+        items: list[_Item] = []
         try:
             items.append(self._queue.get(timeout=due if timeout is None else min(due, timeout)))
         except queue.Empty:
@@ -199,9 +219,9 @@ class WorkLoop:
         reasons = [item.reason for item in items if isinstance(item, _Heal)]
         if reasons:
             LOG.debug("Comparing everything: %s", "; ".join(reasons))
-        return events, bool(reasons)
+        return events, any(isinstance(item, _Look) for item in items), bool(reasons)
 
-    def _waiting(self) -> list[VifEvent | _Heal | _Stop]:
+    def _waiting(self) -> list[_Item]:
         items = []
         while True:
             try:

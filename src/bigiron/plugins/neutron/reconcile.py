@@ -61,6 +61,11 @@ class Reconciler(PortBook):
         PortBook.__init__(self)
         self._provisioner = Provisioner(self.bridges)
 
+    def changed(self) -> bool:
+        """Whether a bridge is not as it was last read or written, in one request."""
+        before = {bridge.uuid: bridge for bridge in self.bridges.known()}
+        return {bridge.uuid: bridge for bridge in self.bridges.read()} != before
+
     def waits_for(self, partition: str) -> bool:
         """Whether an adapter of the partition is to be changed once it is off; may be called from any thread."""
         return any(one == partition for one, _ in tuple(self._waiting))

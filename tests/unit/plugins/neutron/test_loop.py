@@ -25,6 +25,8 @@ class Recorder:
     def __init__(self) -> None:
         self.handled: list[list[VifEvent]] = []
         self.heals = 0
+        self.looks = 0
+        self.differs = False
         self.failures: list[Exception | bool] = []
         self.ports = {"port-1": PLUGGED}
         self.waiting: set[str] = set()
@@ -37,6 +39,10 @@ class Recorder:
     def heal(self) -> bool:
         self.heals += 1
         return self._outcome()
+
+    def changed(self) -> bool:
+        self.looks += 1
+        return self.differs
 
     def plugged(self, port_id: str) -> Port | None:
         return self.ports.get(port_id)
@@ -131,6 +137,18 @@ def test_lost_events_and_an_activated_binding_ask_for_a_comparison(loop: WorkLoo
     loop.port_arrived("port-7")
     loop.step(0)
     assert recorder.heals == 1
+
+
+@pytest.mark.parametrize("differs", [False, True])
+@pytest.mark.parametrize("address", ["NetworkBridge/7", "NetworkBridge/7/LoadGroup/8"])
+def test_a_bridge_that_somebody_changed_is_looked_at(
+    loop: WorkLoop, recorder: Recorder, address: str, differs: bool
+) -> None:
+    recorder.differs = differs
+    for _ in range(2):
+        loop.on_event(RestEvent(MODIFY_URI, 1, f"http://host/rest/api/uom/ManagedSystem/1/{address}", "Other"))
+    loop.step(0)
+    assert (recorder.looks, recorder.heals) == (1, int(differs))
 
 
 def test_it_compares_when_it_is_time(loop: WorkLoop, recorder: Recorder, clock: Clock) -> None:
