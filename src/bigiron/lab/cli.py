@@ -72,7 +72,11 @@ def prepare(as_json: bool) -> None:
 
 @lab.command()
 @click.option(
-    "--driver", type=click.Choice(spec.DRIVERS), help="Compute driver; fake is Nova's own and needs no platform."
+    "--platform", type=click.Choice((*spec.PLATFORMS, spec.BOTH)),
+    help="Platform of the compute hosts; powervm if nothing is chosen.",
+)  # fmt: skip
+@click.option(
+    "--driver", type=click.Choice(("powervm", "fake")), help="Compute driver; fake is Nova's own and needs no platform."
 )
 @click.option(
     "--system", "systems", type=click.Path(dir_okay=False, exists=True), multiple=True,
@@ -98,6 +102,7 @@ def prepare(as_json: bool) -> None:
 @_explained
 def up(paths: LabPaths, as_json: bool, chosen: tuple[str, ...], systems: tuple[str, ...], **wishes: Any) -> None:
     """Start the lab and wait until everything works; starts only what is missing when it runs already."""
+    wishes["driver"] = spec.chosen_driver(wishes.pop("platform"), wishes["driver"])
     wishes["settings"] = configs.settings(chosen) if chosen else None
     wishes["systems"] = tuple(str(Path(system).absolute()) for system in systems) or None
     with _reporting("lab", as_json) as report:
