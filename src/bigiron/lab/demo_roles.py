@@ -28,6 +28,8 @@ _DIRECTORY_BYTES = 140
 _FILLER = b"\xe5"
 _CYLINDERS, _FULL_CYLINDERS = 20, 10
 _DISTRO = "rhel9.4"
+ZVM_PROPERTIES = {"os_distro": _DISTRO, "hw_architecture": "s390x", "img_hv_type": "zvm"}
+"""What an image for z/VM must say of itself."""
 _EXTRA_SPECS = {
     "powervm:proc_units": "0.5",
     "powervm:uncapped": "true",
@@ -78,9 +80,8 @@ def _on_powervm(lab: LabSpec, host: Host) -> Role:
 
 
 def _on_zvm(lab: LabSpec, host: Host) -> Role:
-    properties = {"os_distro": _DISTRO, "hw_architecture": "s390x", "img_hv_type": "zvm"}
     return Role(
-        f"{NAME}-zvm", PLATFORM_TITLES["zvm"], dasd_image, platform(lab, host), properties,
+        f"{NAME}-zvm", PLATFORM_TITLES["zvm"], dasd_image, platform(lab, host), ZVM_PROPERTIES,
         nothing_left="no userid, minidisk, adapter, reader file or grant",
     )  # fmt: skip
 
