@@ -444,10 +444,14 @@ FEATURES: tuple[Feature, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """Tests of Tempest that are not run though a feature is supported: a regular expression over names, and why."""
+    """Tests of Tempest that are not run though a feature is supported: a regular expression over names, and why.
+
+    They are left out on `platforms`.
+    """
 
     pattern: str
     reason: str
+    platforms: tuple[str, ...] = ("powervm", "zvm")
 
 
 EXCLUSIONS: tuple[Exclusion, ...] = (
@@ -464,6 +468,11 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
         "They guarantee bandwidth to ports of vnic_type normal, and on PowerVM those of vnic_type direct can have it",
     ),
 )
+
+
+def exclusions(platform: str = "powervm") -> tuple[Exclusion, ...]:
+    """The tests that are left out on a platform."""
+    return tuple(each for each in EXCLUSIONS if platform in each.platforms)
 
 
 def named(key: str) -> Feature:

@@ -99,7 +99,7 @@ class PortBook:
         """The subports last seen on the adapter of a trunk's own port; may be called from any thread."""
         return frozenset(port.id for port in tuple(self._plugged.values()) if port.parent == port_id)
 
-    def changed(self) -> bool:
+    def differs(self) -> bool:
         """Whether another client has changed what the ports need of the platform beside their adapters."""
         return False
 

@@ -61,7 +61,7 @@ class Reconciler(PortBook):
         PortBook.__init__(self)
         self._provisioner = Provisioner(self.bridges)
 
-    def changed(self) -> bool:
+    def differs(self) -> bool:
         """Whether a bridge is not as it was last read or written, in one request."""
         before = {bridge.uuid: bridge for bridge in self.bridges.known()}
         return {bridge.uuid: bridge for bridge in self.bridges.read()} != before

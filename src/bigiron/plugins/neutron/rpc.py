@@ -174,7 +174,8 @@ def _batches(devices: list[str]) -> Iterable[list[str]]:
 
 def _complete(port: Mapping[str, Any]) -> bool:
     details = port.get(portbindings.VIF_DETAILS) or {}
-    return ("vlan" in details or "physical_ports" in details) and "physical_network" in details
+    untagged = "physical_ports" in details or "vswitch" in details
+    return ("vlan" in details or untagged) and "physical_network" in details
 
 
 def _from_dict(port: Mapping[str, Any], looked_up: Port | None) -> Port:
