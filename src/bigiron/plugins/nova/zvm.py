@@ -35,6 +35,9 @@ class ZVMDriver(BigironDriver):
     image_properties = zvm_images.PROPERTIES
     disk_rules = DiskRules(bus="dasd", bus_words="channel-attached disks (dasd)", formats=_FORMATS)
     converts_images = False
+    # A disk image of z/VM begins with a line of text, which Nova takes for the beginning of a VMDK and refuses. The
+    # platform refuses whatever begins with anything else.
+    inspects_images = False
     dedicates_processors = False
 
     _node = ""
