@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from unittest import mock
 
+import pytest
 from tests.functional.zvm import ZVMCloud
 
 from bigiron.plugins.nova.compute import resize
@@ -80,6 +81,7 @@ class Resize(Resizing):
         self.confirm(server)
         self.delete(server)
 
+    @pytest.mark.full
     def test_a_guest_that_does_not_answer_is_stopped_for_it(self) -> None:
         server = self.running()
         self.simulator.faults.add(Fault("IUCV", "lscpu", Action.DROP_BEFORE, times=0))
