@@ -76,6 +76,8 @@ class SeaNeutron(neutron_fixture.NeutronFixture):
     vif_details: dict[str, Any] | None = None
     """The binding's details; None for those of `pvm_sea`."""
     status = "ACTIVE"
+    base_mac = "fa:16:3e"
+    """How the MACs of all ports begin."""
 
     def __init__(self, test: Any) -> None:
         super().__init__(test)
@@ -103,7 +105,7 @@ class SeaNeutron(neutron_fixture.NeutronFixture):
         port = copy.deepcopy(self.default_port)
         port.update(copy.deepcopy((body or {"port": {}})["port"]))
         port["id"] = str(uuid.uuid4())
-        port["mac_address"] = f"fa:16:3e:00:{number // 256:02x}:{number % 256:02x}"
+        port["mac_address"] = f"{self.base_mac}:00:{number // 256:02x}:{number % 256:02x}"
         port["fixed_ips"] = [{"ip_address": f"192.168.1.{10 + number % 200}", "subnet_id": self.subnet_1["id"]}]
         port["binding:vif_type"] = self.vif_type
         details = {"vlan": str(self.vlan), "physical_network": self.physical_network}
@@ -171,6 +173,8 @@ class NovaCloud(integrated_helpers.ProviderUsageBaseTestCase):
 
     compute_driver = "bigiron.PowerVMDriver"
     neutron_fixture: type[SeaNeutron] = SeaNeutron
+    node: str = HOST
+    """What the compute node is called."""
     idle_pause_s: float = 0.05
     """How long the idle threads of a pool wait for work before they look whether the pool has ended."""
 
@@ -360,10 +364,10 @@ class NovaCloud(integrated_helpers.ProviderUsageBaseTestCase):
 
     def inventory(self) -> dict[str, dict[str, Any]]:
         """What placement has of the host."""
-        return dict(self._get_provider_inventory(self._get_provider_uuid_by_host(HOST)))
+        return dict(self._get_provider_inventory(self._get_provider_uuid_by_host(self.node)))
 
     def traits(self) -> set[str]:
-        return set(self._get_provider_traits(self._get_provider_uuid_by_host(HOST)))
+        return set(self._get_provider_traits(self._get_provider_uuid_by_host(self.node)))
 
     def allocations_of(self, servers: Iterable[dict[str, Any]]) -> dict[str, Any]:
         return {server["id"]: self._get_allocations_by_server_uuid(server["id"]) for server in servers}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from nova import context, objects
 from tests.functional import base, world
+from tests.functional.actions import NETWORK
 from tests.functional.powervm import EVENTS
 from tests.functional.sweep import Call, explained, label_of
 from tests.functional.test_nova_powervm_sweeps import Sweep
@@ -20,30 +21,10 @@ from bigiron.sim.powervm.model.partition import RMC_ACTIVE, RMC_INACTIVE
 LPAR = "/rest/api/uom/LogicalPartition/{uuid}"
 ADAPTERS = f"{LPAR}/ClientNetworkAdapter"
 ADAPTER = f"{ADAPTERS}/{{uuid}}"
-NETWORK = base.SeaNeutron.network_1["id"]
 
 
 class Adapters(Sweep):
     """What the tests of adapters share."""
-
-    def attach(self, server: dict[str, Any]) -> str:
-        """Attach a new port of the network; returns its id."""
-        made = self.api.attach_interface(server["id"], {"interfaceAttachment": {"net_id": NETWORK}})
-        return str(made.body["interfaceAttachment"]["port_id"])
-
-    def attach_fails(self, server: dict[str, Any]) -> None:
-        with pytest.raises(base.api_client.OpenStackApiException, match="Failed to attach network adapter device"):
-            self.attach(server)
-
-    def detach(self, server: dict[str, Any], port: str) -> str:
-        """Detach a port; returns how Nova says that it ended."""
-        self.api.detach_interface(server["id"], port)
-        return self.result_of(server, "detach_interface")
-
-    def ports(self, server: dict[str, Any]) -> list[str]:
-        """The MACs of the server's ports as Nova has them, in Nova's order."""
-        info = self.admin_api.get_server(server["id"])["addresses"]
-        return [address["OS-EXT-IPS-MAC:mac_addr"] for network in info.values() for address in network]
 
     def macs(self, server: dict[str, Any]) -> list[str]:
         """The MACs of the partition's adapters in the order of their slots, which is the guest's, RMC left out."""

@@ -10,6 +10,7 @@ from unittest import mock
 from nova import context, utils
 from nova.tests.functional.api import client as api_client
 from tests.functional import base
+from tests.functional.actions import ServerActions
 from tests.functional.powervm import PowerVMCloud
 
 from bigiron.plugins.nova import availability
@@ -18,17 +19,12 @@ from bigiron.powervm import events
 DISABLED = "COMPUTE_STATUS_DISABLED"
 
 
-class LifecycleBase(PowerVMCloud):
+class LifecycleBase(PowerVMCloud, ServerActions):
     """What these tests share."""
 
     def setUp(self) -> None:
         super().setUp()
         self.flavor_id = self.make_flavor(memory_mb=512, disk_gb=1)
-
-    def act(self, server: dict[str, Any], action: dict[str, Any], expected: str) -> dict[str, Any]:
-        """An action of the servers API, and the status that it ends in."""
-        self.api.post_server_action(server["id"], action)
-        return self.settle(server, expected)
 
     def lpar_state(self, server: dict[str, Any]) -> str:
         return str(self.lpar_of(server)["state"])

@@ -8,6 +8,7 @@ from typing import Any
 from unittest import mock
 
 from nova import context, exception, objects
+from tests.functional.actions import ServerActions
 from tests.functional.powervm import PowerVMCloud
 from tests.functional.test_nova_powervm_sweeps import SETTLE_S
 
@@ -37,35 +38,12 @@ def keyed(lpar: dict[str, Any]) -> dict[str, Any]:
     return {**lpar["memory"], **lpar["processors"], **{name: lpar[name] for name in names}}
 
 
-class Resizing(PowerVMCloud):
+class Resizing(PowerVMCloud, ServerActions):
     """What the tests of resizes share: a cloud that may resize a server where it is."""
 
     def before_services(self) -> None:
         self.flags(allow_resize_to_same_host=True)
         super().before_services()
-
-    def resize(self, server: dict[str, Any], flavor_id: str, expected: str = "VERIFY_RESIZE") -> dict[str, Any]:
-        self.api.post_server_action(server["id"], {"resize": {"flavorRef": flavor_id}})
-        return self.settle(server, expected)
-
-    def confirm(self, server: dict[str, Any], expected: str = "ACTIVE") -> dict[str, Any]:
-        self.api.post_server_action(server["id"], {"confirmResize": None})
-        return self.settle(server, expected)
-
-    def revert(self, server: dict[str, Any], expected: str = "ACTIVE") -> dict[str, Any]:
-        self.api.post_server_action(server["id"], {"revertResize": None})
-        return self.settle(server, expected)
-
-    def events(self, server: dict[str, Any], action: str) -> dict[str, str]:
-        """The events of the server's last action of that name, with their results."""
-        latest = next(each for each in self.api.get_instance_actions(server["id"]) if each["action"] == action)
-        details = self.admin_api.get_instance_action_details(server["id"], latest["request_id"])
-        return {event["event"]: event["result"] for event in details["events"]}
-
-    def allocated(self, server: dict[str, Any]) -> dict[str, int]:
-        """What placement has the server use, of the only host."""
-        (allocation,) = self._get_allocations_by_server_uuid(server["id"]).values()
-        return dict(allocation["resources"])
 
     def root_of(self, server: dict[str, Any]) -> dict[str, Any]:
         (pool,) = self.state()["pools"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.functional import base, world
+from tests.functional.actions import ServerActions
 from tests.functional.powervm import PowerVMCloud
 
 from bigiron.sim.powervm.model import blocks
@@ -35,22 +36,12 @@ def padded(content: bytes, size: int) -> str:
     return made.hexdigest()
 
 
-class SnapshotBase(PowerVMCloud):
+class SnapshotBase(PowerVMCloud, ServerActions):
     """What tests of snapshots share."""
 
     def setUp(self) -> None:
         super().setUp()
         self.flavor_id = self.make_flavor(memory_mb=512, disk_gb=1)
-
-    def take(self, server: dict[str, Any], name: str = "snap") -> str:
-        """Snapshot a server and wait for the image; returns its id."""
-        self.api.post_server_action(server["id"], {"createImage": {"name": name}})
-        self.wait_until(lambda: self.is_idle(server), "the snapshot ends")
-        (image,) = [each for each in self.glance.images.values() if each["name"] == name]
-        return str(image["id"])
-
-    def is_idle(self, server: dict[str, Any]) -> bool:
-        return self.admin_api.get_server(server["id"])["OS-EXT-STS:task_state"] is None
 
     def unchanged(self, before: dict[str, Any]) -> None:
         """The platform is as it was, object by object, and the management partition has let go of every disk."""

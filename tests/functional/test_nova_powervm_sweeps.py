@@ -14,6 +14,7 @@ from unittest import mock
 import pytest
 from nova import context
 from tests.functional import base, world
+from tests.functional.actions import ServerActions
 from tests.functional.powervm import EVENTS, PowerVMCloud
 from tests.functional.sweep import Call, calls_of, explained, label_of, made_by_all
 
@@ -32,7 +33,7 @@ POWER = {"running": 1, "not activated": 4}
 STATUS = {"running": "ACTIVE", "not activated": "SHUTOFF"}
 
 
-class Sweep(PowerVMCloud):
+class Sweep(PowerVMCloud, ServerActions):
     """What the sweeps share; the state of a partition is asked for each time, as if the last reading were old."""
 
     def before_services(self) -> None:
@@ -64,24 +65,6 @@ class Sweep(PowerVMCloud):
         self.simulator.faults.clear()
         assert planned.fired == 1, f"{label}: did not fire"
 
-    def idle(self, server: dict[str, Any]) -> dict[str, Any]:
-        """The server once Nova is done with it, whatever came of it."""
-        for _ in base.looks():
-            current = dict(self.admin_api.get_server(server["id"]))
-            if current["OS-EXT-STS:task_state"] is None:
-                return current
-        raise AssertionError(f"server {server['name']} stays {current['OS-EXT-STS:task_state']}")
-
-    def result_of(self, server: dict[str, Any], action: str) -> str:
-        """How the server's last action of that name ended: Success or Error."""
-        latest = next(each for each in self.api.get_instance_actions(server["id"]) if each["action"] == action)
-        for _ in base.looks():
-            details = self.admin_api.get_instance_action_details(server["id"], latest["request_id"])
-            results = [event["result"] for event in details["events"]]
-            if results and None not in results:
-                return "Success" if set(results) == {"Success"} else "Error"
-        raise AssertionError(f"{action} of server {server['name']} does not end: {details}")
-
     def agree(self, server: dict[str, Any]) -> str:
         """Have Nova compare the power states; returns the server's status, which is also the platform's."""
         self.compute.manager._sync_power_states(context.get_admin_context())
@@ -97,7 +80,7 @@ class Sweep(PowerVMCloud):
 class PowerSweep(Sweep):
     """One server, whose power is acted on again and again."""
 
-    def act(self, server: dict[str, Any], action: str) -> dict[str, Any]:
+    def power(self, server: dict[str, Any], action: str) -> dict[str, Any]:
         body = {
             "stop": {"os-stop": None},
             "start": {"os-start": None},
@@ -111,7 +94,7 @@ class PowerSweep(Sweep):
         """Without a fault every operation works, whatever the one before met."""
         current = self.agree(server)
         if current != status:
-            current = self.act(server, "start" if status == "ACTIVE" else "stop")["status"]
+            current = self.power(server, "start" if status == "ACTIVE" else "stop")["status"]
         assert self.agree(server) == current == status
 
     def sweep(self, action: str, begins: str, ends: str) -> None:
@@ -120,7 +103,7 @@ class PowerSweep(Sweep):
         for _ in range(RUNS):
             self.bring(server, begins)
             self.simulator.journal.clear()
-            assert self.act(server, action)["status"] == ends
+            assert self.power(server, action)["status"] == ends
             runs.append(self.recorded())
             assert self.result_of(server, action.split()[-1]) == "Success"
         outcomes = Counter(
@@ -138,7 +121,7 @@ class PowerSweep(Sweep):
                 self.bring(server, begins)
                 self.simulator.journal.clear()
                 self.plan(fault)
-                after = self.act(server, action)
+                after = self.power(server, action)
                 if self.has_fired():
                     break
             self.check_fired(label)
@@ -149,7 +132,7 @@ class PowerSweep(Sweep):
             status = self.agree(server)
             assert status in (begins, ends)
             if status != ends:
-                assert self.act(server, action)["status"] == ends
+                assert self.power(server, action)["status"] == ends
                 assert self.agree(server) == ends
         return result
 

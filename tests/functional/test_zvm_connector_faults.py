@@ -105,7 +105,7 @@ def test_a_guest_that_never_answers_does_not_start(api: zvm.Api, simulator: Simu
     deploy(api, "MUTE")
     plan(simulator, "IUCV", "echo", "drop_before", times=0)
     with pytest.raises(zvm.Refused):
-        api.act("MUTE", "start", timeout=20)
+        api.act("MUTE", "start", timeout=3)
     simulator.faults.clear()
     assert api.call("GET", "/guests/MUTE/power_state") == "on"
     api.call("DELETE", "/guests/MUTE")

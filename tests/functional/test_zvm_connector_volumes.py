@@ -34,7 +34,7 @@ def connector(api: zvm.Api, userid: str, template: str, *, reserve: bool) -> dic
 def volume(userid: str, devices: list[str], lun: str = LUN) -> dict[str, Any]:
     connection = {
         "assigner_id": userid, "zvm_fcp": devices, "target_wwpn": WWPNS, "target_lun": lun, "os_version": "rhel9.4",
-        "multipath": True, "mount_point": "/dev/sdz",
+        "multipath": "true", "mount_point": "/dev/sdz",
     }  # fmt: skip
     return {"info": {"connection": connection}}
 

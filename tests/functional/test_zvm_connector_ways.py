@@ -41,7 +41,10 @@ def test_the_rest_api_is_served_with_tls(tmp_path: Path) -> None:
     authority.cert_pem.write_to_path(str(trusted))
     with Simulator(zvm.system_document(), tmp_path / "state", Settings(tls=(certificate, key))) as simulator:
         assert simulator.url.startswith("https://")
-        answer = requests.get(simulator.url, verify=str(trusted), timeout=30)
+        verified = {"verify": str(trusted), "timeout": 30}
+        given = requests.post(f"{simulator.url}/token", headers={"X-Admin-Token": simulator.token}, **verified)
+        token = {"X-Auth-Token": given.headers["X-Auth-Token"]}
+        answer = requests.get(simulator.url, headers=token, **verified)
         assert answer.json()["output"]["version"] == "1.6.3"
         with pytest.raises(requests.exceptions.SSLError):
             requests.get(simulator.url, timeout=30)

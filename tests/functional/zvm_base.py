@@ -33,15 +33,27 @@ def served_api(simulator: Simulator) -> zvm.Api:
 @pytest.fixture(autouse=True)
 def left_as_found(simulator: Simulator, api: zvm.Api) -> Iterator[None]:
     """After each test the system is what it was, object by object, and nothing is left over anywhere."""
-    before, images = zvm.picture(simulator), api.call("GET", "/images")
+    before, images = zvm.picture(simulator), _names(api)
     yield
     simulator.faults.clear()
-    assert simulator.findings() == []
-    assert zvm.picture(simulator) == before
-    assert api.call("GET", "/guests") == []
-    assert {each["imagename"] for each in api.call("GET", "/images")} == {each["imagename"] for each in images}
-    assert not list((simulator.state_dir / "dasd").glob("VOL*"))
-    assert not list((simulator.state_dir / "spool").glob("*"))
+    try:
+        found = simulator.findings()
+        assert found == [], found
+        assert zvm.picture(simulator) == before
+        assert api.call("GET", "/guests") == []
+        assert _names(api) == images
+        assert not list((simulator.state_dir / "dasd").glob("VOL*"))
+        assert not list((simulator.state_dir / "spool").glob("*"))
+    finally:
+        # What one test has left is not to fail the others.
+        for userid in api.call("GET", "/guests"):
+            api.call("DELETE", f"/guests/{userid}")
+        for name in _names(api) - images:
+            api.call("DELETE", f"/images/{name}")
+
+
+def _names(api: zvm.Api) -> set[str]:
+    return {str(each["imagename"]) for each in api.call("GET", "/images")}
 
 
 def create(api: zvm.Api, userid: str, *extra: dict[str, Any], **values: Any) -> list[dict[str, Any]]:

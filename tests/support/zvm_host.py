@@ -8,7 +8,7 @@ import json
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -161,12 +161,13 @@ class World:
             self.simulator.system.settle()
             return list(audit(self.simulator.system))
 
-    def check_clean(self) -> None:
-        """Nothing is left: the audit is empty and z/VM has what it had; of the connector's files only what stays."""
+    def check_clean(self, kept: Collection[str] = ()) -> None:
+        """Nothing is left: the audit is empty and z/VM has what it had; of the connector's files only what stays, which
+        are the images that guests were made from, `kept` among them."""
         assert self.audit() == []
         assert self.state() == self.before
-        left = self.images_left() - {"bigiron-blank", self.image.id}
-        assert left == set()
+        left = self.images_left() - {"bigiron-blank", self.image.id, *kept}
+        assert left == set(), left
         files = (self.simulator.layout.files / "imported").glob("*")
         unwiped = [file for file in files if file.stat().st_size > 1024]
         assert len(unwiped) == self.lost_uploads, unwiped

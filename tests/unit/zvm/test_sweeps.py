@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
+from tests.support.zvm_faults import CHANGES, REST, Moment, failures, loses_upload, moments
 from tests.support.zvm_host import World, serve
 
 from bigiron.errors import PlatformError
@@ -15,28 +15,6 @@ from bigiron.model import DiskRole, DiskSpec, GuestSpec
 from bigiron.sim.kernel.faults import Action, Fault
 from bigiron.zvm import guests, rest
 from bigiron.zvm.platform import Zvm
-
-REST = ("GET", "PUT", "POST", "DELETE")
-CHANGES = ("SMAPI", "VMUR", "TOOL")
-UNREACHABLE = {
-    (
-        Action.DROP_AFTER,
-        "linkdiskandbringonline",
-    ): "the connector's host has the disk linked, and no request unlinks it",
-    (Action.ERROR, "offlinediskanddetach"): "the same",
-    (Action.ERROR, "Name_List_Remove"): "the connector takes no notice, and forgets the guest",
-    (Action.DROP_AFTER, "punch"): "the file is in the connector's own reader, and no request purges that",
-}
-"""What the connector leaves on its own host when a command fails there: only a login there puts it right."""
-
-
-@dataclass(frozen=True)
-class Moment:
-    """The n-th request or command of its kind."""
-
-    method: str
-    template: str
-    nth: int
 
 
 @pytest.fixture(scope="module")
@@ -60,31 +38,16 @@ def platform(world: World) -> Iterator[Zvm]:
         yield platform
 
 
-def moments(world: World, methods: tuple[str, ...]) -> list[Moment]:
-    """What the journal has since it was cleared."""
-    counts: Counter[tuple[str, str]] = Counter()
-    found = []
-    for entry in world.simulator.journal.entries():
-        if entry.method in methods and entry.template != "/token":
-            counts[(entry.method, entry.template)] += 1
-            found.append(Moment(entry.method, entry.template, counts[(entry.method, entry.template)]))
-    return found
-
-
-def sweep(world: World, moments: list[Moment], actions: tuple[Action, ...], attempt: Callable[[], None]) -> None:
+def sweep(world: World, found: list[Moment], actions: tuple[Action, ...], attempt: Callable[[], None]) -> None:
     """Make the attempt once for each moment and action, and see that each fault was met."""
-    for moment in moments:
-        for action in actions:
-            if (action, moment.template) in UNREACHABLE:
-                continue
-            fault = Fault(moment.method, moment.template, action, nth=moment.nth, reason="596/3661")
-            world.simulator.faults.add(fault)
-            if moment.template == "/files" and moment.method == "PUT" and action is Action.DROP_AFTER:
-                world.lost_uploads += 1
-            attempt()
-            (planned,) = world.simulator.faults.faults()
-            world.simulator.faults.clear()
-            assert planned.fired >= 1, (moment, action)
+    for moment, action in failures(found, actions):
+        world.simulator.faults.add(moment.fault(action))
+        if loses_upload(moment, action):
+            world.lost_uploads += 1
+        attempt()
+        (planned,) = world.simulator.faults.faults()
+        world.simulator.faults.clear()
+        assert planned.fired >= 1, moment.label(action)
 
 
 def _spec(world: World) -> GuestSpec:

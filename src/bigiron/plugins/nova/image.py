@@ -76,7 +76,7 @@ class GlanceImage:
     def open(self) -> BinaryIO:
         """A new stream from the image's first byte; raises NotFound for an image that has no data.
 
-        Reading raises InvalidSpec, before it gives any byte, where the image is something else than raw.
+        Reading raises InvalidSpec, before it gives any byte, where the image is inspected and something else than raw.
         """
         chunks = _begun(self._download, self.id)
         if self._inspect:

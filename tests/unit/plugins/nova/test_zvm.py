@@ -87,6 +87,17 @@ def test_images_are_raw_and_name_their_distribution(conf: Any) -> None:
         made.image_source(None, ImageMeta.from_dict({**values, "disk_format": "qcow2"}))
 
 
+def test_a_disk_image_is_not_taken_for_a_vmdk(conf: Any) -> None:
+    """Its first line is text and what follows is not, with which Nova's look at formats does not come to terms."""
+    content = b"xCAT CKD Disk Image:        3338 CYL HLen: 0055 GZIP: 0".ljust(512) + bytes(range(1, 256)) * 5000
+    made = zvm.ZVMDriver(SimpleNamespace())
+    made._image_api = SimpleNamespace(download=lambda *_, **__: iter([content]))
+    values = {"id": "7f1bdc0a-70cd-4a8b-a3ef-5a0b2d3f1c11", "name": "rhel", "size": len(content)}
+    source = made.image_source(None, ImageMeta.from_dict({**values, "disk_format": "raw"}))
+    assert source is not None
+    assert source.open().read() == content
+
+
 def test_pause_is_supported_and_a_dump_is_not() -> None:
     made = zvm.ZVMDriver(SimpleNamespace())
     made.check_supported("operation.pause")
