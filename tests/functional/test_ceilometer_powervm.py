@@ -335,7 +335,7 @@ def test_a_monitor_that_may_not_be_switched_on_is_told_of_once(
         with world.lock:  # an administrator does
             world.state.pcm.long_term, world.state.pcm.compute_ltm = True, False
             world.touch(world.state.pcm)
-        found.pass_time(120)
+        assert meters(found.poll(), "web") == STILL, "the first sample is still to come"
         found.pass_time(120)
         assert meters(found.poll(), "web") == ALL
 
