@@ -23,7 +23,7 @@ from tests.functional.telemetry import (
 from tests.support.powervm_host import until
 from tests.support.telemetry_conf import instance_uuid
 
-from bigiron.plugins.ceilometer.pollsters import PowerVMPollster
+from bigiron.plugins.ceilometer.powervm import PowerVMPollster
 from bigiron.sim.kernel.faults import Action
 from bigiron.sim.powervm.model import power
 from bigiron.sim.powervm.pcm.documents import traffic
@@ -256,7 +256,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
         record.getMessage()
         for record in caplog.records
         if record.levelno >= logging.WARNING
-        and record.name.startswith(("bigiron.powervm", "bigiron.plugins", "ceilometer"))
+        and record.name.startswith(("bigiron.powervm", "bigiron.complaints", "bigiron.plugins", "ceilometer"))
     ]
 
 
