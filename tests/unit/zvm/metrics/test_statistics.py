@@ -29,8 +29,8 @@ def test_answers_are_read() -> None:
     output = {
         "nv1": {
             "guest_cpus": 2, "used_cpu_time_us": 1, "elapsed_cpu_time_us": 3, "min_cpu_count": 2,
-            "max_cpu_limit": 10000, "samples_cpu_in_use": 4, "samples_cpu_delay": 5, "used_mem_kb": 6, "max_mem_kb": 7, "min_mem_kb": 0,
-            "shared_mem_kb": 0,
+            "max_cpu_limit": 10000, "samples_cpu_in_use": 4, "samples_cpu_delay": 5, "used_mem_kb": 6,
+            "max_mem_kb": 7, "min_mem_kb": 0, "shared_mem_kb": 0,
         }
     }  # fmt: skip
     assert statistics.cpus(output, "Reading") == {"NV1": CpuReading(2, 1, 3, 4, 5, 6, 7)}
