@@ -15,7 +15,7 @@ from oslo_config import cfg
 
 from benchmarks.guests import Tally
 from benchmarks.host import SimulatedHost, resident_instances, simulated_host
-from bigiron.plugins.ceilometer.pollsters import PowerVMPollster
+from bigiron.plugins.ceilometer.powervm import PowerVMPollster
 from bigiron.plugins.ceilometer.source import Source
 from bigiron.powervm.metrics.link import open_metrics
 
@@ -29,7 +29,7 @@ def run() -> dict[str, float]:
     figures: dict[str, float] = {}
     with simulated_host(residents=SIZE) as host:
         tally = Tally()
-        source = Source(host.options, lambda options: open_metrics(options, tally))
+        source = Source("PowerVM", lambda: open_metrics(host.options(), tally))
         pollsters, servers = _pollsters(source), _servers()
         _poll(pollsters, servers)  # connects, and switches the monitor on
         _advance(host)

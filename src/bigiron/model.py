@@ -259,29 +259,32 @@ class CpuStats:
 class ProcessorUsage:
     """What a guest's processors have done since its start, in nanoseconds of one processor, as of the time `at`.
 
-    Times are seconds since the epoch by the platform's clock. `used_ns` is the time with work, wherever it came from:
+    What a platform does not tell is None. Times are seconds since the epoch by the platform's clock, or by ours where
+    the platform tells none. `used_ns` is the time with work, wherever it came from:
     within the entitlement (`capped_ns`, which includes time that was idle or given away) and beyond it
     (`uncapped_ns`). `waiting_ns` is how long it had to wait for a processor. `processors` are whole processors (1.0 =
-    one core), entitled or dedicated; `pool` is the shared pool that they come from, None for dedicated ones.
+    one core), entitled or dedicated; `pool` is the shared pool that they come from, None for dedicated ones. Of the
+    times that the platform looked at them it found them at work in `in_use_samples` and waiting in `delay_samples`.
     """
 
     at: float
     used_ns: int
-    entitled_ns: int
-    capped_ns: int
-    uncapped_ns: int
-    idle_ns: int
-    donated_ns: int
-    waiting_ns: int
-    processors: float
-    pool: int | None
+    entitled_ns: int | None = None
+    capped_ns: int | None = None
+    uncapped_ns: int | None = None
+    idle_ns: int | None = None
+    donated_ns: int | None = None
+    waiting_ns: int | None = None
+    processors: float | None = None
+    pool: int | None = None
+    in_use_samples: int | None = None
+    delay_samples: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryUsage:
-    """A guest's memory as its own system sees it, in MiB; what was swapped is counted since the first look at it.
-
-    None where that system does not tell.
+    """A guest's memory, in MiB, as its own system sees it or the platform; what was swapped is counted since the first
+    look at it. None where nobody tells.
     """
 
     at: float
@@ -341,9 +344,9 @@ class GuestUsage:
     """
 
     uuid: str
-    power: PowerState
-    vcpus: int
-    memory_mb: int
+    power: PowerState | None
+    vcpus: int | None
+    memory_mb: int | None
     resident_mb: int | None = None
     processor: ProcessorUsage | None = None
     memory: MemoryUsage | None = None

@@ -17,6 +17,7 @@ from werkzeug.wrappers import Request, Response
 
 from bigiron.powervm.options import PowerVMOptions
 from bigiron.sim.kernel.serving import HttpServer
+from bigiron.zvm.options import ZvmOptions
 
 HOST = "power1"
 
@@ -127,12 +128,36 @@ class TinyCloud:
         }  # fmt: skip
 
 
+def _section(options: PowerVMOptions | ZvmOptions) -> str:
+    """Where the platform is."""
+    if isinstance(options, ZvmOptions):
+        return f"""
+        [zvm]
+        cloud_connector_url = {options.cloud_connector_url}
+        token_path = {options.token_path}
+        call_timeout = {options.call_timeout_s}
+        """
+    return f"""
+        [powervm]
+        rest_host = {options.rest_host}
+        rest_port = {options.rest_port}
+        rest_protocol = http
+        rest_username = padmin
+        rest_password = padmin
+        rest_timeout = 30
+        """
+
+
 def write_files(
-    folder: Path, options: PowerVMOptions, cloud: TinyCloud, interval: int = 60, **polling_options: Any
+    folder: Path,
+    options: PowerVMOptions | ZvmOptions,
+    cloud: TinyCloud,
+    interval: int = 60,
+    **polling_options: Any,
 ) -> Path:
     """ceilometer.conf and polling.yaml as an operator would write them; returns the first."""
     more = "\n".join(f"{name} = {value}" for name, value in polling_options.items())
-    (folder / "polling.yaml").write_text(f"sources:\n  - name: powervm\n    interval: {interval}\n    meters: ['*']\n")
+    (folder / "polling.yaml").write_text(f"sources:\n  - name: guests\n    interval: {interval}\n    meters: ['*']\n")
     path = folder / "ceilometer.conf"
     path.write_text(
         textwrap.dedent(f"""
@@ -144,14 +169,7 @@ def write_files(
         cfg_file = {folder}/polling.yaml
         pollsters_definitions_dirs = {folder}
 
-        [powervm]
-        rest_host = {options.rest_host}
-        rest_port = {options.rest_port}
-        rest_protocol = http
-        rest_username = padmin
-        rest_password = padmin
-        rest_timeout = 30
-
+        {_section(options)}
         [service_credentials]
         auth_type = password
         auth_url = {cloud.url}/identity/v3

@@ -205,9 +205,16 @@ def _template(path: str) -> str:
 
 
 @contextlib.contextmanager
-def serve(folder: Path, settings: Settings | None = None, **options: Any) -> Iterator[World]:
-    """A simulated z/VM with its connector, started."""
+def serve(
+    folder: Path,
+    settings: Settings | None = None,
+    connector_options: dict[str, dict[str, Any]] | None = None,
+    **options: Any,
+) -> Iterator[World]:
+    """A simulated z/VM with its connector, started; `connector_options` are its zvmsdk.conf's, by section."""
     document = documents.read(SYSTEM)
+    if connector_options:
+        document.setdefault("connector", {})["options"] = connector_options
     with Simulator(document, folder / "sim", settings or Settings(clock_scale=CLOCK_SCALE)) as simulator:
         values: dict[str, Any] = {
             "cloud_connector_url": simulator.url,

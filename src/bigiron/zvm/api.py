@@ -10,6 +10,8 @@ from urllib.parse import quote
 from bigiron.errors import NotFound
 from bigiron.zvm import directory
 from bigiron.zvm.directory import Entry
+from bigiron.zvm.metrics import statistics
+from bigiron.zvm.metrics.statistics import CpuReading, NicReading
 from bigiron.zvm.rest import Connector
 
 _CHANGE_S = 300.0
@@ -125,6 +127,18 @@ class Api:
         output: Mapping[str, Any] = self.connector.call("GET", _guest(userid, "info"), what=what)
         return output
 
+    def statistics(self, userids: Sequence[str]) -> Mapping[str, CpuReading]:
+        """Processors and memory of those of these guests that run. Raises NotFound where one of them is not known."""
+        what = f"Reading the statistics of {_guests(userids)}"
+        output = self.connector.call("GET", f"/guests/stats?userid={quote(','.join(userids))}", what=what)
+        return statistics.cpus(output, what)
+
+    def interface_statistics(self, userids: Sequence[str]) -> Mapping[str, Sequence[NicReading]]:
+        """Their network adapters that are coupled to virtual switches, likewise."""
+        what = f"Reading the network statistics of {_guests(userids)}"
+        output = self.connector.call("GET", f"/guests/interfacestats?userid={quote(','.join(userids))}", what=what)
+        return statistics.nics(output, what)
+
     def action(self, userid: str, action: str, *, what: str, timeout_s: float = _CHANGE_S, **fields: Any) -> Any:
         """One of the guest's actions."""
         body = {"action": action, **fields}
@@ -237,6 +251,10 @@ class Api:
     def _change_vswitch(self, name: str, fields: Mapping[str, str], what: str) -> None:
         path = f"/vswitches/{quote(name, safe='')}"
         self.connector.call("PUT", path, {"vswitch": dict(fields)}, what=what, timeout_s=_CHANGE_S)
+
+
+def _guests(userids: Sequence[str]) -> str:
+    return f"guest {userids[0]}" if len(userids) == 1 else f"{len(userids)} guests"
 
 
 def _guest(userid: str, part: str = "") -> str:

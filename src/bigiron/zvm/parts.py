@@ -11,6 +11,8 @@ from bigiron.zvm.guests import Guests
 from bigiron.zvm.images import Images
 from bigiron.zvm.inventory import Host
 from bigiron.zvm.ledger import Ledger
+from bigiron.zvm.metrics.guests import KnownGuests
+from bigiron.zvm.metrics.usage import GuestUsages
 from bigiron.zvm.nics import Nics
 from bigiron.zvm.options import ZvmOptions
 from bigiron.zvm.power import Power
@@ -34,6 +36,7 @@ class Parts:
         self.power = Power(self.api, self.ledger)
         self.nics = Nics(self.api, self.power)
         self.captures = Captures(self.api, self.transfer, self.ledger, self.power)
+        self.usages = GuestUsages(self.api, KnownGuests(self.guests))
         self.watch = Watch(options.power_poll_s, self.guests, self.power)
 
     def start(self) -> None:

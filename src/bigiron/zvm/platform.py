@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from bigiron.errors import InvalidSpec, NotFound, PlatformError, Unavailable, Unsupported
 from bigiron.hypervisor import Hypervisor, Step
@@ -18,6 +18,7 @@ from bigiron.model import (
     GuestReport,
     GuestSpec,
     GuestState,
+    GuestUsage,
     HostFacts,
     ImageSource,
     NicSpec,
@@ -115,6 +116,9 @@ class Zvm(Hypervisor):
     def report(self, uuid: str) -> GuestReport:
         parts = self.parts
         return report.report(parts.api, parts.ledger, parts.power, parts.guests.find(uuid))
+
+    def usage(self, uuids: Collection[str]) -> Mapping[str, GuestUsage]:
+        return self.parts.usages.read(uuids)
 
     def is_made(self, uuid: str) -> bool:
         return self.parts.guests.is_known(uuid)

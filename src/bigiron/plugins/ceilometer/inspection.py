@@ -24,14 +24,22 @@ _POWER_STATES = {
 class PowerVMStats:
     """What only a partition has: times in nanoseconds of one processor."""
 
-    entitled: int
-    capped: int
-    uncapped: int
-    donated: int
-    idle: int
-    waiting: int
-    processors: float
+    entitled: int | None
+    capped: int | None
+    uncapped: int | None
+    donated: int | None
+    idle: int | None
+    waiting: int | None
+    processors: float | None
     pool: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ZvmStats:
+    """What only a virtual machine has: how often CP found its processors at work, and waiting for a real one."""
+
+    in_use: int | None
+    delayed: int | None
 
 
 Measured = tuple[Any, float | None]
@@ -39,10 +47,10 @@ Measured = tuple[Any, float | None]
 
 
 def instance(usage: GuestUsage) -> Iterator[Measured]:
-    """Without processor time, which is measured apart from memory."""
+    """All in one; processors and memory are measured apart."""
     memory = usage.memory
     stats = inspector.InstanceStats(
-        power_state=_POWER_STATES.get(usage.power, 0),
+        power_state=None if usage.power is None else _POWER_STATES.get(usage.power, 0),
         cpu_number=usage.vcpus,
         cpu_time=usage.processor.used_ns if usage.processor else None,
         memory_actual=usage.memory_mb,
@@ -116,11 +124,24 @@ def powervm(usage: GuestUsage) -> Iterator[Measured]:
         yield stats, found.at
 
 
+def zvm(usage: GuestUsage) -> Iterator[Measured]:
+    """CP's samples of the processors."""
+    found = usage.processor
+    if found is not None:
+        yield ZvmStats(in_use=found.in_use_samples, delayed=found.delay_samples), found.at
+
+
 INSPECTIONS: Mapping[str, Callable[[GuestUsage], Iterator[Measured]]] = {
     "inspect_instance": instance,
     "inspect_vnics": vnics,
     "inspect_disks": disks,
     "inspect_disk_info": disk_info,
     "inspect_powervm": powervm,
+    "inspect_zvm": zvm,
 }
 """By the method of Ceilometer's inspector that a stock pollster names."""
+MEASURED_IN = {
+    "cpu_time": "processor",
+    **dict.fromkeys(("memory_usage", "memory_swap_in", "memory_swap_out"), "memory"),
+}
+"""Of an instance's values those that are measured at a time: in which part of a guest's figures that is."""

@@ -4,37 +4,42 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, Protocol
 
 from oslo_config import cfg
 
 from bigiron.errors import PlatformError
 from bigiron.model import GuestUsage
-from bigiron.plugins.ceilometer import conf as options
-from bigiron.powervm.metrics.link import MetricsLink, open_metrics
-from bigiron.powervm.options import PowerVMOptions
 
 LOG = logging.getLogger(__name__)
 
-_CACHED = "bigiron.powervm"
+
+class Link(Protocol):
+    """A connection to a platform that tells what guests use."""
+
+    def read(self, instances: Mapping[str, str]) -> Mapping[str, GuestUsage]:
+        """The figures of these instances, given with Nova's names for them on the hypervisor. Raises PlatformError."""
+        ...
+
+    def close(self) -> None:
+        """End it."""
+        ...
 
 
 class Source:
     """Connects when it is first asked: the service may be down when the agent starts."""
 
-    def __init__(
-        self, options: Callable[[], PowerVMOptions], opener: Callable[[PowerVMOptions], MetricsLink] = open_metrics
-    ) -> None:
-        self._options = options
+    def __init__(self, platform: str, opener: Callable[[], Link]) -> None:
+        self._platform = platform
         self._opener = opener
         self._lock = threading.Lock()
-        self._link: MetricsLink | None = None
+        self._link: Link | None = None
         self._in_trouble = False
         self._ends: set[int] = set()
 
     def usages(
-        self, cache: MutableMapping[str, Any], instances: Collection[str], manager: Any = None
+        self, cache: MutableMapping[str, Any], instances: Mapping[str, str], manager: Any = None
     ) -> Mapping[str, GuestUsage]:
         """The figures of this poll, whose `cache` all its pollsters share: of each instance that is on the system.
 
@@ -42,9 +47,10 @@ class Source:
         """
         with self._lock:
             self._end_with(manager)
-            if _CACHED not in cache:
-                cache[_CACHED] = self._read(instances)
-            found: Mapping[str, GuestUsage] = cache[_CACHED]
+            key = f"bigiron.{self._platform}"
+            if key not in cache:
+                cache[key] = self._read(instances)
+            found: Mapping[str, GuestUsage] = cache[key]
             return found
 
     def close(self) -> None:
@@ -54,18 +60,18 @@ class Source:
         if link is not None:
             link.close()
 
-    def _read(self, instances: Collection[str]) -> Mapping[str, GuestUsage]:
+    def _read(self, instances: Mapping[str, str]) -> Mapping[str, GuestUsage]:
         try:
             if self._link is None:
-                self._link = self._opener(self._options())
-            found = self._link.usages.read(instances)
+                self._link = self._opener()
+            found = self._link.read(instances)
         except PlatformError as error:
             if not self._in_trouble:
-                LOG.warning("There are no figures of PowerVM guests until this is over: %s", error)
+                LOG.warning("There are no figures of %s guests until this is over: %s", self._platform, error)
             self._in_trouble = True
             return {}
         if self._in_trouble:
-            LOG.info("There are figures of PowerVM guests again")
+            LOG.info("There are figures of %s guests again", self._platform)
         self._in_trouble = False
         return found
 
@@ -85,14 +91,14 @@ class Source:
         manager.terminate = end
 
 
-_sources: dict[int, tuple[cfg.ConfigOpts, Source]] = {}
+_sources: dict[tuple[int, str], tuple[cfg.ConfigOpts, Source]] = {}
 _sources_lock = threading.Lock()
 
 
-def source_of(conf: cfg.ConfigOpts) -> Source:
-    """The source of all pollsters that are configured alike: those of one agent."""
+def source_of(conf: cfg.ConfigOpts, platform: str, opener: Callable[[cfg.ConfigOpts], Link]) -> Source:
+    """The source of all pollsters of a platform that are configured alike: those of one agent."""
     with _sources_lock:
-        found = _sources.get(id(conf))
+        found = _sources.get((id(conf), platform))
         if found is None:
-            found = _sources[id(conf)] = (conf, Source(lambda: options.to_options(conf)))
+            found = _sources[id(conf), platform] = (conf, Source(platform, lambda: opener(conf)))
         return found[1]

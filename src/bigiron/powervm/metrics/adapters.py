@@ -18,10 +18,10 @@ from pypowervm.wrappers.logical_partition import LPAR
 from pypowervm.wrappers.network import CNA
 from pypowervm.wrappers.virtual_io_server import VIOS
 
+from bigiron.complaints import Complaints
 from bigiron.errors import PlatformError
 from bigiron.powervm.errors import translated
 from bigiron.powervm.events import LOST, RestEvent
-from bigiron.powervm.metrics.complaints import Complaints
 from bigiron.powervm.network.vif_events import mac_text
 
 LOG = logging.getLogger(__name__)

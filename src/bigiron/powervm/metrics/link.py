@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from bigiron.model import GuestUsage
 from bigiron.powervm.connect import connect
 from bigiron.powervm.connection import Connection
 from bigiron.powervm.metrics.monitor import LongTermMonitor
@@ -18,6 +20,10 @@ class MetricsLink:
 
     connection: Connection
     usages: GuestUsages
+
+    def read(self, instances: Collection[str]) -> Mapping[str, GuestUsage]:
+        """What the guests of these instances use; see `GuestUsages.read`."""
+        return self.usages.read(instances)
 
     def close(self) -> None:
         """Put the monitor's preferences back, stop the threads and log off."""

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 from pypowervm.adapter import Adapter
 from pypowervm.tasks.monitor.util import query_ltm_feed
 
+from bigiron.complaints import Complaints
 from bigiron.errors import AuthError, NotFound, PlatformError, Unsupported
 from bigiron.powervm.errors import translated
 from bigiron.powervm.metrics import documents
-from bigiron.powervm.metrics.complaints import Complaints
 from bigiron.powervm.metrics.documents import HypervisorSample, MemorySample, ViosSample
 from bigiron.powervm.metrics.preferences import Preferences
 

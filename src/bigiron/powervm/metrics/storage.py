@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bigiron.complaints import Complaints
 from bigiron.errors import PlatformError
 from bigiron.model import DiskCapacity
 from bigiron.powervm import mapping
-from bigiron.powervm.metrics.complaints import Complaints
 from bigiron.powervm.vios import ViosDocuments
 
 _GB = 1 << 30

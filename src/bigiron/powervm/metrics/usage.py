@@ -111,7 +111,8 @@ def _guest(found: _Found, usage: Usage | None, capacities: tuple[DiskCapacity, .
         power=base.power,
         vcpus=base.vcpus,
         memory_mb=base.memory_mb,
-        resident_mb=usage.sample.resident_mb if usage.sample.running else None,
+        # Without its counters the sample is an old one, kept for what it says of the adapters.
+        resident_mb=usage.sample.resident_mb if usage.processor is not None else None,
         processor=usage.processor,
         memory=usage.memory,
         nics=usage.nics,

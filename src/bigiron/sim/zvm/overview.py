@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bigiron.sim.kernel.load import IDLE
 from bigiron.sim.zvm.guest.boot import config_drive
 from bigiron.sim.zvm.guest.files import CONFIG_DRIVE, Files
 from bigiron.sim.zvm.model import directory, networks
@@ -29,6 +30,7 @@ def guest(system: System, entry: Entry) -> dict[str, Any]:
         "state": _state(machine),
         "guest": machine.phase if machine and machine.phase != CP else "",
         "hostname": machine.hostname if machine else "",
+        "load": system.state.loads.get(entry.userid, IDLE),
         "cpus": machine.cpus if machine else directory.cpu_addresses(entry),
         "memory_mb": machine.memory_mb if machine else directory.memory_mb(entry),
         "comments": [line[2:] for line in entry.lines if line.startswith("* ")],

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Request
 
 from bigiron.sim.kernel import control as controls
+from bigiron.sim.kernel import load
 from bigiron.sim.kernel.clock import Clock
 from bigiron.sim.kernel.faults import FaultPlan
 from bigiron.sim.kernel.journal import Journal
@@ -260,6 +261,7 @@ class Simulator:
         self.control.mount("guests", GET=self._get_guests)
         self.control.mount("vswitches", GET=lambda _: self._locked(overview.switches))
         self.control.mount("consoles", GET=self._get_console)
+        self.control.mount("load", GET=self._get_loads, POST=self._set_load)
         self.control.mount("connector", GET=self._get_connector, POST=self._set_connector)
         self.latency.subscribe(self._apply_latency)
 
@@ -302,6 +304,23 @@ class Simulator:
                 raise NotFound(f"there is no userid {userid}; GET /guests lists them")
             entry = self.system.state.entries[userid]
             return {**overview.guest(self.system, entry), **overview.files(self.system, userid)}
+
+    def _get_loads(self, _request: Request) -> Any:
+        with self.system.lock:
+            entries, loads = self.system.state.entries, self.system.state.loads
+            return {"profiles": list(load.PROFILES), "loads": {u: loads.get(u, load.IDLE) for u in sorted(entries)}}
+
+    def _set_load(self, request: Request) -> Any:
+        wish = controls.body(request)
+        if not isinstance(wish, dict) or not {"userid", "profile"} <= set(wish):
+            raise BadRequest('POST {"userid": <userid>, "profile": <name>}')
+        userid, profile = str(wish["userid"]).upper(), str(wish["profile"])
+        with self.system.lock:
+            self.system.settle()
+            if userid not in self.system.state.entries:
+                raise NotFound(f"there is no userid {userid}; GET /guests lists them")
+            self.system.set_load(userid, profile)
+        return {"userid": userid, "profile": profile}
 
     def _get_console(self, request: Request) -> Any:
         userid = request.path.strip("/").partition("/")[2].upper()

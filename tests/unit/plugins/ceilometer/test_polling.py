@@ -11,7 +11,7 @@ from ceilometer.polling import manager as polling
 from tests.support.telemetry_conf import Captured, TinyCloud, instance_uuid, prepared, write_files
 
 from bigiron.model import GuestUsage, PowerState
-from bigiron.plugins.ceilometer.pollsters import PowerVMPollster
+from bigiron.plugins.ceilometer.powervm import PowerVMPollster
 from bigiron.powervm.options import PowerVMOptions
 
 

@@ -23,9 +23,8 @@ from bigiron.model import (
     ProcessorUsage,
 )
 from bigiron.plugins.ceilometer import source as source_module
-from bigiron.plugins.ceilometer.pollsters import PowerVMPollster
+from bigiron.plugins.ceilometer.powervm import PowerVMPollster
 from bigiron.plugins.ceilometer.source import Source, source_of
-from bigiron.powervm.options import PowerVMOptions
 
 PROCESSOR = ProcessorUsage(30.0, 11, 12, 13, 14, 15, 16, 17, 0.5, 2)
 MEMORY = MemoryUsage(20.0, 2048.0, 512.0, 3.0, 4.0)
@@ -51,6 +50,7 @@ OURS = {
     if issubclass(point.load(), PowerVMPollster)
 }
 
+ONE = {"u1": "instance-1"}
 Read = Callable[[], Mapping[str, GuestUsage]]
 
 
@@ -68,9 +68,8 @@ def polled(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes a pollster that gets its figures from the function given."""
 
     def make(meter: str, read: Read) -> Any:
-        link = SimpleNamespace(usages=SimpleNamespace(read=lambda _instances: read()), close=lambda: None)
-        source = Source(PowerVMOptions, lambda _options: link)  # type: ignore[arg-type,return-value]
-        monkeypatch.setattr("bigiron.plugins.ceilometer.pollsters.source_of", lambda _conf: source)
+        source = Source("PowerVM", lambda: SimpleNamespace(read=lambda _instances: read(), close=lambda: None))
+        monkeypatch.setattr("bigiron.plugins.ceilometer.pollsters.source_of", lambda *_: source)
         conf = cfg.ConfigOpts()
         conf.register_opt(cfg.ListOpt("reserved_metadata_namespace", default=[]))
         conf.register_opt(cfg.ListOpt("reserved_metadata_keys", default=[]))
@@ -146,16 +145,16 @@ def test_one_poll_reads_once_whatever_asks() -> None:
         reads.append(instances)
         return {"u1": USAGE}
 
-    opened: list[PowerVMOptions] = []
+    opened: list[bool] = []
 
-    def opener(options: PowerVMOptions) -> Any:
-        opened.append(options)
-        return SimpleNamespace(usages=SimpleNamespace(read=read), close=lambda: None)
+    def opener() -> Any:
+        opened.append(True)
+        return SimpleNamespace(read=read, close=lambda: None)
 
-    source = Source(PowerVMOptions, opener)
+    source = Source("PowerVM", opener)
     poll: dict[str, Any] = {}
-    assert source.usages(poll, ["u1"]) == source.usages(poll, ["u1"]) == {"u1": USAGE}
-    source.usages({}, ["u1"])
+    assert source.usages(poll, ONE) == source.usages(poll, ONE) == {"u1": USAGE}
+    source.usages({}, ONE)
     assert (len(reads), len(opened)) == (2, 1)
 
 
@@ -163,14 +162,14 @@ def test_trouble_is_told_once_and_its_end(caplog: pytest.LogCaptureFixture) -> N
     caplog.set_level("INFO", source_module.LOG.name)
     answers: list[Any] = [Unavailable("no"), Unavailable("no"), "link", "link", Unavailable("gone")]
 
-    def opener(_options: PowerVMOptions) -> Any:
+    def opener() -> Any:
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return SimpleNamespace(usages=SimpleNamespace(read=lambda _instances: {"u1": USAGE}), close=lambda: None)
+        return SimpleNamespace(read=lambda _instances: {"u1": USAGE}, close=lambda: None)
 
-    source = Source(PowerVMOptions, opener)
-    found = [bool(source.usages({}, ["u1"])) for _ in range(4)]
+    source = Source("PowerVM", opener)
+    found = [bool(source.usages({}, ONE)) for _ in range(4)]
     assert found == [False, False, True, True]
     told = [record.getMessage() for record in caplog.records if record.name == source_module.LOG.name]
     assert told == ["There are no figures of PowerVM guests until this is over: no",
@@ -179,16 +178,18 @@ def test_trouble_is_told_once_and_its_end(caplog: pytest.LogCaptureFixture) -> N
 
 def test_the_connection_ends_with_the_agent() -> None:
     ends: list[str] = []
-    link = SimpleNamespace(usages=SimpleNamespace(read=lambda _instances: {}), close=lambda: ends.append("closed"))
-    source = Source(PowerVMOptions, lambda _options: link)  # type: ignore[arg-type,return-value]
+    link = SimpleNamespace(read=lambda _instances: {}, close=lambda: ends.append("closed"))
+    source = Source("PowerVM", lambda: link)
     agent = SimpleNamespace(terminate=lambda: ends.append("agent"))
     for _ in range(3):
-        source.usages({}, [], agent)
+        source.usages({}, {}, agent)
     agent.terminate()
     assert ends == ["closed", "agent"]
 
 
 def test_pollsters_of_one_agent_share_a_source() -> None:
     first, second = cfg.ConfigOpts(), cfg.ConfigOpts()
-    assert source_of(first) is source_of(first)
-    assert source_of(first) is not source_of(second)
+    opener = PowerVMPollster.open
+    assert source_of(first, "PowerVM", opener) is source_of(first, "PowerVM", opener)
+    assert source_of(first, "PowerVM", opener) is not source_of(second, "PowerVM", opener)
+    assert source_of(first, "PowerVM", opener) is not source_of(first, "z/VM", opener)

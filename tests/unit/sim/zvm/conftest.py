@@ -84,12 +84,17 @@ class Zvm:
 
     def boot(self, userid: str) -> None:
         """A userid with a system on its disk that has come up and obeys the connector."""
-        self.create(userid, disks=[100])
-        image = self.file("boot.image", zvm.image(100, b"system" * 100))
-        assert self.run("unpackdiskimage", userid, "0100", image).status == 0
+        self.create(userid)
+        self.boot_disk(userid)
         self.punch(userid, "iucvauth.sh", "#!/bin/bash\necho -n ZCC00001 > /etc/iucv_authorized_userid\n")
         self.ok("Image_Activate", "-T", userid)
         self.clock.advance(BOOT_SECONDS)
+
+    def boot_disk(self, userid: str) -> None:
+        """A disk at 0100 that can be loaded."""
+        self.add_disk(userid, "0100", 100)
+        image = self.file("boot.image", zvm.image(100, b"system" * 100))
+        assert self.run("unpackdiskimage", userid, "0100", image).status == 0
 
     def iucv(self, userid: str, command: str) -> str:
         answer = self.run("iucvclnt", userid, command)

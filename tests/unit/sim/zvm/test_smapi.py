@@ -199,8 +199,8 @@ def test_byte_stats_have_their_places(z: Zvm) -> None:
     first = 5 + 9 + 8
     assert lines[first] == "nic count: 0" and lines[first + 1 : first + 3] == ["vlan count: 0", ""]
     assert lines[-11:] == [
-        "nic_id: LINUX 1000", "nic_fr_rx: 20", "nic_fr_rx_dsc: 0", "nic_fr_rx_err: 0", "nic_fr_tx: 10",
-        "nic_fr_tx_dsc: 0", "nic_fr_tx_err: 0", "nic_rx: 2400", "nic_tx: 900", "vlan count: 0", "",
+        "nic_id: LINUX 1000", "nic_fr_rx: 80", "nic_fr_rx_dsc: 0", "nic_fr_rx_err: 0", "nic_fr_tx: 60",
+        "nic_fr_tx_dsc: 0", "nic_fr_tx_err: 0", "nic_rx: 72000", "nic_tx: 36000", "vlan count: 0", "",
     ]  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """The diagnostics of instances: what the platform tells of a running guest.
 
-Counters come where the platform's monitor is on, which the telemetry agent and Nova's monitor of processors see to.
+Counters come where the platform's monitor is on: on PowerVM the telemetry agent and Nova's monitor of processors see to
+that, and z/VM always counts.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from nova import exception
 from nova.objects import diagnostics
 
 from bigiron import errors
-from bigiron.model import DiskUsage, GuestReport, GuestUsage, NicUsage, PowerState
+from bigiron.model import DiskUsage, GuestReport, GuestUsage, NicUsage
 from bigiron.plugins.nova import translate
 from bigiron.plugins.nova.compute.service import Service
 
 LOG = logging.getLogger(__name__)
 
-_TIMES = ("used_ns", "entitled_ns", "capped_ns", "uncapped_ns", "idle_ns", "donated_ns", "waiting_ns")
+_TIMES = (
+    "used_ns", "entitled_ns", "capped_ns", "uncapped_ns", "idle_ns", "donated_ns", "waiting_ns", "in_use_samples",
+    "delay_samples",
+)  # fmt: skip
 _TRAFFIC = ("in_bytes", "in_packets", "in_drops", "in_errors", "out_bytes", "out_packets", "out_drops", "out_errors")
 _TRANSFERS = ("read_bytes", "read_requests", "write_bytes", "write_requests")
 
@@ -92,7 +96,7 @@ class Diagnostics(Service):
         except errors.PlatformError as error:
             LOG.info("Instance %s has diagnostics without counters: %s", instance.uuid, error)
             found = {}
-        return found.get(instance.uuid) or GuestUsage(instance.uuid, PowerState.UNKNOWN, 0, 0)
+        return found.get(instance.uuid) or GuestUsage(instance.uuid, None, None, None)
 
     def _report(self, instance: Any) -> GuestReport:
         try:
@@ -108,8 +112,9 @@ class Diagnostics(Service):
 
 
 def _figures(prefix: str, value: Any, names: Sequence[str]) -> dict[str, Any]:
-    """The fields of a value under names of their own; nothing where there is no value."""
-    return {} if value is None else {f"{prefix}_{name}": getattr(value, name) for name in names}
+    """The fields of a value under names of their own; nothing of what there is no value of."""
+    found = {} if value is None else {f"{prefix}_{name}": getattr(value, name) for name in names}
+    return {name: figure for name, figure in found.items() if figure is not None}
 
 
 def _nic_figures(nic: NicUsage | None) -> dict[str, int]:

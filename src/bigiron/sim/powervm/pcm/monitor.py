@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bigiron.sim.kernel.load import IDLE, PROFILES
 from bigiron.sim.powervm.model.entity import dump, load
 from bigiron.sim.powervm.model.partition import Lpar, Partition, Vios
 from bigiron.sim.powervm.model.world import World
 from bigiron.sim.powervm.pcm.facts import SystemFacts, collect, share_of
-from bigiron.sim.powervm.pcm.load import IDLE, PROFILES, Meter
+from bigiron.sim.powervm.pcm.load import Meter
 from bigiron.sim.powervm.pcm.script import Script
 
 INTERVAL = 30

@@ -14,11 +14,11 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Request, Response
 
 from bigiron.sim.kernel import control as controls
+from bigiron.sim.kernel.load import PROFILES
 from bigiron.sim.powervm.errors import MethodNotAllowed, NotFound
 from bigiron.sim.powervm.model.partition import Partition
 from bigiron.sim.powervm.model.world import World
 from bigiron.sim.powervm.pcm import documents
-from bigiron.sim.powervm.pcm.load import PROFILES
 from bigiron.sim.powervm.pcm.monitor import Monitor, Sample
 from bigiron.sim.powervm.pcm.script import Script, wrapped
 from bigiron.sim.powervm.pcm.vios_document import vios

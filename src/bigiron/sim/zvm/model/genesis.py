@@ -111,6 +111,8 @@ def _user(system: System, each: Mapping[str, Any], place: str) -> None:
         userid = directory.check_userid(each["userid"])
         text = each.get("entry", f"USER {userid} LBYONLY 1G 1G G\nMACHINE ESA 2\n")
         system.put_entry(Entry(userid, directory.parse(userid, text), foreign=True))
+        if "load" in each:
+            system.set_load(userid, each["load"])
         if each.get("logged_on"):
             power.log_on(system, userid)
     except SmapiError as error:

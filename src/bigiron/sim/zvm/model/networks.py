@@ -62,7 +62,8 @@ def couple(system: System, machine: VirtualMachine, vdev: str, switch: Vswitch) 
     nic = directory.nic(entry, vdev) if entry else None
     if not authorized(switch, machine.userid, nic):
         raise SmapiError(212, 8)
-    machine.adapters[vdev] = replace(adapter, lan=switch.name, vlans=vlans(switch, machine.userid, nic))
+    base = system.meter(machine).at(system.clock.now()).used
+    machine.adapters[vdev] = replace(adapter, lan=switch.name, vlans=vlans(switch, machine.userid, nic), base=base)
     system.touch()
 
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from bigiron.sim.kernel.load import IDLE, PROFILES
 from bigiron.sim.kernel.values import dump, load
 from bigiron.sim.zvm.errors import SmapiError
 from bigiron.sim.zvm.model import directory
 from bigiron.sim.zvm.model.directory import Entry
 from bigiron.sim.zvm.model.disks import Disks
+from bigiron.sim.zvm.model.load import Meter
 from bigiron.sim.zvm.model.spool import Spool
 from bigiron.sim.zvm.model.values import FcpDevice, Link, Lun, Machine, Minidisk, Pool, SpoolFile, Vswitch
 from bigiron.sim.zvm.model.virtual_machine import ConsoleLog, VirtualMachine
@@ -45,6 +47,8 @@ class State:
     """Name lists of SMAPI."""
     vswitches: dict[str, Vswitch] = field(default_factory=dict)
     running: dict[str, VirtualMachine] = field(default_factory=dict)
+    loads: dict[str, str] = field(default_factory=dict)
+    """Load profiles by userid; who has none is idle."""
     consoles: dict[str, ConsoleLog] = field(default_factory=dict)
     fcp: dict[str, FcpDevice] = field(default_factory=dict)
     luns: list[Lun] = field(default_factory=list)
@@ -90,6 +94,9 @@ class System:
     def touch(self) -> None:
         """Something has changed."""
         with self.changed:
+            for machine in self.state.running.values():
+                # What it used until now counts by what it did until now.
+                self.meter(machine)
             self.revision += 1
             self.changed.notify_all()
 
@@ -150,6 +157,22 @@ class System:
         entry = self.state.entries.get(userid.upper())
         return directory.minidisk(entry, directory.device(vdev)) if entry else None
 
+    # -- loads --------------------------------------------------------------------------------------------------------
+
+    def meter(self, machine: VirtualMachine) -> Meter:
+        """What a virtual machine uses, as of now."""
+        return machine.metered(self.clock.now(), self.state.loads.get(machine.userid, IDLE))
+
+    def set_load(self, userid: str, profile: str) -> None:
+        """Give a userid another load from now on. SMAPI 400/4; raises ValueError for a profile that there is not."""
+        entry = self.entry(userid)
+        if profile not in PROFILES:
+            raise ValueError(f"no such load profile: {profile!r}; use one of {', '.join(PROFILES)}")
+        self.state.loads[entry.userid] = profile
+        if profile == IDLE:
+            del self.state.loads[entry.userid]
+        self.touch()
+
     # -- changes ------------------------------------------------------------------------------------------------------
 
     def put_entry(self, entry: Entry) -> None:
@@ -172,6 +195,7 @@ class System:
                 self.disks.drop(disk)
         self.spool.purge(userid)
         self.state.consoles.pop(userid, None)
+        self.state.loads.pop(userid, None)
         self.touch()
 
     def put_vswitch(self, switch: Vswitch, **values: Any) -> Vswitch:

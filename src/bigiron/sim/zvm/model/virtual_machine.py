@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bigiron.sim.zvm.model.load import Doing, Meter
+
 CP, BOOTING, UP, STOPPING, DOWN = "cp", "booting", "up", "stopping", "down"
 """Nothing loaded; loading; running; shutting down; halted in a disabled wait."""
 
@@ -17,6 +19,8 @@ class Adapter:
     lan: str = ""
     vlans: tuple[int, ...] = ()
     """The VLANs that its virtual switch lets it use: of the adapter itself, else of the userid's grant."""
+    base: float = 0.0
+    """What the machine had used when the adapter was coupled: its counters begin then."""
 
 
 @dataclass(slots=True)
@@ -47,11 +51,21 @@ class VirtualMachine:
     hostname: str = ""
     unit_status: int = 0
     """How the activation engine ended, as systemd tells it."""
+    meter: Meter | None = None
+    """What it uses; None until that is first looked at."""
 
     @property
     def logging_off(self) -> bool:
         """Whether CP is still taking it down."""
         return self.logs_off is not None
+
+    def metered(self, now: float, profile: str) -> Meter:
+        """The meter, brought up to what the machine does now."""
+        stopped = self.paused or self.logging_off or self.phase == DOWN
+        doing = Doing(profile, len(self.cpus), booting=self.phase == BOOTING, stopped=stopped)
+        known = self.meter or Meter(self.since, self.since, doing)
+        self.meter = known.follow(now, doing)
+        return self.meter
 
     @property
     def reachable(self) -> bool:

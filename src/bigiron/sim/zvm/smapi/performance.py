@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bigiron.sim.zvm.model.system import System
-from bigiron.sim.zvm.model.virtual_machine import BOOTING, VirtualMachine
+from bigiron.sim.zvm.model.virtual_machine import VirtualMachine
 from bigiron.sim.zvm.smapi.protocol import Call
 
-_IDLE, _BOOTING = 0.02, 0.9
-"""The part of its processors that a guest uses."""
 _SAMPLES_PER_SECOND = 0.5
-_USED_MEMORY = 0.15
+"""How often CP looks at what a virtual processor does."""
 
 
 def named(system: System, call: Call) -> Iterable[str]:
@@ -34,27 +32,23 @@ def _blocks(system: System, userids: Iterable[str]) -> list[str]:
     return lines
 
 
-def cpu_seconds(machine: VirtualMachine, now: float) -> float:
-    """The processor time of a machine since its logon."""
-    load = _BOOTING if machine.phase == BOOTING else _IDLE
-    return (now - machine.since) * len(machine.cpus) * load
-
-
 def _figures(system: System, machine: VirtualMachine) -> Iterable[tuple[str, object]]:
+    """The fields of Diagnose X'2FC': times, memory and samples since the logon."""
     now = system.clock.now()
-    elapsed, used = now - machine.since, cpu_seconds(machine, now)
-    samples = int(elapsed * _SAMPLES_PER_SECOND)
-    in_use, delayed = int(samples * _IDLE), samples // 100
+    elapsed, meter = now - machine.since, system.meter(machine)
+    totals, cpus = meter.at(now), len(machine.cpus)
+    samples = int(elapsed * _SAMPLES_PER_SECOND) * cpus
+    in_use, delayed = (int(seconds * _SAMPLES_PER_SECOND) for seconds in (totals.used, totals.waited))
     memory = machine.memory_mb * 1024
     processors = system.state.machine.processors
-    used_memory = int(memory * _USED_MEMORY)
+    used_memory = int(memory * meter.phase(now).memory)
     return (
-        ("Record version", 1), ("Guest flags", 0), ("Used CPU time", f"{int(used * 1e6)} uS"),
+        ("Record version", 1), ("Guest flags", 0), ("Used CPU time", f"{int(totals.used * 1e6)} uS"),
         ("Elapsed time", f"{int(elapsed * 1e6)} uS"), ("Minimum memory", "0 KB"), ("Max memory", f"{memory} KB"),
         ("Shared memory", "0 KB"), ("Used memory", f"{used_memory} KB"),
         ("Active CPUs in CEC", processors), ("Logical CPUs in VM", processors),
-        ("Guest CPUs", len(machine.cpus)), ("Minimum CPU count", len(machine.cpus)), ("Max CPU limit", 10000),
+        ("Guest CPUs", cpus), ("Minimum CPU count", cpus), ("Max CPU limit", 10000),
         ("Processor share", 100), ("Samples CPU in use", in_use), ("Samples CPU delay", delayed),
-        ("Samples page wait", 0), ("Samples idle", samples - in_use - delayed), ("Samples other", 0),
+        ("Samples page wait", 0), ("Samples idle", max(0, samples - in_use - delayed)), ("Samples other", 0),
         ("Samples total", samples), ("Guest name", machine.userid),
     )  # fmt: skip

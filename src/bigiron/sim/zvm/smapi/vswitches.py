@@ -8,6 +8,7 @@ from bigiron.sim.zvm.errors import SmapiError
 from bigiron.sim.zvm.model import directory, networks
 from bigiron.sim.zvm.model.system import System
 from bigiron.sim.zvm.model.values import Grant, Vswitch
+from bigiron.sim.zvm.model.virtual_machine import Adapter, VirtualMachine
 from bigiron.sim.zvm.smapi.protocol import DONE, Call
 
 _MAX_VLAN = 4094
@@ -16,6 +17,10 @@ _DEFINED, _DISCONNECTED, _READY = "1", "4", "8"
 """switch_status: without a real device, not connected to it, and carrying traffic."""
 _ACTIVE, _BACKUP = "1", "2"
 """device_status: the first device carries the traffic, the others stand by."""
+_RECEIVED_PER_SECOND, _SENT_PER_SECOND = 400, 300
+"""Frames per second of work."""
+_RECEIVED_SIZE, _SENT_SIZE = 900, 600
+_RECEIVED_PER_DISCARD, _RECEIVED_PER_ERROR = 5000, 20000
 _COUNTERS = ("fr_rx", "fr_rx_dsc", "fr_rx_err", "fr_tx", "fr_tx_dsc", "fr_tx_err", "rx", "tx")
 
 
@@ -152,14 +157,22 @@ def byte_stats(system: System, call: Call) -> Iterable[str]:
         adapters = networks.coupled(system, switch.name)
         lines.append(f"nic count: {len(adapters)}")
         for machine, adapter in adapters:
-            counts = traffic(system.clock.now() - machine.since)
+            counts = traffic(system, machine, adapter)
             lines.append(f"nic_id: {machine.userid} {adapter.vdev}")
             lines += [f"nic_{name}: {count}" for name, count in zip(_COUNTERS, counts, strict=True)]
         lines += ["vlan count: 0", ""]
     return lines
 
 
-def traffic(seconds: float) -> tuple[int, ...]:
-    """Frames and bytes of an idle guest, in the order of the counters: they grow with time, from nothing."""
-    received, sent = int(seconds * 2), int(seconds)
-    return received, 0, 0, sent, 0, 0, received * 120, sent * 90
+def traffic(system: System, machine: VirtualMachine, adapter: Adapter) -> tuple[int, ...]:
+    """Frames and bytes since the adapter was coupled, in the order of the counters: they follow the machine's work."""
+    used = system.meter(machine).at(system.clock.now()).used
+    work = (used - adapter.base) * _weight(adapter.vdev)
+    received, sent = int(work * _RECEIVED_PER_SECOND), int(work * _SENT_PER_SECOND)
+    lost = received // _RECEIVED_PER_DISCARD, received // _RECEIVED_PER_ERROR
+    return received, *lost, sent, 0, 0, received * _RECEIVED_SIZE, sent * _SENT_SIZE
+
+
+def _weight(vdev: str) -> float:
+    """Between 0.5 and 1: no two adapters of a machine need have the same counters."""
+    return 1 - int(vdev, 16) // 0x10 % 8 / 16

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigiron.sim.powervm.pcm.load import IDLE, PROFILES, Meter, Share
+from bigiron.sim.kernel.load import IDLE, PROFILES
+from bigiron.sim.powervm.pcm.load import Meter, Share
 
 SHARED = Share(entitled=0.5, limit=2.0, pool=0)
 CAPPED = Share(entitled=0.5, limit=0.5, pool=0)

@@ -12,8 +12,8 @@ import requests
 from tests.support.powervm_host import DOCUMENT, serve
 from tests.unit.sim.powervm.pcm.test_monitor_served import GUESTS, Monitored, capture, keys
 
+from bigiron.sim.kernel.load import PROFILES
 from bigiron.sim.powervm.model import power, vnics
-from bigiron.sim.powervm.pcm.load import PROFILES
 from bigiron.sim.powervm.pcm.script import COUNTERS, Script
 
 CARDS = [{"location": f"U78D2.001.WZS00D6-P1-C{n}", "ports": [{}, {}]} for n in (4, 7)]

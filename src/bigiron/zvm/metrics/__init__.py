@@ -1,0 +1,1 @@
+"""What guests use, from the statistics of the Cloud Connector."""

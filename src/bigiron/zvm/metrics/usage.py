@@ -1,0 +1,157 @@
+"""What guests of ours use: the connector's statistics of many at once, dated, with the names of their adapters."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from bigiron.complaints import Complaints
+from bigiron.errors import AuthError, Busy, NotFound, PlatformError, Timeout, Unavailable
+from bigiron.model import GuestUsage, MemoryUsage, NicUsage, PowerState, ProcessorUsage
+from bigiron.zvm.api import Api
+from bigiron.zvm.metrics.adapters import AdapterNames
+from bigiron.zvm.metrics.guests import Finder
+from bigiron.zvm.metrics.statistics import CpuDates, CpuReading, NicDates, NicReading
+
+T = TypeVar("T")
+
+_AT_ONCE = 250
+"""Userids in one request: the connector's server reads 4096 bytes of one."""
+_AWAY = (Unavailable, Timeout, Busy, AuthError)
+
+
+@dataclass(slots=True)
+class _Answers:
+    """What was read, by userid, with the times of it."""
+
+    cpus: dict[str, CpuReading] = field(default_factory=dict)
+    cpu_at: Mapping[str, float] = field(default_factory=dict)
+    nics: dict[str, Sequence[NicReading]] = field(default_factory=dict)
+    nic_at: dict[str, float] = field(default_factory=dict)
+    macs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    cpus_known: bool = True
+
+
+class GuestUsages:
+    """The one source of guests' figures of a connector; may be asked from many threads, which take turns."""
+
+    def __init__(
+        self, api: Api, finder: Finder, complaints: Complaints | None = None, now: Callable[[], float] = time.time
+    ) -> None:
+        self._api = api
+        self._finder = finder
+        self._complaints = complaints or Complaints()
+        self._now = now
+        self._names = AdapterNames(api, self._complaints)
+        self._cpu_dates, self._nic_dates = CpuDates(), NicDates()
+        self._lock = threading.Lock()
+
+    def read(self, instances: Collection[str]) -> Mapping[str, GuestUsage]:
+        """What the guests of these instances use, by instance uuid; nothing of those that are not on this host.
+
+        In the steady state one request for the connector's list where it is needed, and two for every 250 guests.
+        Raises Unavailable, Timeout, Busy or AuthError where the connector does not answer; what else fails is left out,
+        and told once.
+        """
+        with self._lock:
+            try:
+                return self._read(instances)
+            except NotFound:
+                # A guest that has gone since the list was read costs the connector's whole answer.
+                return self._read(instances)
+
+    def _read(self, instances: Collection[str]) -> Mapping[str, GuestUsage]:
+        found = self._finder.find(instances)
+        answers = self._ask(sorted(set(found.values())))
+        return {instance: _guest(instance, userid, answers) for instance, userid in found.items()}
+
+    def _ask(self, userids: Sequence[str]) -> _Answers:
+        answers = _Answers()
+        received = 0.0
+        for part in _parts(userids):
+            cpus = self._tried("statistics", partial(self._api.statistics, part))
+            if cpus is None:
+                answers.cpus_known = False
+                break
+            received = self._now()
+            answers.cpus |= cpus
+        began_anew: Collection[str] = ()
+        if answers.cpus_known:
+            self._cpu_dates.forget_all_but(answers.cpus)
+            began_anew = self._cpu_dates.began_anew(answers.cpus)
+            answers.cpu_at = self._cpu_dates.date(answers.cpus, received)
+        else:
+            answers.cpus.clear()
+        self._ask_nics(answers, sorted(answers.cpus) if answers.cpus_known else userids, began_anew)
+        return answers
+
+    def _ask_nics(self, answers: _Answers, userids: Sequence[str], began_anew: Collection[str]) -> None:
+        for part in _parts(userids):
+            nics = self._tried("interfaces", partial(self._api.interface_statistics, part))
+            if nics is None:
+                return
+            answers.nics |= nics
+            answers.nic_at |= self._nic_dates.date(nics, self._now())
+        self._nic_dates.forget_all_but(answers.nics)
+        wanted = {userid: {nic.vdev for nic in nics} for userid, nics in answers.nics.items()}
+        answers.macs = self._names.of(wanted, began_anew)
+
+    def _tried(self, subject: str, ask: Callable[[], T]) -> T | None:
+        """An answer; None where there is none, which is told once."""
+        try:
+            answer = ask()
+        except (*_AWAY, NotFound):
+            raise
+        except PlatformError as error:
+            self._complaints.tell(subject, f"{error.message} What they tell is left out until they can be read again.")
+            return None
+        self._complaints.well(subject, f"The Cloud Connector's {subject} can be read again")
+        return answer
+
+
+def _parts(userids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (userids[first : first + _AT_ONCE] for first in range(0, len(userids), _AT_ONCE))
+
+
+def _guest(instance: str, userid: str, answers: _Answers) -> GuestUsage:
+    nics = tuple(_nics(userid, answers))
+    reading = answers.cpus.get(userid)
+    if reading is None:
+        power = PowerState.STOPPED if answers.cpus_known else None
+        return GuestUsage(instance, power, None, None, nics=nics)
+    at = answers.cpu_at[userid]
+    return GuestUsage(
+        uuid=instance,
+        power=PowerState.RUNNING,
+        vcpus=reading.cpus,
+        memory_mb=reading.memory_kb // 1024,
+        processor=ProcessorUsage(
+            at, reading.used_us * 1000, in_use_samples=reading.in_use, delay_samples=reading.delayed
+        ),
+        memory=MemoryUsage(at, reading.memory_kb / 1024, reading.used_kb / 1024, None, None),
+        nics=nics,
+    )
+
+
+def _nics(userid: str, answers: _Answers) -> Iterator[NicUsage]:
+    for nic in answers.nics.get(userid, ()):
+        mac = answers.macs.get(userid, {}).get(nic.vdev)
+        if mac is not None:
+            yield NicUsage(
+                at=answers.nic_at[userid],
+                name=mac,
+                mac=mac,
+                location=f"{nic.switch} {nic.vdev}",
+                in_bytes=nic.in_bytes,
+                in_packets=nic.in_packets,
+                in_drops=nic.in_drops,
+                in_errors=nic.in_errors,
+                out_bytes=nic.out_bytes,
+                out_packets=nic.out_packets,
+                out_drops=nic.out_drops,
+                out_errors=nic.out_errors,
+            )
