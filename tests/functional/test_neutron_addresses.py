@@ -198,7 +198,7 @@ class TestRefusals(AddressesTestCase):
         port = self.bound_port(10)
         self.driver.update_port(self.admin, port["id"], {"port": {portbindings.HOST_ID: ""}})
         self.allow(port, *self.macs)
-        with self.assertLogs("bigiron.plugins.neutron.mech", "ERROR") as logs:
+        with self.assertLogs("bigiron.plugins.neutron.binding", "ERROR") as logs:
             port = self.driver.update_port(self.admin, port["id"], {"port": {portbindings.HOST_ID: HOST}})
         assert port[portbindings.VIF_TYPE] == "binding_failed"
         assert "have 5 MAC addresses beside its own" in logs.output[0]

@@ -64,7 +64,7 @@ class TestLocal(SeaBase, base.AgentMechanismBaseTestCase):
                 api.PHYSICAL_NETWORK: "fake_physical_network",
                 api.SEGMENTATION_ID: 7,
             }
-            with self.assertLogs("bigiron.plugins.neutron.mech", "INFO") as logs:
+            with self.assertLogs("bigiron.plugins.neutron.binding", "INFO") as logs:
                 assert not self.driver.check_segment_for_agent(segment, self.AGENTS[0])
             assert f"the-network on host host: it is of type {kind}" in logs.output[0]
 
@@ -95,7 +95,7 @@ class TestDetails(SeaBase):
 
     def test_an_unmapped_physical_network_is_refused_with_the_fix(self) -> None:
         (agent,) = _agents(BAD)
-        with self.assertLogs("bigiron.plugins.neutron.mech", "WARNING") as logs:
+        with self.assertLogs("bigiron.plugins.neutron.binding", "WARNING") as logs:
             assert not self.driver.check_segment_for_agent(self.SEGMENT, agent)
         assert "fake_physical_network has no bridge there (mapped: wrong_physical_network)" in logs.output[0]
         assert "bridge_mappings" in logs.output[0]

@@ -90,7 +90,7 @@ class TestPlug(SeaTestCase):
 
     def test_a_port_of_an_unmapped_network_is_not_bound(self) -> None:
         self.start_agent()
-        with self.assertLogs("bigiron.plugins.neutron.mech", "WARNING") as logs:
+        with self.assertLogs("bigiron.plugins.neutron.binding", "WARNING") as logs:
             port = self.bound_port(250, physnet="physnet2")
         assert port[portbindings.VIF_TYPE] == "binding_failed"
         assert "physnet2 has no bridge there" in logs.output[0]
@@ -100,7 +100,7 @@ class TestPlug(SeaTestCase):
         self.start_agent()
         network = self.vlan_network(14)
         assert self._show("networks", network["id"], as_admin=True)["network"]["mtu"] == 9000
-        with self.assertLogs("bigiron.plugins.neutron.mech", "ERROR") as logs:
+        with self.assertLogs("bigiron.plugins.neutron.binding", "ERROR") as logs:
             port = self.bound_port(14, network=network)
         assert port[portbindings.VIF_TYPE] == "binding_failed"
         assert "MTU 9000, and the bridge of physical network physnet1 carries 1500" in logs.output[0]

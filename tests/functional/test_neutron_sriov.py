@@ -41,7 +41,7 @@ class SriovTestCase(SeaTestCase):
         self.adapters: Any = VirtualNics(self.nova)
         self.said: list[str] = []
         handler = _Lines(self.said)
-        for name in ("bigiron.plugins.neutron.mech_sriov", "bigiron.plugins.neutron.vnics"):
+        for name in ("bigiron.plugins.neutron.binding", "bigiron.plugins.neutron.vnics"):
             logging.getLogger(name).addHandler(handler)
             self.addCleanup(logging.getLogger(name).removeHandler, handler)
 

@@ -204,7 +204,7 @@ class TestRefusals(TrunkTestCase):
         self.start_agent()
         parent = self.unbound_port(10)
         trunk = self.trunk(parent, self.subport(101, segmentation_id=500))
-        with self.assertLogs("bigiron.plugins.neutron.mech", "ERROR") as logs:
+        with self.assertLogs("bigiron.plugins.neutron.binding", "ERROR") as logs:
             assert self.bind(parent)[portbindings.VIF_TYPE] == portbindings.VIF_TYPE_BINDING_FAILED
         assert "has segmentation id 500 and its network VLAN 101" in logs.output[0]
         assert "segmentation type inherit" in logs.output[0]

@@ -9,53 +9,38 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from neutron.plugins.ml2.drivers import mech_agent
 from neutron_lib.api.definitions import portbindings
 from neutron_lib.plugins.ml2 import api
-from oslo_log import log as logging
 
 from bigiron.errors import InvalidSpec
 from bigiron.model import NicSpec
-from bigiron.plugins.neutron import addresses, bandwidth, filtering, qos
+from bigiron.plugins.neutron import addresses, bandwidth, qos
+from bigiron.plugins.neutron.binding import BindingDriver
 from bigiron.plugins.neutron.kinds import SRIOV
-from bigiron.plugins.neutron.unbinding import TellsOfUnbinding
 from bigiron.powervm.network import macs, sriov
-
-LOG = logging.getLogger(__name__)
 
 REQUIRED_VFS, CAPACITY, MAX_CAPACITY = "vnic_required_vfs", "capacity", "maxcapacity"
 """Keys of a port's binding:profile, which users may set; the agent's options have the defaults."""
 
 
-class SriovMechanismDriver(TellsOfUnbinding, mech_agent.SimpleAgentMechanismDriverBase):
+class SriovMechanismDriver(BindingDriver):
     """Binds a port of vnic_type direct where the host has enough SR-IOV ports of the network's label with a link."""
 
+    name = "pvm_sriov"
+    kind = SRIOV
+    carrier = "SR-IOV ports"
+    carries = "an SR-IOV port carries flat and vlan networks"
     resource_provider_uuid5_namespace = bandwidth.NAMESPACE
-
-    def __init__(self) -> None:
-        super().__init__(
-            SRIOV.agent_type, SRIOV.vif_type, {portbindings.CAP_PORT_FILTER: False}, [portbindings.VNIC_DIRECT]
-        )
 
     def initialize(self) -> None:
         """Offer guaranteed bandwidth too, where the QoS service runs."""
         super().initialize()
-        filtering.warn("pvm_sriov", "SR-IOV ports")
-        self.qos = qos.GuaranteeDriver("pvm_sriov", SRIOV)
+        self.qos = qos.GuaranteeDriver(self.name, SRIOV)
 
     def update_port_precommit(self, context: Any) -> None:
         """Refuse, of a port that we have bound, the address pairs that no vNIC can let through."""
         addresses.check_update(context, self.vif_type)
         super().update_port_precommit(context)
-
-    @property
-    def connectivity(self) -> str:
-        """Layer 2: the guest's frames reach the VLAN itself."""
-        return str(portbindings.CONNECTIVITY_L2)
-
-    def get_allowed_network_types(self, agent: Mapping[str, Any] | None = None) -> tuple[str, ...]:
-        """VLAN networks, and flat ones, whose frames go untagged."""
-        return SRIOV.network_types
 
     def get_mappings(self, agent: Mapping[str, Any]) -> dict[str, list[str]]:
         """Physical network -> locations of its ports with the link up, as the agent reported them."""
@@ -72,41 +57,22 @@ class SriovMechanismDriver(TellsOfUnbinding, mech_agent.SimpleAgentMechanismDriv
         """Whether the physical network has a port with the link up."""
         return bool(mappings.get(physnet))
 
-    def check_segment_for_agent(self, segment: Mapping[str, Any], agent: Mapping[str, Any]) -> bool:
-        """Whether the agent's host can carry the segment; a refusal is logged with its reason and the fix."""
-        if agent["agent_type"] != self.agent_type:
-            return False
-        network, kind = segment.get("network_id"), segment[api.NETWORK_TYPE]
-        if kind not in self.get_allowed_network_types(agent):
-            LOG.info(
-                "pvm_sriov does not bind network %s on host %s: it is of type %s, and an SR-IOV port carries flat and "
-                "vlan networks",
-                network, agent["host"], kind,
-            )  # fmt: skip
-            return False
+    def segment_obstacle(self, segment: Mapping[str, Any], agent: Mapping[str, Any]) -> str:
+        """Whether the physical network has a port with the link up."""
         physnet, mappings = segment[api.PHYSICAL_NETWORK], self.get_mappings(agent)
-        if not self.physnet_in_mappings(physnet, mappings):
-            up = ", ".join(sorted(name for name, ports in mappings.items() if ports)) or "none"
-            fault = "no SR-IOV port there has that label" if physnet not in mappings else "every port's link is down"
-            LOG.warning(
-                "pvm_sriov does not bind network %s on host %s: for its physical network %s, %s (networks with a link "
-                "up: %s); label a port, or bring a link up",
-                network, agent["host"], physnet, fault, up,
-            )  # fmt: skip
-            return False
-        return True
+        if self.physnet_in_mappings(physnet, mappings):
+            return ""
+        up = ", ".join(sorted(name for name, ports in mappings.items() if ports)) or "none"
+        fault = "no SR-IOV port there has that label" if physnet not in mappings else "every port's link is down"
+        return (
+            f"for its physical network {physnet}, {fault} (networks with a link up: {up}); label a port, or bring a "
+            "link up"
+        )
 
-    def try_to_bind_segment_for_agent(self, context: Any, segment: Mapping[str, Any], agent: Mapping[str, Any]) -> bool:
-        """Bind where the host's ports can give what the vNIC is to have; a refusal is logged."""
-        if self.check_segment_for_agent(segment, agent):
-            reason = self._obstacle(context, segment, agent) or addresses.obstacle(context.current)
-            reason = reason or self._guaranteed(context, segment, agent)[1]
-            if reason:
-                LOG.error(
-                    "pvm_sriov does not bind port %s on host %s: %s", context.current["id"], agent["host"], reason
-                )
-                return False
-        return bool(super().try_to_bind_segment_for_agent(context, segment, agent))
+    def port_obstacle(self, context: Any, segment: Mapping[str, Any], agent: Mapping[str, Any]) -> str:
+        """Whether the host's ports can give what the vNIC is to have."""
+        reason = self._obstacle(context, segment, agent) or addresses.obstacle(context.current)
+        return reason or self._guaranteed(context, segment, agent)[1]
 
     def get_vif_details(self, context: Any, agent: Mapping[str, Any], segment: Mapping[str, Any]) -> dict[str, Any]:
         """What the compute driver needs to make the vNIC."""

@@ -174,9 +174,9 @@ def test_the_logical_ports_of_a_vnic_are_its_vioses(tmp_path: Path) -> None:
 
 
 def test_the_loads_of_the_schema_are_the_profiles() -> None:
-    from bigiron.sim.powervm.documents import _validator
+    from bigiron.sim.powervm.documents import SCHEMA
 
-    assert _validator().schema["$defs"]["load"]["enum"] == list(PROFILES)
+    assert SCHEMA.validator.schema["$defs"]["load"]["enum"] == list(PROFILES)
 
 
 def test_every_counter_of_adapters_in_the_captures_can_wrap() -> None:
