@@ -37,7 +37,7 @@ from bigiron.lab import litedb
 HOST = "power1"
 PHYSICAL_NETWORK = "default"
 VLAN = 100
-SETTLE_S = 60
+SETTLE_S = 120
 CHUNK = 1 << 20
 ZEROS = bytes(CHUNK)
 IMAGE_BYTES = b"PowerVM boot disk image " * 4096

@@ -251,7 +251,9 @@ class Viewing(Consoles):
     def connect(self, server: dict[str, Any]) -> socket.socket:
         """A viewer's connection, as the proxy makes it."""
         handler = ProxyHandler(self.token(server), self.secured)
-        handler.new_websocket_client()
+        # A proxy forks for each viewer and then needs a hub of its own. This process must keep the one it has.
+        with mock.patch("eventlet.hubs.use_hub"):
+            handler.new_websocket_client()
         assert handler.target is not None
         self.addCleanup(handler.target.close)
         return handler.target
