@@ -85,7 +85,11 @@ def test_a_server_on_zvm_lives_and_leaves_nothing(zvm_lab: Lab, zvm_parts: dict[
     server = _boot(cloud, zvm_parts, zvm_parts["image_id"])
     (port,) = cloud.network.ports(device_id=server.id)
     guest = platform.await_boot(server.id, zvm_parts["name"], _WAIT)
-    assert [nic["mac"] for nic in guest["nics"]] == [port.mac_address]
+    vlan = cloud.network.get_network(zvm_parts["network_id"]).provider_segmentation_id
+    assert [(nic["mac"], nic["coupled"], nic["vlans"]) for nic in guest["nics"]] == [
+        (port.mac_address, "VSWVLAN", [vlan])
+    ]  # fmt: skip
+    assert (port.status, port.binding_vif_type) == ("ACTIVE", "zvm")
     assert [disk["os"] for disk in guest["disks"]] == ["rhel9.4"]
     assert guest["reader"] == []
     text = cloud.compute.get_server_console_output(server.id)["output"]

@@ -45,9 +45,9 @@ def test_the_platform_runs_with_its_driver_only(tmp_path: Path, binaries: broker
     fake = _table(tmp_path, spec.LabSpec(driver="fake").equipped(), binaries)
     assert real.keys() - fake.keys() == {"sim", "neutron-sea-agent", "nova-novncproxy", "nova-serialproxy"}
     zvm = _table(tmp_path, spec.LabSpec(driver="zvm").equipped(), binaries)
-    assert zvm.keys() - fake.keys() == {"sim"}
+    assert zvm.keys() - fake.keys() == {"sim", "neutron-zvm-agent"}
     both = _table(tmp_path, spec.LabSpec(driver="both").equipped(), binaries)
-    assert both.keys() - real.keys() == {"sim-2", "nova-compute-2"}
+    assert both.keys() - real.keys() == {"sim-2", "nova-compute-2", "neutron-zvm-agent-2"}
     assert both["sim-2"].argv[1:3] == ("sim", "zvm") and "sim-2" in both["nova-compute-2"].after
 
 
