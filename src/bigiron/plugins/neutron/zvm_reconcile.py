@@ -138,7 +138,7 @@ class CouplingReconciler(PortBook):
 
     def _reconciled(self, rows: Sequence[Adapter], whole: bool) -> bool:
         ports = {port.id.lower(): port for port in self.server.ports()}
-        self._await_others(rows, ports, whole)
+        self._await_others(rows, ports)
         ours = {row.port: row for row in rows if row.port in ports}
         self._note_gone(rows)
         wanted, refused = self._wanted(rows, ours, ports)
@@ -150,13 +150,14 @@ class CouplingReconciler(PortBook):
         failed = self._apply(ops)
         if ops:
             self._remember(ops, failed)
+            failed |= self._missed(ops, failed)
             rows = self._platform.adapters()
             failed |= _unlisted(rows, wanted, failed)
         doubtful = {userid for userid, _ in failed}
         self._couplings = {userid: each for userid, each in self._couplings.items() if userid not in doubtful}
         self._left = {one for one in self._left if one[0] in doubtful}
         self._rows = frozenset(rows)
-        self._managed |= ours
+        self._managed |= {row.port: row for row in rows if row.port in ours}
         self._tell(ports, ours, wanted, refused | failed)
         return not failed
 
@@ -169,10 +170,10 @@ class CouplingReconciler(PortBook):
             del self._managed[adapter.port]
             self._couplings.pop(adapter.userid, None)
             self._left.add((adapter.userid, before.get(adapter.key, adapter).switch))
-        self._left = {one for one in self._left if one[1] in self._switches}
+        self._left = {one for one in self._left if one[1] in self._switches and one[0] in self._switches[one[1]].grants}
 
-    def _await_others(self, rows: Iterable[Adapter], ports: Mapping[str, Port], whole: bool) -> None:
-        """Note the guests of whose ports some have no adapter yet, and what is looked for after a start.
+    def _await_others(self, rows: Iterable[Adapter], ports: Mapping[str, Port]) -> None:
+        """Note the ports without an adapter, and the guests of whose ports only some have theirs.
 
         The connector reads an entry, and locks it only then to replace it: what nova-compute adds in between is lost.
         """
@@ -181,12 +182,11 @@ class CouplingReconciler(PortBook):
         partly = missing & {ports[port].guest for port in there & ports.keys()}
         now = self._clock()
         self._incomplete = {guest: self._incomplete.get(guest, now) for guest in partly}
-        if whole:
-            with self._guard:
-                for port in ports.values():
-                    if port.enabled and port.guest and port.id.lower() not in there:
-                        self._awaited.setdefault(port.id, now)
-                self._awaited = {port: at for port, at in self._awaited.items() if port.lower() in ports}
+        with self._guard:
+            to_come = [p.id for p in ports.values() if p.enabled and p.guest and p.id.lower() not in there]
+            # One that was bound only after the ports were listed stays.
+            self._awaited = {port: at for port, at in self._awaited.items() if port.lower() not in there}
+            self._awaited |= {port: self._awaited.get(port, now) for port in to_come}
 
     def _wanted(
         self, rows: Iterable[Adapter], ours: Mapping[str, Adapter], ports: Mapping[str, Port]
@@ -231,7 +231,8 @@ class CouplingReconciler(PortBook):
         astray = {key for key, to in wanted.items() if not _is_settled(seen, by_key[key], to)}
         if whole:
             astray |= {key for key, to in wanted.items() if coupled.get(key, "") != (to.switch if to else "")}
-        running = self._platform.running({userid for userid, _ in astray})
+        # A guest that is new does not run before its ports are up; see `_missed`.
+        running = self._platform.running({userid for userid, _ in astray} - fresh)
         live = {key: coupled.get(key, "") for key in wanted if key[0] in running} if whole else {}
         return Seen(rows, self._switches, self._couplings, running, live)
 
@@ -279,6 +280,12 @@ class CouplingReconciler(PortBook):
             if isinstance(op, Couple):
                 couplings[op.vdev] = op.to
             self._couplings[op.userid] = couplings
+
+    def _missed(self, ops: Sequence[Op], failed: Mapping[Key, str]) -> dict[Key, str]:
+        """The adapters that were coupled in the directory only, for a guest that runs by now and has not noticed it."""
+        done = [op for op in ops if isinstance(op, Couple) and not op.running and _key(op) not in failed]
+        started = self._platform.running({op.userid for op in done})
+        return {_key(op): "its guest was started before it was coupled" for op in done if op.userid in started}
 
     # Reports
 
