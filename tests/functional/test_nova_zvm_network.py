@@ -38,8 +38,8 @@ class VlanNeutron(VswitchNeutron):
             self.agent.port_changed(self._ports[port_id])
         return answer
 
-    def delete_port(self, port_id: str) -> Any:
-        super().delete_port(port_id)
+    def delete_port(self, port_id: str, **params: Any) -> None:
+        super().delete_port(port_id, **params)
         if self.agent is not None:
             self.agent.loop.port_gone(port_id)
 
@@ -79,7 +79,7 @@ class Agent:
     def _port(port: dict[str, Any]) -> Port:
         return Port(
             port["id"], port["mac_address"], SWITCH, VLAN, enabled=port["admin_state_up"],
-            active=port["status"] == "ACTIVE", guest=port["device_id"], device=port["id"],
+            active=port["status"] == "ACTIVE", guest=port.get("device_id") or "", device=port["id"],
             down=port["status"] == "DOWN",
         )  # fmt: skip
 

@@ -120,15 +120,10 @@ class ZvmTestCase(test_plugin.Ml2PluginV2TestCase):
         return made["network"]
 
     def bound_port(self, network: Any, spec: GuestSpec) -> Any:
-        """A port bound to this host for a guest."""
-        made = self._make_port(
-            self.fmt,
-            network["id"],
-            as_admin=True,
-            arg_list=(portbindings.HOST_ID, "device_id", "device_owner"),
-            **{portbindings.HOST_ID: HOST, "device_id": spec.uuid, "device_owner": "compute:nova"},
-        )
-        return made["port"]
+        """A port bound to this host for a guest, in two steps as Nova does it, of which Neutron tells the agent."""
+        made = self._make_port(self.fmt, network["id"], as_admin=True)["port"]
+        owner = {"device_id": spec.uuid, "device_owner": "compute:nova"}
+        return self.update(made, **{portbindings.HOST_ID: HOST}, **owner)
 
     def status(self, port: Any) -> str:
         return str(self._show("ports", port["id"], as_admin=True)["port"]["status"])

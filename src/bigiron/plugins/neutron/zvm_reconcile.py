@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
 from typing import Protocol
@@ -142,11 +143,17 @@ class CouplingReconciler(PortBook):
         ours = {row.port: row for row in rows if row.port in ports}
         self._note_gone(rows)
         wanted, refused = self._wanted(rows, ours, ports)
-        seen = self._seen(rows, wanted, whole)
+        seen = self._seen(rows, wanted, refused, whole)
         if whole:
-            userids = {row.userid for row in ours.values()}
+            userids = {row.userid for row in ours.values()} & self._couplings.keys()
             self._left |= {(each, name) for name, one in self._switches.items() for each in one.grants & userids}
         ops = plan(seen, wanted, self._left)
+        doomed = [op for op in ops if isinstance(op, Revoke)]
+        if doomed and not whole:
+            # A right is everybody's: others may have given the guest adapters since its entry was read.
+            self._couplings |= self._platform.couplings({op.userid for op in doomed})
+            self._switches |= self._platform.switches({op.switch for op in doomed})
+            ops = plan(replace(seen, couplings=self._couplings, switches=self._switches), wanted, self._left)
         failed = self._apply(ops)
         if ops:
             self._remember(ops, failed)
@@ -154,7 +161,8 @@ class CouplingReconciler(PortBook):
             rows = self._platform.adapters()
             failed |= _unlisted(rows, wanted, failed)
         doubtful = {userid for userid, _ in failed}
-        self._couplings = {userid: each for userid, each in self._couplings.items() if userid not in doubtful}
+        certain = {row.userid for row in rows} - doubtful
+        self._couplings = {userid: each for userid, each in self._couplings.items() if userid in certain}
         self._left = {one for one in self._left if one[0] in doubtful}
         self._rows = frozenset(rows)
         self._managed |= {row.port: row for row in rows if row.port in ours}
@@ -165,11 +173,12 @@ class CouplingReconciler(PortBook):
 
     def _note_gone(self, rows: Iterable[Adapter]) -> None:
         """Forget the adapters of ours that are no longer there, but for the rights that may be left of them."""
-        there, before = {row.key for row in rows}, {row.key: row for row in self._rows}
-        for adapter in [each for each in self._managed.values() if each.key not in there]:
+        there = {(row.key, row.port) for row in rows}
+        for adapter in [each for each in self._managed.values() if (each.key, each.port) not in there]:
             del self._managed[adapter.port]
-            self._couplings.pop(adapter.userid, None)
-            self._left.add((adapter.userid, before.get(adapter.key, adapter).switch))
+            if (known := self._couplings.get(adapter.userid)) is not None:
+                self._couplings[adapter.userid] = {vdev: to for vdev, to in known.items() if vdev != adapter.vdev}
+            self._left.add((adapter.userid, adapter.switch))
         self._left = {one for one in self._left if one[1] in self._switches and one[0] in self._switches[one[1]].grants}
 
     def _await_others(self, rows: Iterable[Adapter], ports: Mapping[str, Port]) -> None:
@@ -216,16 +225,21 @@ class CouplingReconciler(PortBook):
         since = self._incomplete.get(port.guest)
         return since is not None and self._clock() - since < _OTHERS_S
 
-    def _seen(self, rows: Sequence[Adapter], wanted: Mapping[Key, Coupling | None], whole: bool) -> Seen:
-        """What the plan needs to know, and no more: the adapters of a guest that is new have no couplings yet."""
+    def _seen(
+        self, rows: Sequence[Adapter], wanted: dict[Key, Coupling | None], refused: dict[Key, str], whole: bool
+    ) -> Seen:
+        """What the plan needs to know, and no more: the adapters of a guest that is new have no couplings yet.
+
+        Where a guest's entry cannot be read, nothing is wanted of its adapters.
+        """
         by_key = {row.key: row for row in rows}
-        leaving = {userid for userid, _ in self._left}
-        old = leaving | {row.userid for row in self._rows} | {row.userid for row in rows if row.switch}
-        unknown = ({userid for userid, _ in wanted} | leaving) - self._couplings.keys()
-        fresh = set() if whole else unknown - old
+        known = {row.userid for row in self._rows} | {row.userid for row in rows if row.switch}
+        unknown = {userid for userid, _ in wanted} - self._couplings.keys()
+        fresh = set() if whole else unknown - known
         self._couplings |= self._platform.couplings(unknown - fresh) | {userid: {} for userid in fresh}
-        if leaving and not whole:
-            self._switches |= self._platform.switches({switch for _, switch in self._left})
+        for key in [key for key in wanted if key[0] not in self._couplings]:
+            del wanted[key]
+            refused[key] = f"the directory entry of {key[0]} cannot be read"
         coupled = {key: switch.name for switch in self._switches.values() for key in switch.coupled} if whole else {}
         seen = Seen(rows, self._switches, self._couplings)
         astray = {key for key, to in wanted.items() if not _is_settled(seen, by_key[key], to)}
@@ -300,7 +314,8 @@ class CouplingReconciler(PortBook):
         for port_id, row in ours.items():
             reason = refused.get(row.key) or refused.get((row.userid, _GRANT))
             if reason:
-                LOG.error("Port %s stays down: %s", port_id, reason)
+                stays = "down" if row.key in wanted else "as it is"
+                LOG.error("Port %s stays %s: %s", port_id, stays, reason)
             elif wanted.get(row.key) is not None:
                 carrying.add(ports[port_id].id)
         undecided = {port_id for port_id, row in ours.items() if row.key not in wanted}

@@ -97,7 +97,7 @@ def test_a_look_that_fails_is_made_good_by_comparing_everything_soon(bench: Benc
 
 
 def test_comparisons_that_fail_are_made_at_growing_intervals(bench: Bench) -> None:
-    bench.now = 1000.0
+    bench.loop.heal_soon("the test asks for it")
     bench.recorder.failures = [False, False]
     assert bench.passes() == ["heal"]
     bench.now += 5

@@ -278,6 +278,27 @@ def test_a_guest_that_is_deleted_costs_nothing_where_it_was_granted_nothing(benc
     assert bench.look() and bench.system.asked == ["adapters"]
 
 
+def test_an_adapter_that_an_operator_made_meanwhile_keeps_the_right(bench: Bench) -> None:
+    bench.server.bind(A, vlan=0)
+    bench.system.add("NV000001", "1000", A)
+    bench.look()
+    bench.system.directory["NV000001", "2000"] = Coupling("VSW1")
+    bench.server.change(A, enabled=False)
+    bench.reconciler.changed()
+    assert bench.look() and bench.system.done == [Uncouple("NV000001", "1000", False)]
+    assert bench.system.grants("VSW1") == {"NV000001"}
+
+
+def test_an_entry_that_makes_no_sense_keeps_nobody_else_down(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.server.bind(A)
+    bench.server.bind(B, guest=OTHER)
+    bench.system.add("NV000001", "1000", A)
+    bench.system.add("NV000002", "1000", B)
+    bench.system.unreadable.add("NV000001")
+    assert bench.heal() and bench.server.up == {B}
+    assert f"Port {A} stays as it is: the directory entry of NV000001 cannot be read" in caplog.text
+
+
 def test_nothing_is_missed_where_neutron_did_not_answer(bench: Bench) -> None:
     bench.server.bind(A)
     bench.system.add("NV000001", "1000", A)

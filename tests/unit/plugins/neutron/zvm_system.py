@@ -26,6 +26,8 @@ class FakeSystem:
     done: list[Op] = field(default_factory=list)
     failures: dict[str, PlatformError] = field(default_factory=dict)
     """By the words of a change or the name of a reading: what it raises."""
+    unreadable: set[str] = field(default_factory=set)
+    """Guests whose entries make no sense."""
     ipl: str = "IPL at 1"
 
     def add(self, userid: str, number: str, port: str, *, running: bool = False) -> Key:
@@ -92,6 +94,8 @@ class FakeSystem:
         found = {}
         for userid in sorted(userids):
             self._note(f"entry {userid}")
+            if userid in self.unreadable:
+                continue
             found[userid] = {number: to for (owner, number), to in self.directory.items() if owner == userid}
         return found
 
