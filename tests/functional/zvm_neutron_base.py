@@ -8,10 +8,11 @@ their adapters are made by the platform code of the compute driver.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from bigiron.journal import Call
 from bigiron.model import FixedAddress, GuestSpec, NicSpec
 from bigiron.plugins.neutron import rpc, zvm_agent, zvm_conf
 from bigiron.plugins.neutron.kinds import ZVM
+from bigiron.sim.kernel.faults import Action, Fault
+from bigiron.sim.zvm.model.system import System
 from bigiron.zvm.platform import Zvm
 
 HOST = "zvm1"
@@ -54,7 +57,9 @@ class ZvmTestCase(test_plugin.Ml2PluginV2TestCase):
         self.world = self.enterContext(zvm_host.serve(self.scratch))
         self.platform: Zvm = self.enterContext(self.world.started())
         self.calls: list[Call] = []
-        self._configure()
+        agent_conf.register_agent_state_opts_helper(cfg.CONF)
+        cfg.CONF.set_override("host", HOST)
+        self.configure()
         self.server_api = ServerApi(self.driver)
         self.casts = Casts()
         # The real notifier hides behind a handler that stands in for it until RPC is set up.
@@ -65,11 +70,11 @@ class ZvmTestCase(test_plugin.Ml2PluginV2TestCase):
 
     def start_agent(self) -> None:
         """An agent as `zvm_agent.main` assembles it, up to the message bus; it has compared everything once."""
-        self.host = zvm_agent.connect(cfg.CONF, self.calls.append)
+        self.host = zvm_agent.connect(self.options, self.calls.append)
         self.addCleanup(self.host.connector.close)
-        self.loop = zvm_agent.work_loop(cfg.CONF, self.host, self.server_api)
+        self.loop = zvm_agent.work_loop(self.options, self.host, self.server_api)
         self.casts.endpoint = rpc.Endpoint(HOST, self.loop, ZVM)
-        self.heartbeat = zvm_agent.heartbeat(cfg.CONF, self.host, self.loop, self.server_api)
+        self.heartbeat = zvm_agent.heartbeat(self.options, self.host, self.loop, self.server_api)
         self.heartbeat.beat()
         self.heal()
 
@@ -115,15 +120,10 @@ class ZvmTestCase(test_plugin.Ml2PluginV2TestCase):
         return made["network"]
 
     def bound_port(self, network: Any, spec: GuestSpec) -> Any:
-        """A port bound to this host for a guest."""
-        made = self._make_port(
-            self.fmt,
-            network["id"],
-            as_admin=True,
-            arg_list=(portbindings.HOST_ID, "device_id", "device_owner"),
-            **{portbindings.HOST_ID: HOST, "device_id": spec.uuid, "device_owner": "compute:nova"},
-        )
-        return made["port"]
+        """A port bound to this host for a guest, in two steps as Nova does it, of which Neutron tells the agent."""
+        made = self._make_port(self.fmt, network["id"], as_admin=True)["port"]
+        owner = {"device_id": spec.uuid, "device_owner": "compute:nova"}
+        return self.update(made, **{portbindings.HOST_ID: HOST}, **owner)
 
     def status(self, port: Any) -> str:
         return str(self._show("ports", port["id"], as_admin=True)["port"]["status"])
@@ -147,10 +147,17 @@ class ZvmTestCase(test_plugin.Ml2PluginV2TestCase):
             fixed=FixedAddress(port["fixed_ips"][0]["ip_address"], "10.0.0.0/24", "10.0.0.1"), details=details,
         )  # fmt: skip
 
-    def spawn(self, spec: GuestSpec, *ports: Any, power_on: bool = True) -> GuestSpec:
-        """A guest with the ports' adapters; it does not wait for them, as Nova would."""
+    def spawn(self, spec: GuestSpec, *ports: Any, power_on: bool = False) -> GuestSpec:
+        """A guest with the ports' adapters, not started; with `power_on`, started without waiting for them."""
         full = replace(spec, nics=tuple(self.nic(port) for port in ports), power_on=power_on)
         return self.world.spawn(self.platform, full)
+
+    def boot(self, spec: GuestSpec, *ports: Any) -> GuestSpec:
+        """A guest that is started once its ports are up, as by Nova."""
+        made = self.spawn(spec, *ports)
+        self.until_status("ACTIVE", *ports)
+        self.platform.power_on(made.uuid)
+        return made
 
     def destroy(self, *specs: GuestSpec) -> None:
         for spec in specs:
@@ -165,6 +172,23 @@ class ZvmTestCase(test_plugin.Ml2PluginV2TestCase):
             for nic in self.world.guest(spec)["nics"]
         }
 
+    def userid(self, spec: GuestSpec) -> str:
+        return self.world.userid(spec)
+
+    def grants(self, switch: str) -> list[str]:
+        (found,) = [each for each in self.world.state()["switches"] if each["name"] == switch]
+        return list(found["grants"])
+
+    @contextlib.contextmanager
+    def system(self) -> Iterator[System]:
+        """z/VM itself, as an operator changes it."""
+        with self.world.simulator.system.lock:
+            yield self.world.simulator.system
+
+    def fail(self, function: str, reason: str, times: int = 1) -> None:
+        """Have SMAPI refuse a function the next times."""
+        self.world.simulator.faults.add(Fault("SMAPI", function, Action.ERROR, times=times, reason=reason))
+
     def clean_up(self, *specs: GuestSpec) -> None:
         """Take everything away again as the compute service and users do, and check that nothing is left."""
         self.destroy(*specs)
@@ -173,12 +197,17 @@ class ZvmTestCase(test_plugin.Ml2PluginV2TestCase):
         self.settled()
         self.world.check_clean()
 
-    def _configure(self) -> None:
-        agent_conf.register_agent_state_opts_helper(cfg.CONF)
-        zvm_conf.register(cfg.CONF)
+    def configure(self, agent: str = "", more: str = "") -> None:
+        """Have the agent read such a file, with other lines in [AGENT] and further sections."""
         simulator = self.world.simulator
-        cfg.CONF.set_override("cloud_connector_url", simulator.url, "zvm")
-        cfg.CONF.set_override("token_path", str(simulator.layout.token), "zvm")
-        cfg.CONF.set_override("vswitch_mappings", self.vswitch_mappings, "AGENT")
-        cfg.CONF.set_override("polling_interval", POLL_S, "AGENT")
-        cfg.CONF.set_override("host", HOST)
+        mappings = f"vswitch_mappings = {','.join(self.vswitch_mappings)}" if self.vswitch_mappings else ""
+        lines = [
+            "[zvm]", f"cloud_connector_url = {simulator.url}", f"token_path = {simulator.layout.token}",
+            "[AGENT]", f"polling_interval = {POLL_S}", agent or mappings, more,
+        ]  # fmt: skip
+        path = self.scratch / "zvm_agent.conf"
+        path.write_text("\n".join(lines))
+        self.options = cfg.ConfigOpts()
+        self.options.register_opt(cfg.StrOpt("host", default=HOST))
+        zvm_conf.register(self.options)
+        self.options(["--config-file", str(path)])

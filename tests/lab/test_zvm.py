@@ -56,12 +56,15 @@ def zvm_parts(zvm_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     cloud.image.delete_image(made.id)
 
 
-def _boot(cloud: Connection, parts: dict[str, str], image_id: str) -> Server:
-    server = cloud.compute.create_server(
-        name=parts["name"], image_id=image_id, flavor_id=parts["flavor_id"], config_drive=True,
-        networks=[{"uuid": parts["network_id"]}],
-    )  # fmt: skip
-    return cloud.compute.wait_for_server(server, wait=_WAIT, interval=1)
+def _boot(cloud: Connection, parts: dict[str, str], *image_ids: str) -> list[Server]:
+    servers = [
+        cloud.compute.create_server(
+            name=parts["name"], image_id=image_id, flavor_id=parts["flavor_id"], config_drive=True,
+            networks=[{"uuid": parts["network_id"]}],
+        )
+        for image_id in image_ids
+    ]  # fmt: skip
+    return [cloud.compute.wait_for_server(server, wait=_WAIT, interval=1) for server in servers]
 
 
 def _delete(cloud: Connection, *servers: Server) -> None:
@@ -82,20 +85,19 @@ def _platform(lab: Lab, host: int = 1) -> Platform:
 def test_a_server_on_zvm_lives_and_leaves_nothing(zvm_lab: Lab, zvm_parts: dict[str, str]) -> None:
     cloud, platform = zvm_lab.cloud(), _platform(zvm_lab)
     before = platform.inventory()
-    server = _boot(cloud, zvm_parts, zvm_parts["image_id"])
+    (server,) = _boot(cloud, zvm_parts, zvm_parts["image_id"])
     (port,) = cloud.network.ports(device_id=server.id)
     guest = platform.await_boot(server.id, zvm_parts["name"], _WAIT)
-    assert [nic["mac"] for nic in guest["nics"]] == [port.mac_address]
+    vlan = cloud.network.get_network(zvm_parts["network_id"]).provider_segmentation_id
+    assert [(nic["mac"], nic["coupled"], nic["vlans"]) for nic in guest["nics"]] == [
+        (port.mac_address, "VSWVLAN", [vlan])
+    ]  # fmt: skip
+    assert (port.status, port.binding_vif_type) == ("ACTIVE", "zvm")
     assert [disk["os"] for disk in guest["disks"]] == ["rhel9.4"]
     assert guest["reader"] == []
     text = cloud.compute.get_server_console_output(server.id)["output"]
     assert f"{zvm_parts['name']} login:" in text
 
-    cloud.compute.stop_server(server)
-    cloud.compute.wait_for_server(server, status="SHUTOFF", wait=_WAIT, interval=1)
-    assert platform.guest_of(server.id)["state"] == "off"
-    cloud.compute.start_server(server)
-    cloud.compute.wait_for_server(server, wait=_WAIT, interval=1)
     for kind in ("SOFT", "HARD"):
         began = platform.boots(platform.await_boot(server.id, zvm_parts["name"], _WAIT))
         cloud.compute.reboot_server(server, kind)
@@ -108,7 +110,7 @@ def test_a_server_on_zvm_lives_and_leaves_nothing(zvm_lab: Lab, zvm_parts: dict[
 
 def test_each_image_boots_on_its_own_platform(zvm_lab: Lab, zvm_parts: dict[str, str]) -> None:
     """The same lab, stopped and started again with a PowerVM host beside the one that it had."""
-    kept = _boot(zvm_lab.cloud(), zvm_parts, zvm_parts["image_id"])
+    (kept,) = _boot(zvm_lab.cloud(), zvm_parts, zvm_parts["image_id"])
     userid = _platform(zvm_lab).guest_of(kept.id)["userid"]
     zvm_lab.command("down")
     zvm_lab.json("up", "--platform", "both", "--system", str(_ZVM_SYSTEM), "--system", str(SYSTEM))
@@ -116,7 +118,7 @@ def test_each_image_boots_on_its_own_platform(zvm_lab: Lab, zvm_parts: dict[str,
     assert zvm.guest_of(kept.id)["userid"] == userid
     before = powervm.inventory()
     with parts_of(cloud, "power", hw_architecture="ppc64le") as power, parts_of(cloud, "untold") as untold:
-        servers = [_boot(cloud, power, each["image_id"]) for each in (power, zvm_parts, untold)]
+        servers = _boot(cloud, power, *(each["image_id"] for each in (power, zvm_parts, untold)))
         hosts = [cloud.compute.get_server(server.id).compute_host for server in servers]
         assert hosts == ["lab-compute-2", "lab-compute", "lab-compute-2"]
         assert powervm.guest_of(servers[0].id)["state"] == "running"

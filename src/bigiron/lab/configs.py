@@ -37,6 +37,7 @@ _FILES = {
 _HOST_FILES = {"nova-compute.conf.j2": ("nova-compute", "nova.conf")}
 _SEA_FILES = {"neutron-sea-agent.conf.j2": ("neutron-sea-agent", "neutron.conf")}
 """For those of PowerVM."""
+_ZVM_FILES = {"neutron-zvm-agent.conf.j2": ("neutron-zvm-agent", "neutron.conf")}
 _DIRECT_FILES = {"neutron-sriov-agent.conf.j2": ("neutron-sriov-agent", "neutron.conf")}
 """For those that have SR-IOV adapters."""
 _POLLING_FILES = {
@@ -62,6 +63,7 @@ _HOST_STATE_FOLDERS = (
     ("nova-compute", "lock"),
     ("neutron-sea-agent", "lock"),
     ("neutron-sriov-agent", "lock"),
+    ("neutron-zvm-agent", "lock"),
     ("sim", ""),
 )
 
@@ -96,6 +98,7 @@ class Renderer:
             "control_host": lab_spec.CONTROL_HOST,
             "physical_network": lab_spec.PHYSICAL_NETWORK,
             "physical_networks": self.spec.physical_networks,
+            "flat_networks": self.spec.flat_networks,
             "base_mac": self.spec.base_mac,
             "novnc_pages": novnc.find(cache_root()) or "",
             "mechanism_drivers": ",".join(_mechanism_drivers(self.spec)),
@@ -106,7 +109,7 @@ class Renderer:
 
 
 def _mechanism_drivers(spec: LabSpec) -> list[str]:
-    drivers = {"powervm": ["pvm_sea", "pvm_sriov"], "zvm": ["lab_zvm"]}
+    drivers = {"powervm": ["pvm_sea", "pvm_sriov"], "zvm": ["zvm"]}
     return [name for platform in spec.platform_names for name in drivers[platform]] or ["lab_fake"]
 
 
@@ -155,6 +158,7 @@ def _files_of(host: Host, spec: LabSpec) -> dict[str, tuple[str, str]]:
     return (
         _HOST_FILES
         | (_SEA_FILES if host.platform == "powervm" else {})
+        | (_ZVM_FILES if host.platform == "zvm" else {})
         | (_DIRECT_FILES if host in spec.direct_hosts else {})
         | (_POLLING_FILES if host in spec.measured_hosts else {})
     )
@@ -167,7 +171,7 @@ def settings(texts: Iterable[str]) -> dict[str, str]:
     """
     programs = [
         *filter(None, map(_program, _FILES.values())),
-        *(folder for folder, _ in (_HOST_FILES | _SEA_FILES | _DIRECT_FILES).values()),
+        *(folder for folder, _ in (_HOST_FILES | _SEA_FILES | _ZVM_FILES | _DIRECT_FILES).values()),
         "ceilometer-polling",
     ]
     found = {}

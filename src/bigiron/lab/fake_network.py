@@ -1,7 +1,4 @@
-"""Mechanism drivers without an agent: every port is bound and up at once.
-
-`lab_fake` is for `lab up --driver fake`, whose guests are not real; `lab_zvm` for hosts of z/VM.
-"""
+"""A mechanism driver for `lab up --driver fake`, whose guests are not real: every port is bound and up at once."""
 
 from __future__ import annotations
 
@@ -15,8 +12,6 @@ from neutron_lib.plugins.ml2 import api
 class FakeNetwork(api.MechanismDriver):
     """Bind ports without an agent, so that Nova's fake driver can be measured in the same lab as a real one."""
 
-    vif_type = portbindings.VIF_TYPE_OTHER
-
     def initialize(self) -> None:
         """Need nothing at start-up."""
 
@@ -29,10 +24,4 @@ class FakeNetwork(api.MechanismDriver):
         """Bind to the first segment and report the port up in the same transaction."""
         segment = context.segments_to_bind[0]
         details = {portbindings.CAP_PORT_FILTER: False}
-        context.set_binding(segment[api.ID], self.vif_type, details, status=constants.PORT_STATUS_ACTIVE)
-
-
-class ZvmNetwork(FakeNetwork):
-    """Bind the ports of z/VM hosts, after the drivers that know their own hosts by an agent; nothing is coupled."""
-
-    vif_type = "zvm"
+        context.set_binding(segment[api.ID], portbindings.VIF_TYPE_OTHER, details, status=constants.PORT_STATUS_ACTIVE)

@@ -52,7 +52,7 @@ class Health:
         self._exporters: dict[str, str] = {}
         for host in spec.hosts:
             self._reporting[host.named("nova-compute")] = partial(self._compute, host.compute)
-            for agent in ("neutron-sea-agent", "neutron-sriov-agent"):
+            for agent in ("neutron-sea-agent", "neutron-sriov-agent", "neutron-zvm-agent"):
                 self._reporting[host.named(agent)] = partial(self._agent, host.compute, f"bigiron-{agent}")
             self._simulators[host.named("sim")] = _questions(host)
             self._exporters[host.named("ceilometer-polling")] = host.named("exporter")

@@ -50,6 +50,8 @@ def programs(paths: LabPaths, spec: LabSpec, broker_binaries: broker.Binaries | 
             table.append(_agent(paths, host, "sea"))
             if host in spec.direct_hosts:
                 table.append(_agent(paths, host, "sriov"))
+        if host.platform == "zvm":
+            table.append(_agent(paths, host, "zvm"))
         table.append(_compute(paths, host))
         if host in spec.measured_hosts:
             table.append(_polling(paths, host))
@@ -150,7 +152,7 @@ def check_connector() -> None:
 
 
 def _agent(paths: LabPaths, host: Host, kind: str) -> Program:
-    """The Neutron agent of a host for Shared Ethernet Adapters (`sea`) or SR-IOV adapters (`sriov`)."""
+    """The Neutron agent of a host for Shared Ethernet Adapters (`sea`), SR-IOV adapters (`sriov`) or z/VM (`zvm`)."""
     name = host.named(f"neutron-{kind}-agent")
     command = (program(f"bigiron-neutron-{kind}-agent"), "--config-file", str(paths.etc / name / "neutron.conf"))
     return Program(name, command, name, after=("neutron", host.named("sim"), SEED))

@@ -87,6 +87,16 @@ class Host:
         system = (_content(self.document()) or {}).get("system") or {}
         return str(system.get("user_mac_prefix") or system.get("mac_prefix") or _MAC_PREFIX).lower()
 
+    def vswitches(self) -> tuple[tuple[str, str], ...]:
+        """The physical networks of a z/VM host with their virtual switches.
+
+        The first one that knows VLANs carries the lab's own physical network; others have networks of their names.
+        """
+        if self.platform != "zvm":
+            return ()
+        document = self.document()
+        return _vswitches(document, document.stat().st_mtime_ns)
+
     def direct_ports(self) -> tuple[tuple[str, str], ...]:
         """The PCI addresses of its SR-IOV ports' functions, as Nova is told of them, and their physical networks."""
         if self.platform != "powervm":
@@ -124,6 +134,12 @@ class LabSpec:
         """Every physical network that a host leads to, that of the bridges first."""
         found = {network for host in self.direct_hosts for _, network in host.direct_ports()}
         return (PHYSICAL_NETWORK, *sorted(found - {PHYSICAL_NETWORK}))
+
+    @property
+    def flat_networks(self) -> tuple[str, ...]:
+        """Every physical network that can be had untagged: of z/VM's virtual switches also those without VLANs."""
+        switches = {network for host in self.hosts for network, _ in host.vswitches()}
+        return (*self.physical_networks, *sorted(switches - set(self.physical_networks)))
 
     @property
     def base_mac(self) -> str:
@@ -271,6 +287,13 @@ def _content(document: Path) -> Any:
 def _platform_of(document: Path, _stamp: int) -> str:
     content = _content(document)
     return "zvm" if isinstance(content, dict) and "connector" in content else "powervm"
+
+
+@functools.cache
+def _vswitches(document: Path, _stamp: int) -> tuple[tuple[str, str], ...]:
+    switches = (_content(document) or {}).get("vswitches") or ()
+    aware = next((each["name"] for each in switches if each.get("vlan_aware")), None)
+    return tuple((PHYSICAL_NETWORK if each["name"] == aware else each["name"], each["name"]) for each in switches)
 
 
 @functools.cache

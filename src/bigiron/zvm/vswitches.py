@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from bigiron.errors import NotFound
+from bigiron.errors import AuthError, NotFound, PlatformError, Timeout, Unavailable
 from bigiron.zvm.api import Api
 from bigiron.zvm.directory import Coupling, vdev
 
@@ -183,9 +183,13 @@ class Vswitches:
         LOG.info("Made virtual switch %s on devices %s (VLAN %s)", name, ", ".join(rdevs), vid)
 
     def couplings(self, userids: Iterable[str]) -> dict[str, Mapping[str, Coupling]]:
-        """What the directory couples each guest's adapters to, by device number; nothing of a guest that is gone."""
+        """What the directory couples each guest's adapters to, by device number; nothing of a guest that is gone.
+
+        Guests whose entries make no sense are left out.
+        """
         wanted = sorted(userids)
-        return dict(zip(wanted, self._all(self._couplings, wanted), strict=True))
+        found = zip(wanted, self._all(self._couplings, wanted), strict=True)
+        return {userid: couplings for userid, couplings in found if couplings is not None}
 
     def running(self, userids: Iterable[str]) -> set[str]:
         """Those of the guests that are logged on."""
@@ -222,16 +226,26 @@ class Vswitches:
             coupled=frozenset(_owner(key) for key in found.get("adapters") or ()),
         )
 
-    def _couplings(self, userid: str) -> Mapping[str, Coupling]:
+    def _couplings(self, userid: str) -> Mapping[str, Coupling] | None:
         try:
             return self._api.entry(userid).couplings
         except NotFound:
             return {}
+        except (Unavailable, Timeout, AuthError):
+            raise
+        except PlatformError as error:
+            LOG.error("The directory entry of %s cannot be read: %s", userid, error)
+            return None
 
     def _is_on(self, userid: str) -> bool:
         try:
             return self._api.power_state(userid) == "on"
         except NotFound:
+            return False
+        except (Unavailable, Timeout, AuthError):
+            raise
+        except PlatformError as error:
+            LOG.warning("Whether %s runs is not known, and it is taken for one that does not: %s", userid, error)
             return False
 
 

@@ -165,3 +165,11 @@ def test_a_lab_of_both_platforms_gives_each_host_its_own_driver(tmp_path: Path) 
     neutron = _read(paths.etc / "neutron" / "neutron.conf")["DEFAULT"]
     assert neutron["base_mac"] == "02:00:00:00:00:00"
     assert not (paths.etc / "neutron-sea-agent-2").exists()
+    agent = _read(paths.etc / "neutron-zvm-agent-2" / "neutron.conf")
+    assert agent["AGENT"]["vswitch_mappings"] == "VSWFLAT:VSWFLAT,default:VSWVLAN"
+    assert agent["DEFAULT"]["host"] == second["DEFAULT"]["host"] == "lab-compute-2"
+    assert agent["zvm"]["cloud_connector_url"] == second["zvm"]["cloud_connector_url"]
+    ml2 = _read(paths.etc / "neutron" / "ml2_conf.ini")
+    assert ml2["ml2"]["mechanism_drivers"] == "pvm_sea,pvm_sriov,zvm"
+    assert ml2["ml2_type_flat"]["flat_networks"] == "default,VSWFLAT"
+    assert ml2["ml2_type_vlan"]["network_vlan_ranges"] == "default:100:1999"

@@ -45,9 +45,9 @@ def test_the_platform_runs_with_its_driver_only(tmp_path: Path, binaries: broker
     fake = _table(tmp_path, spec.LabSpec(driver="fake").equipped(), binaries)
     assert real.keys() - fake.keys() == {"sim", "neutron-sea-agent", "nova-novncproxy", "nova-serialproxy"}
     zvm = _table(tmp_path, spec.LabSpec(driver="zvm").equipped(), binaries)
-    assert zvm.keys() - fake.keys() == {"sim"}
+    assert zvm.keys() - fake.keys() == {"sim", "neutron-zvm-agent"}
     both = _table(tmp_path, spec.LabSpec(driver="both").equipped(), binaries)
-    assert both.keys() - real.keys() == {"sim-2", "nova-compute-2"}
+    assert both.keys() - real.keys() == {"sim-2", "nova-compute-2", "neutron-zvm-agent-2"}
     assert both["sim-2"].argv[1:3] == ("sim", "zvm") and "sim-2" in both["nova-compute-2"].after
 
 
@@ -78,9 +78,11 @@ def test_telemetry_adds_an_agent_for_each_simulated_system(tmp_path: Path, binar
     assert (paths.etc / "ceilometer-polling-2" / "polling.yaml").exists()
 
 
-@pytest.mark.parametrize("telemetry", [False, True])
-def test_each_log_has_one_program_that_ends_it(tmp_path: Path, binaries: broker.Binaries, telemetry: bool) -> None:
-    paths, made = LabPaths(tmp_path / "lab"), spec.LabSpec(driver="powervm", telemetry=telemetry).equipped()
+@pytest.mark.parametrize(("driver", "telemetry"), [("powervm", False), ("powervm", True), ("both", True)])
+def test_each_log_has_one_program_that_ends_it(
+    tmp_path: Path, binaries: broker.Binaries, driver: str, telemetry: bool
+) -> None:
+    paths, made = LabPaths(tmp_path / "lab"), spec.LabSpec(driver=driver, telemetry=telemetry).equipped()
     paths.create()
     configs.write(paths, made)
     written = {line.split("/")[-1] for path in paths.etc.rglob("*.conf") for line in path.read_text().splitlines()
@@ -105,7 +107,7 @@ def test_no_secret_is_on_a_command_line(tmp_path: Path, binaries: broker.Binarie
 
 def test_a_program_that_does_not_answer_does_not_work(tmp_path: Path, binaries: broker.Binaries) -> None:
     """Every check ends with an answer, not an error, while nothing listens yet."""
-    made = spec.LabSpec(driver="powervm", telemetry=True).equipped()
+    made = spec.LabSpec(driver="both", telemetry=True).equipped()
     checks = health.Health(made)
     for each in _table(tmp_path, made, binaries).values():
         assert checks.works(each.check, since=0.0) is False

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bigiron.errors import PlatformError
-from bigiron.plugins.neutron.ports import Port
-from bigiron.plugins.neutron.rpc import UNTAGGED
+from bigiron.plugins.neutron.ports import UNTAGGED, Port
 from bigiron.zvm.directory import Coupling
 from bigiron.zvm.errors import Exists
 from bigiron.zvm.vswitches import Switch

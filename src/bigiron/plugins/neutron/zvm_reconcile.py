@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
 from typing import Protocol
@@ -138,25 +139,33 @@ class CouplingReconciler(PortBook):
 
     def _reconciled(self, rows: Sequence[Adapter], whole: bool) -> bool:
         ports = {port.id.lower(): port for port in self.server.ports()}
-        self._await_others(rows, ports, whole)
+        self._await_others(rows, ports)
         ours = {row.port: row for row in rows if row.port in ports}
         self._note_gone(rows)
         wanted, refused = self._wanted(rows, ours, ports)
-        seen = self._seen(rows, wanted, whole)
+        seen = self._seen(rows, wanted, refused, whole)
         if whole:
-            userids = {row.userid for row in ours.values()}
+            userids = {row.userid for row in ours.values()} & self._couplings.keys()
             self._left |= {(each, name) for name, one in self._switches.items() for each in one.grants & userids}
         ops = plan(seen, wanted, self._left)
+        doomed = [op for op in ops if isinstance(op, Revoke)]
+        if doomed and not whole:
+            # A right is everybody's: others may have given the guest adapters since its entry was read.
+            self._couplings |= self._platform.couplings({op.userid for op in doomed})
+            self._switches |= self._platform.switches({op.switch for op in doomed})
+            ops = plan(replace(seen, couplings=self._couplings, switches=self._switches), wanted, self._left)
         failed = self._apply(ops)
         if ops:
             self._remember(ops, failed)
+            failed |= self._missed(ops, failed)
             rows = self._platform.adapters()
             failed |= _unlisted(rows, wanted, failed)
         doubtful = {userid for userid, _ in failed}
-        self._couplings = {userid: each for userid, each in self._couplings.items() if userid not in doubtful}
+        certain = {row.userid for row in rows} - doubtful
+        self._couplings = {userid: each for userid, each in self._couplings.items() if userid in certain}
         self._left = {one for one in self._left if one[0] in doubtful}
         self._rows = frozenset(rows)
-        self._managed |= ours
+        self._managed |= {row.port: row for row in rows if row.port in ours}
         self._tell(ports, ours, wanted, refused | failed)
         return not failed
 
@@ -164,15 +173,16 @@ class CouplingReconciler(PortBook):
 
     def _note_gone(self, rows: Iterable[Adapter]) -> None:
         """Forget the adapters of ours that are no longer there, but for the rights that may be left of them."""
-        there, before = {row.key for row in rows}, {row.key: row for row in self._rows}
-        for adapter in [each for each in self._managed.values() if each.key not in there]:
+        there = {(row.key, row.port) for row in rows}
+        for adapter in [each for each in self._managed.values() if (each.key, each.port) not in there]:
             del self._managed[adapter.port]
-            self._couplings.pop(adapter.userid, None)
-            self._left.add((adapter.userid, before.get(adapter.key, adapter).switch))
-        self._left = {one for one in self._left if one[1] in self._switches}
+            if (known := self._couplings.get(adapter.userid)) is not None:
+                self._couplings[adapter.userid] = {vdev: to for vdev, to in known.items() if vdev != adapter.vdev}
+            self._left.add((adapter.userid, adapter.switch))
+        self._left = {one for one in self._left if one[1] in self._switches and one[0] in self._switches[one[1]].grants}
 
-    def _await_others(self, rows: Iterable[Adapter], ports: Mapping[str, Port], whole: bool) -> None:
-        """Note the guests of whose ports some have no adapter yet, and what is looked for after a start.
+    def _await_others(self, rows: Iterable[Adapter], ports: Mapping[str, Port]) -> None:
+        """Note the ports without an adapter, and the guests of whose ports only some have theirs.
 
         The connector reads an entry, and locks it only then to replace it: what nova-compute adds in between is lost.
         """
@@ -181,12 +191,11 @@ class CouplingReconciler(PortBook):
         partly = missing & {ports[port].guest for port in there & ports.keys()}
         now = self._clock()
         self._incomplete = {guest: self._incomplete.get(guest, now) for guest in partly}
-        if whole:
-            with self._guard:
-                for port in ports.values():
-                    if port.enabled and port.guest and port.id.lower() not in there:
-                        self._awaited.setdefault(port.id, now)
-                self._awaited = {port: at for port, at in self._awaited.items() if port.lower() in ports}
+        with self._guard:
+            to_come = [p.id for p in ports.values() if p.enabled and p.guest and p.id.lower() not in there]
+            # One that was bound only after the ports were listed stays.
+            self._awaited = {port: at for port, at in self._awaited.items() if port.lower() not in there}
+            self._awaited |= {port: self._awaited.get(port, now) for port in to_come}
 
     def _wanted(
         self, rows: Iterable[Adapter], ours: Mapping[str, Adapter], ports: Mapping[str, Port]
@@ -216,22 +225,28 @@ class CouplingReconciler(PortBook):
         since = self._incomplete.get(port.guest)
         return since is not None and self._clock() - since < _OTHERS_S
 
-    def _seen(self, rows: Sequence[Adapter], wanted: Mapping[Key, Coupling | None], whole: bool) -> Seen:
-        """What the plan needs to know, and no more: the adapters of a guest that is new have no couplings yet."""
+    def _seen(
+        self, rows: Sequence[Adapter], wanted: dict[Key, Coupling | None], refused: dict[Key, str], whole: bool
+    ) -> Seen:
+        """What the plan needs to know, and no more: the adapters of a guest that is new have no couplings yet.
+
+        Where a guest's entry cannot be read, nothing is wanted of its adapters.
+        """
         by_key = {row.key: row for row in rows}
-        leaving = {userid for userid, _ in self._left}
-        old = leaving | {row.userid for row in self._rows} | {row.userid for row in rows if row.switch}
-        unknown = ({userid for userid, _ in wanted} | leaving) - self._couplings.keys()
-        fresh = set() if whole else unknown - old
+        known = {row.userid for row in self._rows} | {row.userid for row in rows if row.switch}
+        unknown = {userid for userid, _ in wanted} - self._couplings.keys()
+        fresh = set() if whole else unknown - known
         self._couplings |= self._platform.couplings(unknown - fresh) | {userid: {} for userid in fresh}
-        if leaving and not whole:
-            self._switches |= self._platform.switches({switch for _, switch in self._left})
+        for key in [key for key in wanted if key[0] not in self._couplings]:
+            del wanted[key]
+            refused[key] = f"the directory entry of {key[0]} cannot be read"
         coupled = {key: switch.name for switch in self._switches.values() for key in switch.coupled} if whole else {}
         seen = Seen(rows, self._switches, self._couplings)
         astray = {key for key, to in wanted.items() if not _is_settled(seen, by_key[key], to)}
         if whole:
             astray |= {key for key, to in wanted.items() if coupled.get(key, "") != (to.switch if to else "")}
-        running = self._platform.running({userid for userid, _ in astray})
+        # A guest that is new does not run before its ports are up; see `_missed`.
+        running = self._platform.running({userid for userid, _ in astray} - fresh)
         live = {key: coupled.get(key, "") for key in wanted if key[0] in running} if whole else {}
         return Seen(rows, self._switches, self._couplings, running, live)
 
@@ -280,6 +295,12 @@ class CouplingReconciler(PortBook):
                 couplings[op.vdev] = op.to
             self._couplings[op.userid] = couplings
 
+    def _missed(self, ops: Sequence[Op], failed: Mapping[Key, str]) -> dict[Key, str]:
+        """The adapters that were coupled in the directory only, for a guest that runs by now and has not noticed it."""
+        done = [op for op in ops if isinstance(op, Couple) and not op.running and _key(op) not in failed]
+        started = self._platform.running({op.userid for op in done})
+        return {_key(op): "its guest was started before it was coupled" for op in done if op.userid in started}
+
     # Reports
 
     def _tell(
@@ -293,7 +314,8 @@ class CouplingReconciler(PortBook):
         for port_id, row in ours.items():
             reason = refused.get(row.key) or refused.get((row.userid, _GRANT))
             if reason:
-                LOG.error("Port %s stays down: %s", port_id, reason)
+                stays = "down" if row.key in wanted else "as it is"
+                LOG.error("Port %s stays %s: %s", port_id, stays, reason)
             elif wanted.get(row.key) is not None:
                 carrying.add(ports[port_id].id)
         undecided = {port_id for port_id, row in ours.items() if row.key not in wanted}
