@@ -60,7 +60,7 @@ lint: $(STAMP)  ## ruff, mypy and the import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(STAMP)  ## print the benchmark table and write build/bench.json
+bench: $(STAMP) $(CONNECTOR)/.installed  ## print the benchmark table and write build/bench.json
 	@$(BIN)/python -m benchmarks --out build/bench.json
 
 docs: $(STAMP)  ## build the documentation into docs/_build

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import calls, cloud, network, telemetry, throughput
+from benchmarks import calls, cloud, network, telemetry, throughput, zvm
 from benchmarks.targets import TARGETS
 
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "cloud": cloud.run,
     "network": network.run,
     "telemetry": telemetry.run,
+    "zvm": zvm.run,
 }
 
 

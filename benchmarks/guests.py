@@ -66,7 +66,7 @@ def total_bytes(calls: list[Call], vios: bool) -> int:
     return sum(c.bytes_sent + c.bytes_received for c in calls if ("/VirtualIOServer" in c.path) is vios)
 
 
-class _Provide(Step):
+class Provide(Step):
     """Stands for the compute driver's own steps: the config drive is there, the network has answered."""
 
     def __init__(self, name: str, provides: object, needs: tuple[object, ...] = (), value: object = None) -> None:
@@ -95,8 +95,8 @@ class Maker:
         spec = _spec(instance)
         steps = [
             *self._platform.spawn_steps(spec),
-            _Provide("config drive", CONFIG_DRIVE, value=self._iso),
-            _Provide("network", NICS_READY, tuple(nic_plugged(nic) for nic in spec.nics)),
+            Provide("config drive", CONFIG_DRIVE, value=self._iso),
+            Provide("network", NICS_READY, tuple(nic_plugged(nic) for nic in spec.nics)),
         ]
         self._platform.check(spec)
         flows.run(f"spawn {instance}", steps, self._executor)

@@ -36,4 +36,6 @@ TARGETS: dict[str, Target] = {
     "ceilometer.poll.steady.seconds.500": Target(5),
     "ceilometer.poll.memory_growth_mb.100": Target(8),
     "powervm.service_start.calls.500": Target(15 + 2 * VIOSES),
+    "zvm.spawn.calls_ratio_to_in_tree": Target(0.6),
+    "zvm.spawn.seconds_ratio_to_directory": Target(1.1),
 }
