@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(RELEASE)
 CONNECTOR := $(VENV)/zvm-connector
 WORKERS ?= 2
+PLATFORM ?=
 
 .PHONY: help setup connector demo demo-stop test test-full test-2026.1 unit functional lint bench docs clean
 
@@ -29,8 +30,8 @@ $(CONNECTOR)/.installed: constraints/zvm-connector.txt tools/connector.sh | $(ST
 	@tools/connector.sh $(BIN)/python $(CONNECTOR) constraints/zvm-connector.txt
 	@touch $@
 
-demo: $(STAMP)  ## boot a server on a simulated PowerVM system through a real OpenStack
-	@$(BIN)/bigiron demo
+demo: $(STAMP) $(if $(filter zvm both,$(PLATFORM)),$(CONNECTOR)/.installed)  ## boot a server on a simulated PowerVM system (or PLATFORM=zvm, both) through a real OpenStack
+	@$(BIN)/bigiron demo $(if $(PLATFORM),--platform $(PLATFORM))
 
 demo-stop: $(STAMP)  ## end and remove what the demo started
 	@$(BIN)/bigiron lab destroy

@@ -23,7 +23,8 @@ class _Entry:
 COMMANDS = {
     "sim": _Entry("bigiron.sim.cli:sim", "Simulate a PowerVM or z/VM system.", "sim"),
     "lab": _Entry("bigiron.lab.cli:lab", "Run a real OpenStack on this one machine.", "lab"),
-    "demo": _Entry("bigiron.lab.demo:demo", "Boot a server on a simulated PowerVM system, step by step.", "lab"),
+    "demo": _Entry("bigiron.lab.demo:demo", "Boot a server on a simulated PowerVM or z/VM, step by step.", "lab"),
+    "image": _Entry("bigiron.zvm.cli:image", "Make disk images that a z/VM host can deploy.", "zvm"),
     "adopt": _Entry(
         "bigiron.plugins.nova.cli:adopt", "Mark partitions that an older driver created as Nova's.", "nova"
     ),

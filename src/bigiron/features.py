@@ -409,7 +409,7 @@ FEATURES: tuple[Feature, ...] = (
         _P,
         "MAC addresses, four beside the port's own; not IP addresses; of a running server not before it is stopped",
         tempest_network="port_security",
-        zvm_note=_LATER,
+        zvm_note="a virtual switch checks no addresses",
     ),
     Feature(
         "networking.admin-state",
@@ -417,8 +417,18 @@ FEATURES: tuple[Feature, ...] = (
         _N,
         "a disabled port is reported down, and its adapter goes on to carry traffic: the platform has no such switch",
         tempest_network="port_admin_state_change",
-        zvm_note=_LATER,
+        zvm=_Y,
+        zvm_note="its adapter is uncoupled from the virtual switch",
     ),
+    Feature(
+        "networking.flat",
+        "Flat networks",
+        _P,
+        "direct ports on SR-IOV adapters only: a Shared Ethernet Adapter tells networks apart by their tag",
+        zvm=_Y,
+        zvm_note="where the virtual switch knows no VLANs or has a default one",
+    ),
+    Feature("networking.vlan", "VLAN networks", _Y, zvm=_Y, zvm_note="on VLAN-aware virtual switches"),
     Feature(
         "networking.trunk",
         "Trunk ports",
@@ -446,10 +456,14 @@ FEATURES: tuple[Feature, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """Tests of Tempest that are not run though a feature is supported: a regular expression over names, and why."""
+    """Tests of Tempest that are not run though a feature is supported: a regular expression over names, and why.
+
+    They are left out on `platforms`.
+    """
 
     pattern: str
     reason: str
+    platforms: tuple[str, ...] = ("powervm", "zvm")
 
 
 EXCLUSIONS: tuple[Exclusion, ...] = (
@@ -466,6 +480,11 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
         "They guarantee bandwidth to ports of vnic_type normal, and on PowerVM those of vnic_type direct can have it",
     ),
 )
+
+
+def exclusions(platform: str = "powervm") -> tuple[Exclusion, ...]:
+    """The tests that are left out on a platform."""
+    return tuple(each for each in EXCLUSIONS if platform in each.platforms)
 
 
 def named(key: str) -> Feature:

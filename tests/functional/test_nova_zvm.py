@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+
 from nova.compute import power_state
 from tests.functional.zvm import ZVMCloud
+from tests.support import zvm_host
 
 
 class Servers(ZVMCloud):
@@ -54,6 +57,14 @@ class Servers(ZVMCloud):
         message = self.boot_fails(image_id=image)
         assert "os_distro" in message
         self.delete(*self.api.get_servers())
+
+    def test_an_image_whose_disk_is_compressed_boots(self) -> None:
+        data = zvm_host.disk_image()
+        packed = data[:512].replace(b"GZIP: 0", b"GZIP: 6") + gzip.compress(data[512:])
+        self.world.image.id = image = self.upload_image(packed, properties={"os_distro": "rhel9.4"})
+        server = self.boot(image_id=image)
+        assert self.guest_of(server)["disks"][0]["os"] == "rhel9.4"
+        self.delete(server)
 
     def test_an_image_of_another_kind_says_so_and_leaves_nothing(self) -> None:
         image = self.upload_image(b"\0" * 4096, properties={"os_distro": "rhel9.4"})

@@ -71,7 +71,7 @@ class Killer:
 
         def seen() -> tuple[str, Any, str]:
             current = self.cloud.compute.get_server(server.id)
-            return current.status, current.task_state, str(self.platform.partition_of(server.id)["state"])
+            return current.status, current.task_state, str(self.platform.guest_of(server.id)["state"])
 
         self.until(lambda: seen() == (status, None, partition), f"{status}, {partition}", 1.0)
 
@@ -126,7 +126,7 @@ def test_a_server_through_all_of_its_life(killer: Killer, cloud: Connection, par
     larger = compute.create_flavor(name=parts["name"] + "-larger", ram=1024, vcpus=1, disk=1)
     killer.during(("POST", _LPAR), lambda: compute.resize_server(server, larger.id))
     killer.settled(server, "ACTIVE", _RUNNING)
-    assert killer.platform.partition_of(server.id)["memory_mb"] == 512
+    assert killer.platform.guest_of(server.id)["memory_mb"] == 512
     compute.delete_flavor(larger.id)
 
     # Nova does nothing about a rescue or a shelving that was cut off; an administrator resets it.

@@ -9,19 +9,9 @@ from openstack.compute.v2.server import Server
 from openstack.connection import Connection
 from tests.support.lab import Lab
 
-from bigiron.lab.demo_platform import Platform
-
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 _WAIT = 120
-
-
-def started(platform: Platform | None, server_id: str) -> float:
-    """When the server's partition was last started, in the platform's time."""
-    if platform is None:
-        return 0.0
-    uuid = platform.partition_of(server_id)["uuid"]
-    return float(next(lpar["started"] for lpar in platform.ask("/state")["lpars"] if lpar["uuid"] == uuid))
 
 
 def given_back(cloud: Connection, server_id: str) -> None:
@@ -60,19 +50,19 @@ def test_a_server_lives_and_leaves_nothing(lab: Lab, cloud: Connection, parts: d
     if platform:
         partition = platform.await_boot(server.id, parts["name"], _WAIT)
         assert port.mac_address in {adapter["mac"] for adapter in partition["adapters"]}
-        assert address in platform.console(partition["uuid"])
+        assert address in platform.console(partition)
 
     compute.stop_server(server)
     assert compute.wait_for_server(server, status="SHUTOFF", wait=_WAIT, interval=1).power_state == 4
     compute.start_server(server)
     assert compute.wait_for_server(server, wait=_WAIT, interval=1).power_state == 1
     for kind in ("SOFT", "HARD"):
-        began = started(platform, server.id)
+        began = platform.boots(platform.guest_of(server.id)) if platform else 0.0
         compute.reboot_server(server, kind)
         server = without_task(cloud, server.id)
         assert server.status == "ACTIVE"
         if platform:
-            assert started(platform, server.id) > began
+            assert platform.boots(platform.guest_of(server.id)) > began
     compute.delete_server(server)
     compute.wait_for_delete(server, interval=1, wait=_WAIT)
     assert list(cloud.network.ports(device_id=server.id)) == []

@@ -65,7 +65,7 @@ def _use(
         (port,) = cloud.network.ports(device_id=server.id)
         assert (port.binding_host_id, port.status) == (host, "ACTIVE")
         assert platform is not None
-        partition = platform.partition_of(server.id)
+        partition = platform.guest_of(server.id)
         names.append(partition["name"])
         assert vlan in {adapter["vlan"] for adapter in partition["adapters"]}
         assert all(

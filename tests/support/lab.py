@@ -15,9 +15,9 @@ import psutil
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
+from bigiron.lab import demo_roles, spec
 from bigiron.lab.demo_platform import Platform
 from bigiron.lab.paths import LabPaths, program
-from bigiron.lab.spec import Host
 
 REPOSITORY = Path(__file__).parents[2]
 SYSTEM = REPOSITORY / "examples" / "systems" / "one-host.yaml"
@@ -50,10 +50,9 @@ class Lab:
 
     def platform(self, host: int = 1) -> Platform | None:
         """Return the simulated platform of a compute host; None with Nova's fake driver."""
-        status = self.json("status")
-        named = Host(host).named
-        simulated = any(row["name"] == named("sim") for row in status["programs"])
-        return Platform(status["addresses"][named("sim_control")]) if simulated else None
+        current = spec.require(self.paths)
+        chosen = current.hosts[host - 1]
+        return None if chosen.platform == "fake" else demo_roles.platform(current, chosen)
 
     def processes(self) -> list[psutil.Process]:
         """Return the supervisor and everything that runs below it."""
@@ -63,16 +62,17 @@ class Lab:
 
 
 @contextmanager
-def parts_of(cloud: Connection, prefix: str) -> Iterator[dict[str, str]]:
-    """An image, a flavor and a VLAN network, removed afterwards."""
+def parts_of(cloud: Connection, prefix: str, image: Path | None = None, **properties: str) -> Iterator[dict[str, str]]:
+    """An image with its properties, a flavor and a VLAN network, removed afterwards; without a file, 1 MiB of data."""
     name = f"{prefix}-{secrets.token_hex(4)}"
-    image = cloud.image.create_image(
-        name, data=secrets.token_bytes(1 << 20), disk_format="raw", container_format="bare", wait=True
-    )
+    content: dict[str, Any] = {"filename": str(image)} if image else {"data": secrets.token_bytes(1 << 20)}
+    made = cloud.image.create_image(
+        name, disk_format="raw", container_format="bare", wait=True, **content, **properties
+    )  # fmt: skip
     flavor = cloud.compute.create_flavor(name=name, ram=512, vcpus=1, disk=1)
     network = cloud.network.create_network(name=name)
     cloud.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.77.0.0/24", enable_dhcp=False)
-    yield {"name": name, "image_id": image.id, "flavor_id": flavor.id, "network_id": network.id}
+    yield {"name": name, "image_id": made.id, "flavor_id": flavor.id, "network_id": network.id}
     cloud.network.delete_network(network.id)
     cloud.compute.delete_flavor(flavor.id)
-    cloud.image.delete_image(image.id)
+    cloud.image.delete_image(made.id)

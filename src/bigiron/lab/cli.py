@@ -72,7 +72,11 @@ def prepare(as_json: bool) -> None:
 
 @lab.command()
 @click.option(
-    "--driver", type=click.Choice(spec.DRIVERS), help="Compute driver; fake is Nova's own and needs no platform."
+    "--platform", type=click.Choice((*spec.PLATFORMS, spec.BOTH)),
+    help="Platform of the compute hosts; powervm if nothing is chosen.",
+)  # fmt: skip
+@click.option(
+    "--driver", type=click.Choice(("powervm", "fake")), help="Compute driver; fake is Nova's own and needs no platform."
 )
 @click.option(
     "--system", "systems", type=click.Path(dir_okay=False, exists=True), multiple=True,
@@ -98,6 +102,7 @@ def prepare(as_json: bool) -> None:
 @_explained
 def up(paths: LabPaths, as_json: bool, chosen: tuple[str, ...], systems: tuple[str, ...], **wishes: Any) -> None:
     """Start the lab and wait until everything works; starts only what is missing when it runs already."""
+    wishes["driver"] = spec.chosen_driver(wishes.pop("platform"), wishes["driver"])
     wishes["settings"] = configs.settings(chosen) if chosen else None
     wishes["systems"] = tuple(str(Path(system).absolute()) for system in systems) or None
     with _reporting("lab", as_json) as report:
@@ -198,6 +203,7 @@ def env(paths: LabPaths, user: str, as_json: bool) -> None:
 
 @lab.command(name="tempest")
 @click.option("--slice", "name", type=click.Choice(sorted(tempest.SLICES)), default="smoke", show_default=True)
+@click.option("--platform", type=click.Choice(spec.PLATFORMS), help="Whose servers; by default the lab's first.")
 @click.option("--regex", default="", help="Run the tests that match this expression instead of a slice.")
 @click.option("--concurrency", type=click.IntRange(1), default=2, show_default=True, help="Tests at the same time.")
 @click.option("--timeout", "seconds", type=float, default=1800.0, show_default=True, help="Seconds for the whole run.")
@@ -205,15 +211,16 @@ def env(paths: LabPaths, user: str, as_json: bool) -> None:
 @_json_option
 @click.pass_context
 @_explained
-def tempest_(context: click.Context, name: str, regex: str, concurrency: int, seconds: float, configure_only: bool,
-             as_json: bool) -> None:  # fmt: skip
+def tempest_(context: click.Context, name: str, platform: str | None, regex: str, concurrency: int, seconds: float,
+             configure_only: bool, as_json: bool) -> None:  # fmt: skip
     """Run a slice of Tempest against the lab; the exit status is 0 when nothing failed."""
     paths: LabPaths = context.obj
     current = spec.require(paths)
+    tested = tempest.tested_platform(current, platform)
     if configure_only:
-        click.echo(str(tempest.prepare(paths, current)))
+        click.echo(str(tempest.prepare(paths, current, tested)))
         return
-    result = tempest.run(paths, current, name, concurrency, seconds, regex)
+    result = tempest.run(paths, current, name, concurrency, seconds, tested, regex)
     if as_json:
         counts = {"passed": result.passed, "skipped": result.skipped, "failed": result.failed}
         click.echo(json.dumps({**counts, "output": str(result.output)}))

@@ -18,7 +18,7 @@ from bigiron.lab import spec as lab_spec
 from bigiron.lab.database import file_url
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import LabPaths, cache_root, write_private
-from bigiron.lab.spec import LabSpec
+from bigiron.lab.spec import Host, LabSpec
 from bigiron.lab.supervise import LOG_MEGABYTES
 
 # Template -> file under etc/ (clouds.yaml, which users read, lies at the top).
@@ -34,10 +34,10 @@ _FILES = {
     "cinder.conf.j2": "cinder/cinder.conf",
 }
 # Likewise for each compute host, whose number the folder has from the second on.
-_HOST_FILES = {
-    "nova-compute.conf.j2": ("nova-compute", "nova.conf"),
-    "neutron-sea-agent.conf.j2": ("neutron-sea-agent", "neutron.conf"),
-}
+_HOST_FILES = {"nova-compute.conf.j2": ("nova-compute", "nova.conf")}
+_SEA_FILES = {"neutron-sea-agent.conf.j2": ("neutron-sea-agent", "neutron.conf")}
+"""For those of PowerVM."""
+_ZVM_FILES = {"neutron-zvm-agent.conf.j2": ("neutron-zvm-agent", "neutron.conf")}
 _DIRECT_FILES = {"neutron-sriov-agent.conf.j2": ("neutron-sriov-agent", "neutron.conf")}
 """For those that have SR-IOV adapters."""
 _POLLING_FILES = {
@@ -63,6 +63,7 @@ _HOST_STATE_FOLDERS = (
     ("nova-compute", "lock"),
     ("neutron-sea-agent", "lock"),
     ("neutron-sriov-agent", "lock"),
+    ("neutron-zvm-agent", "lock"),
     ("sim", ""),
 )
 
@@ -87,7 +88,7 @@ class Renderer:
         return environment.get_template(template).render(values)
 
     def _values(self) -> dict[str, object]:
-        powervm = self.spec.driver == "powervm"
+        powervm = bool(self.spec.hosts_of("powervm"))
         return {
             "spec": self.spec,
             "paths": self.paths,
@@ -97,12 +98,19 @@ class Renderer:
             "control_host": lab_spec.CONTROL_HOST,
             "physical_network": lab_spec.PHYSICAL_NETWORK,
             "physical_networks": self.spec.physical_networks,
+            "flat_networks": self.spec.flat_networks,
+            "base_mac": self.spec.base_mac,
             "novnc_pages": novnc.find(cache_root()) or "",
-            "mechanism_drivers": "pvm_sea,pvm_sriov" if powervm else "lab_fake",
+            "mechanism_drivers": ",".join(_mechanism_drivers(self.spec)),
             # The trunk service does not start where no mechanism driver knows of trunks.
             "service_plugins": "router,trunk,qos,placement" if powervm else "router,qos,placement",
             "database_url": lambda name: file_url(self.paths.databases / f"{name}.sqlite"),
         }
+
+
+def _mechanism_drivers(spec: LabSpec) -> list[str]:
+    drivers = {"powervm": ["pvm_sea", "pvm_sriov"], "zvm": ["zvm"]}
+    return [name for platform in spec.platform_names for name in drivers[platform]] or ["lab_fake"]
 
 
 def _stripped(macro: Callable[..., str]) -> Callable[..., str]:
@@ -127,11 +135,8 @@ def write(paths: LabPaths, spec: LabSpec) -> None:
     for template, name in _FILES.items():
         write_private(paths.etc / name, renderer.text(template) + _added(_program(name), spec.settings))
     for host in spec.hosts:
-        direct = host in spec.direct_hosts
-        more = (_DIRECT_FILES if direct else {}) | (_POLLING_FILES if spec.measured else {})
-        for template, (folder, name) in (_HOST_FILES | more).items():
-            values = {"host": host, "direct_ports": host.direct_ports() if direct else ()}
-            text = renderer.text(template, **values)
+        for template, (folder, name) in _files_of(host, spec).items():
+            text = renderer.text(template, host=host, direct_ports=host.direct_ports())
             if name.endswith(".conf"):
                 text += _added(folder, spec.settings)
             write_private(paths.etc / host.named(folder) / name, text)
@@ -148,6 +153,17 @@ def write(paths: LabPaths, spec: LabSpec) -> None:
         _write_keys(paths.data / "keystone" / repository)
 
 
+def _files_of(host: Host, spec: LabSpec) -> dict[str, tuple[str, str]]:
+    """Template -> folder and file of one compute host."""
+    return (
+        _HOST_FILES
+        | (_SEA_FILES if host.platform == "powervm" else {})
+        | (_ZVM_FILES if host.platform == "zvm" else {})
+        | (_DIRECT_FILES if host in spec.direct_hosts else {})
+        | (_POLLING_FILES if host in spec.measured_hosts else {})
+    )
+
+
 def settings(texts: Iterable[str]) -> dict[str, str]:
     """Read options given as PROGRAM:GROUP.OPTION=VALUE; raises LabError for one that no program would find.
 
@@ -155,7 +171,7 @@ def settings(texts: Iterable[str]) -> dict[str, str]:
     """
     programs = [
         *filter(None, map(_program, _FILES.values())),
-        *(folder for folder, _ in (_HOST_FILES | _DIRECT_FILES).values()),
+        *(folder for folder, _ in (_HOST_FILES | _SEA_FILES | _ZVM_FILES | _DIRECT_FILES).values()),
         "ceilometer-polling",
     ]
     found = {}

@@ -1,36 +1,28 @@
-"""The demo's story: an image, a VLAN network, a flavor, a key, and one server from its birth to its end."""
+"""The demo's story: an image, a network, a flavor, a key, and one server of each platform from birth to end."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from openstack.connection import Connection
 from rich.console import Console
 
-from bigiron.lab.demo_platform import Platform, console_panel, picture
+from bigiron.lab.demo_platform import Inventory, console_panel
+from bigiron.lab.demo_roles import NAME, Role
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import LabPaths, program, write_private
 
-NAME = "demo"
 _WAIT_SECONDS = 180
 _POLL_SECONDS = 0.5
 _BOOT_SECONDS = 120.0
 _CONSOLE_LINES = 12
-_IMAGE_BYTES = 16 * 1024 * 1024
-_EXTRA_SPECS = {
-    "powervm:proc_units": "0.5",
-    "powervm:uncapped": "true",
-    "powervm:shared_weight": "128",
-    "powervm:availability_priority": "127",
-}
 _USER_DATA = b"#cloud-config\npackage_update: false\nfinal_message: bigiron demo is up\n"
 
 
@@ -55,51 +47,65 @@ class Stage:
 
 @dataclass(slots=True)
 class Scenario:
-    """One run against one lab. `platform` is None with Nova's fake driver, which has none to look at."""
+    """One run against one lab, with one server for each role."""
 
     paths: LabPaths
     cloud: Connection
-    platform: Platform | None
+    roles: Sequence[Role]
     stage: Stage
 
     def run(self) -> None:
         """Tell the whole story."""
-        self._clear()
-        before = self.platform.inventory() if self.platform else None
-        image, network, flavor = self._image(), self._network(), self._flavor()
+        for role in self.roles:
+            self._clear(role)
+        before = {role.name: role.platform.inventory() for role in self.roles if role.platform}
+        network = self._network()
         self._keypair()
-        server = self._create(image, network, flavor)
-        self._show(server)
-        self._operate(server)
-        with self.stage.step("delete the server"):
-            self.cloud.compute.delete_server(server.id)
-            self.cloud.compute.wait_for_delete(server, interval=1, wait=_WAIT_SECONDS)
-        if self.platform and before:
-            with self.stage.step("ask the platform what is left") as notes:
-                self._check_nothing_left(before)
-                notes.append("no partition, disk, mapping, medium or adapter more than before; its audit is empty")
+        servers = {role.name: self._create(role, self._image(role), network, self._flavor(role)) for role in self.roles}
+        for role in self.roles:
+            self._show(role, servers[role.name])
+        for role in self.roles:
+            self._operate(role, servers[role.name])
+        for role in self.roles:
+            with self._step(role, "delete the server"):
+                self._delete(servers[role.name])
+        for role in self.roles:
+            if role.platform:
+                with self._step(role, "ask the platform what is left") as notes:
+                    self._check_nothing_left(role, before[role.name])
+                    notes.append(f"{role.nothing_left} more than before; its audit is empty")
 
-    def _clear(self) -> None:
+    def _step(self, role: Role, title: str) -> AbstractContextManager[list[str]]:
+        """A step of one server; of which platform it is matters where there are several."""
+        return self.stage.step(f"{role.title}: {title}" if len(self.roles) > 1 else title)
+
+    def _clear(self, role: Role) -> None:
         """Remove the server of an earlier run that was interrupted."""
-        server = self.cloud.compute.find_server(NAME)
+        server = self.cloud.compute.find_server(role.name)
         if server:
-            with self.stage.step("remove the server of an earlier run"):
-                self.cloud.compute.delete_server(server.id)
-                self.cloud.compute.wait_for_delete(server, interval=1, wait=_WAIT_SECONDS)
+            with self._step(role, "remove the server of an earlier run"):
+                self._delete(server)
 
-    def _image(self) -> Any:
-        with self.stage.step("image") as notes:
-            image = self.cloud.image.find_image(NAME)
+    def _delete(self, server: Any) -> None:
+        self.cloud.compute.delete_server(server.id)
+        self.cloud.compute.wait_for_delete(server, interval=1, wait=_WAIT_SECONDS)
+
+    def _image(self, role: Role) -> Any:
+        with self._step(role, "image") as notes:
+            image = self.cloud.image.find_image(role.name)
             if image:
                 notes.append("kept from an earlier run")
                 return image
-            # Not compressible and the same each time, as an installed system is.
-            blocks = (hashlib.sha256(f"bigiron {number}".encode()).digest() for number in range(_IMAGE_BYTES // 32))
-            notes.append(f"{_IMAGE_BYTES >> 20} MB, raw")
-            return self.cloud.image.create_image(
-                NAME, data=b"".join(blocks), disk_format="raw", container_format="bare", visibility="public",
-                wait=True,
-            )  # fmt: skip
+            file = self.paths.root / f"{role.name}.img"
+            properties: dict[str, Any] = dict(role.properties)
+            try:
+                notes += [role.make_image(file), *(f"{key}={value}" for key, value in role.properties.items())]
+                return self.cloud.image.create_image(
+                    role.name, filename=str(file), disk_format="raw", container_format="bare", visibility="public",
+                    wait=True, **properties,
+                )  # fmt: skip
+            finally:
+                file.unlink(missing_ok=True)
 
     def _network(self) -> Any:
         with self.stage.step("VLAN network with a subnet") as notes:
@@ -116,14 +122,14 @@ class Scenario:
             )
             return network
 
-    def _flavor(self) -> Any:
-        with self.stage.step("flavor with powervm:* extra specs") as notes:
-            flavor = self.cloud.compute.find_flavor(NAME)
+    def _flavor(self, role: Role) -> Any:
+        with self._step(role, "flavor with powervm:* extra specs" if role.extra_specs else "flavor") as notes:
+            flavor = self.cloud.compute.find_flavor(role.name)
             if not flavor:
-                flavor = self.cloud.compute.create_flavor(name=NAME, ram=2048, vcpus=2, disk=10)
-                if self.platform:
-                    self.cloud.compute.create_flavor_extra_specs(flavor, _EXTRA_SPECS)
-            notes.append("2 vCPU, 2048 MB, 10 GB" + (f", {', '.join(_EXTRA_SPECS)}" if self.platform else ""))
+                flavor = self.cloud.compute.create_flavor(name=role.name, ram=2048, vcpus=2, disk=10)
+                if role.extra_specs:
+                    self.cloud.compute.create_flavor_extra_specs(flavor, dict(role.extra_specs))
+            notes.append(", ".join(("2 vCPU, 2048 MB, 10 GB", *role.extra_specs)))
             return flavor
 
     def _keypair(self) -> None:
@@ -134,36 +140,37 @@ class Scenario:
                 write_private(file, key.private_key)
             notes.append(str(file))
 
-    def _create(self, image: Any, network: Any, flavor: Any) -> Any:
-        with self.stage.step("server with config drive: create until ACTIVE") as notes:
+    def _create(self, role: Role, image: Any, network: Any, flavor: Any) -> Any:
+        with self._step(role, "server with config drive: create until ACTIVE") as notes:
             server = self.cloud.compute.create_server(
-                name=NAME, image_id=image.id, flavor_id=flavor.id, networks=[{"uuid": network.id}], key_name=NAME,
+                name=role.name, image_id=image.id, flavor_id=flavor.id, networks=[{"uuid": network.id}], key_name=NAME,
                 config_drive=True, user_data=base64.b64encode(_USER_DATA).decode(),
             )  # fmt: skip
-            server = self._until(server, "ACTIVE")
+            server = self._until(role, server, "ACTIVE")
             notes.append(server.id)
-        if self.platform:
-            with self.stage.step("the guest boots and reads its config drive") as notes:
-                partition = self.platform.await_boot(server.id, NAME, _BOOT_SECONDS)
-                notes.append(f"its host name is {partition['hostname']}")
+        if role.platform:
+            with self._step(role, "the guest boots and reads its config drive") as notes:
+                guest = role.platform.await_boot(server.id, role.name, _BOOT_SECONDS)
+                notes.append(f"its host name is {guest['hostname']}")
         return server
 
-    def _show(self, server: Any) -> None:
+    def _show(self, role: Role, server: Any) -> None:
         """Show both views: what OpenStack knows, and what the platform has."""
         columns = ("id", "name", "status", "OS-EXT-STS:power_state", "OS-EXT-SRV-ATTR:host",
                    "OS-EXT-SRV-ATTR:instance_name", "addresses", "config_drive", "key_name")  # fmt: skip
         words = [word for column in columns for word in ("-c", column)]
         width = str(self.stage.console.width)
-        self.stage.console.print("\n[bold]$ openstack server show demo[/bold]")
+        self.stage.console.print(f"\n[bold]$ openstack server show {role.name}[/bold]")
         self.stage.console.print(
             self._openstack("server", "show", server.id, "--max-width", width, *words), markup=False, soft_wrap=True
         )
-        if self.platform:
-            partition = self.platform.partition_of(server.id)
+        if role.platform:
+            guest = role.platform.guest_of(server.id)
             self.stage.console.print("[bold]The platform's own view[/bold]")
-            self.stage.console.print(picture(self.platform, partition))
-            text = self.platform.console(partition["uuid"])
-            self.stage.console.print(console_panel(text, _CONSOLE_LINES, f"console of {partition['name']}"))
+            self.stage.console.print(role.platform.picture(guest))
+            text = role.platform.console(guest)
+            name = role.platform.name_of(guest)
+            self.stage.console.print(console_panel(text, _CONSOLE_LINES, f"console of {name}"))
 
     def _openstack(self, *words: str) -> str:
         environment = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(self.paths.clouds_yaml), "OS_CLOUD": "bigiron",
@@ -175,29 +182,30 @@ class Scenario:
             raise LabError(f"openstack {' '.join(words[:3])} failed: {result.stderr.strip()}")
         return result.stdout
 
-    def _operate(self, server: Any) -> None:
+    def _operate(self, role: Role, server: Any) -> None:
         compute = self.cloud.compute
-        with self.stage.step("stop") as notes:
+        with self._step(role, "stop") as notes:
             compute.stop_server(server)
-            self._until(server, "SHUTOFF")
-            self._note_power(server, notes)
-        with self.stage.step("start") as notes:
+            self._until(role, server, "SHUTOFF")
+            self._note_power(role, server, notes)
+        with self._step(role, "start") as notes:
             compute.start_server(server)
-            self._until(server, "ACTIVE")
-            self._note_power(server, notes)
+            self._until(role, server, "ACTIVE")
+            self._note_power(role, server, notes)
         for kind in ("soft", "hard"):
-            if self.platform:
-                self.platform.await_boot(server.id, NAME, _BOOT_SECONDS)
-            with self.stage.step(f"{kind} reboot") as notes:
+            if role.platform:
+                role.platform.await_boot(server.id, role.name, _BOOT_SECONDS)
+            with self._step(role, f"{kind} reboot") as notes:
                 compute.reboot_server(server, kind.upper())
-                self._until(server, "ACTIVE")
-                self._note_power(server, notes)
+                self._until(role, server, "ACTIVE")
+                self._note_power(role, server, notes)
 
-    def _note_power(self, server: Any, notes: list[str]) -> None:
-        if self.platform:
-            notes.append(f"the partition is {self.platform.partition_of(server.id)['state']}")
+    def _note_power(self, role: Role, server: Any, notes: list[str]) -> None:
+        if role.platform:
+            guest = role.platform.guest_of(server.id)
+            notes.append(f"{role.platform.name_of(guest)} is {guest['state']}")
 
-    def _until(self, server: Any, status: str) -> Any:
+    def _until(self, role: Role, server: Any, status: str) -> Any:
         """Wait until a server has a status and no task; asked anew each time, as a reboot begins and ends ACTIVE."""
         deadline = time.monotonic() + _WAIT_SECONDS
         while True:
@@ -207,12 +215,13 @@ class Scenario:
             if server.status == "ERROR" or time.monotonic() > deadline:
                 fault = (server.fault or {}).get("message", f"its status is {server.status}, task {server.task_state}")
                 raise LabError(
-                    f"server {NAME} ({server.id}) did not become {status}: {fault}; see `bigiron lab logs nova-compute`"
+                    f"server {role.name} ({server.id}) did not become {status}: {fault}; see "
+                    f"`bigiron lab logs {role.compute}`"
                 )
             time.sleep(_POLL_SECONDS)
 
-    def _check_nothing_left(self, before: Any) -> None:
-        assert self.platform is not None
-        found = [*self.platform.inventory().left_from(before), *map(str, self.platform.ask("/audit"))]
+    def _check_nothing_left(self, role: Role, before: Inventory) -> None:
+        assert role.platform is not None
+        found = [*role.platform.inventory().left_from(before), *map(str, role.platform.ask("/audit"))]
         if found:
             raise LabError("the platform still has: " + "; ".join(found))

@@ -14,15 +14,17 @@ from openstack.exceptions import SDKException
 
 from bigiron.lab import broker
 from bigiron.lab.novnc import PAGE
-from bigiron.lab.spec import REGION, LabSpec
+from bigiron.lab.spec import REGION, Host, LabSpec
 
 _ANSWER_SECONDS = 5.0
 _PATHS = {
     "keystone": "/v3", "glance": "/healthcheck", "placement": "/", "nova": "/", "neutron": "/", "cinder": "/",
     "nova-novncproxy": f"/{PAGE}", "nova-serialproxy": "/",
 }  # fmt: skip
-# Without web pages a console proxy refuses everything but web sockets, and works.
+# Without web pages a console proxy refuses everything but web sockets, and works; so does a Cloud Connector that asks
+# for a token.
 _REFUSAL = {"nova-novncproxy": 405, "nova-serialproxy": 405}
+_CONNECTOR_REFUSAL = 401
 
 
 def connection(spec: LabSpec, user: str = "admin") -> Connection:
@@ -45,13 +47,14 @@ class Health:
         self._spec = spec
         self._cloud: Connection | None = None
         self._reporting: dict[str, Callable[[float], bool]] = {}
-        self._simulators: dict[str, str] = {}
+        self._simulators: dict[str, list[tuple[str, str]]] = {}
+        self._refusals = _REFUSAL | {host.named("sim"): _CONNECTOR_REFUSAL for host in spec.hosts_of("zvm")}
         self._exporters: dict[str, str] = {}
         for host in spec.hosts:
             self._reporting[host.named("nova-compute")] = partial(self._compute, host.compute)
-            for agent in ("neutron-sea-agent", "neutron-sriov-agent"):
+            for agent in ("neutron-sea-agent", "neutron-sriov-agent", "neutron-zvm-agent"):
                 self._reporting[host.named(agent)] = partial(self._agent, host.compute, f"bigiron-{agent}")
-            self._simulators[host.named("sim")] = host.named("sim_control")
+            self._simulators[host.named("sim")] = _questions(host)
             self._exporters[host.named("ceilometer-polling")] = host.named("exporter")
 
     def works(self, check: str, since: float) -> bool:
@@ -59,7 +62,7 @@ class Health:
         if check == "broker":
             return broker.answers(self._spec.ports["broker"])
         if check in self._simulators:
-            return self._answers(self._simulators[check], "/audit")
+            return all(self._answers(name, path) for name, path in self._simulators[check])
         if check in self._exporters:
             return self._answers(self._exporters[check], "/metrics")
         if check in self._reporting:
@@ -74,7 +77,7 @@ class Health:
             answer = requests.get(self._spec.url(name) + path, timeout=_ANSWER_SECONDS)
         except requests.RequestException:
             return False
-        return answer.status_code < 400 or answer.status_code == _REFUSAL.get(name)
+        return answer.status_code < 400 or answer.status_code == self._refusals.get(name)
 
     def _connection(self) -> Connection:
         if self._cloud is None:
@@ -98,6 +101,13 @@ class Health:
     def _agent(self, name: str, binary: str, since: float) -> bool:
         agents = self._connection().network.agents(host=name, binary=binary)
         return any(agent.is_alive and _after(agent.last_heartbeat_at, since) for agent in agents)
+
+
+def _questions(host: Host) -> list[tuple[str, str]]:
+    """The ports and paths at which a simulator must answer: the Cloud Connector on a z/VM comes later than its control
+    address."""
+    control = (host.named("sim_control"), "/audit")
+    return [control, (host.named("sim"), "/")] if host.platform == "zvm" else [control]
 
 
 def _after(stamp: str, since: float) -> bool:

@@ -18,7 +18,7 @@ from bigiron.lab import broker, configs, database, health, novnc, seed, spec, su
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import LabPaths, cache_root
 from bigiron.lab.progress import Reporter
-from bigiron.lab.services import BOOTSTRAP, SEED, Program, programs
+from bigiron.lab.services import BOOTSTRAP, SEED, Program, check_connector, programs
 from bigiron.lab.spec import LabSpec
 from bigiron.lab.supervise import Supervisor
 
@@ -102,7 +102,10 @@ def up(paths: LabPaths, wishes: Wishes, report: Reporter) -> LabSpec:
 
 
 def _launch(paths: LabPaths, wanted: LabSpec, report: Reporter) -> tuple[LabSpec, Supervisor]:
-    if wanted.driver == "powervm":
+    wanted.check_systems()
+    if wanted.hosts_of("zvm"):
+        check_connector()
+    if wanted.platform_names:
         wanted = replace(wanted, platforms=_platforms(paths, wanted))
     if wanted.broker_url:
         broker.require(wanted.broker_url)
@@ -232,7 +235,7 @@ def down(paths: LabPaths, report: Reporter) -> bool:
         return _stop(paths, report)
 
 
-_OUTER = ("nova-compute", "neutron-sea-agent", "neutron-sriov-agent", "ceilometer-polling")
+_OUTER = ("nova-compute", "neutron-sea-agent", "neutron-sriov-agent", "neutron-zvm-agent", "ceilometer-polling")
 
 
 def _stop(paths: LabPaths, report: Reporter, *, gently: bool = True) -> bool:

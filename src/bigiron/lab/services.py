@@ -10,12 +10,14 @@ from pathlib import Path
 
 from bigiron.lab import broker
 from bigiron.lab.database import file_url
+from bigiron.lab.errors import LabError
 from bigiron.lab.paths import LabPaths, program
 from bigiron.lab.spec import Host, LabSpec
 
 # Steps that are no processes, but that programs wait for.
 BOOTSTRAP = "administrator"
 SEED = "users and catalog"
+_HURRIED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +41,19 @@ def programs(paths: LabPaths, spec: LabSpec, broker_binaries: broker.Binaries | 
     table = list(_control_plane(paths, spec))
     if broker_binaries is not None:
         table.insert(0, _broker(paths, spec, broker_binaries))
-    if spec.driver == "powervm":
+    if spec.hosts_of("powervm"):
         table += (_console_proxy(paths, name) for name in ("nova-novncproxy", "nova-serialproxy"))
     for host in spec.hosts:
-        if spec.driver == "powervm":
-            table += _powervm(paths, spec, host)
+        if host.platform != "fake":
+            table.append(_simulator(paths, spec, host))
+        if host.platform == "powervm":
+            table.append(_agent(paths, host, "sea"))
             if host in spec.direct_hosts:
                 table.append(_agent(paths, host, "sriov"))
-        table.append(_compute(paths, spec, host))
-        if spec.measured:
+        if host.platform == "zvm":
+            table.append(_agent(paths, host, "zvm"))
+        table.append(_compute(paths, host))
+        if host in spec.measured_hosts:
             table.append(_polling(paths, host))
     return tuple(table)
 
@@ -87,9 +93,9 @@ def _broker(paths: LabPaths, spec: LabSpec, binaries: broker.Binaries) -> Progra
     )  # fmt: skip
 
 
-def _compute(paths: LabPaths, spec: LabSpec, host: Host) -> Program:
+def _compute(paths: LabPaths, host: Host) -> Program:
     name = host.named("nova-compute")
-    after = ("nova", "neutron", "placement", *((host.named("sim"),) if spec.driver == "powervm" else ()))
+    after = ("nova", "neutron", "placement", *((host.named("sim"),) if host.platform != "fake" else ()))
     options = paths.etc / name / "nova.conf"
     return Program(
         name, (program("nova-compute"), "--config-file", str(options)), name, after=after,
@@ -112,18 +118,41 @@ def _console_proxy(paths: LabPaths, name: str) -> Program:
     )  # fmt: skip
 
 
-def _powervm(paths: LabPaths, spec: LabSpec, host: Host) -> tuple[Program, ...]:
+def _simulator(paths: LabPaths, spec: LabSpec, host: Host) -> Program:
+    """The simulated system of a host; that of a z/VM runs the real Cloud Connector."""
     sim = host.named("sim")
     listen, control = (f"127.0.0.1:{spec.ports[host.named(name)]}" for name in ("sim", "sim_control"))
-    simulator = (
-        program("bigiron"), "sim", "powervm", "--system", str(host.document().resolve()),
+    command = (
+        program("bigiron"), "sim", host.platform, "--system", str(host.document().resolve()),
         "--state", str(paths.data / sim), "--listen", listen, "--control", control, "--latency", spec.latency,
     )  # fmt: skip
-    return Program(sim, simulator, sim, sim, own_log=False), _agent(paths, host, "sea")
+    if host.platform != "zvm":
+        return Program(sim, command, sim, sim, own_log=False)
+    # The connector waits for 15 s in each shutdown: a lab without latency does not.
+    scale = _HURRIED if spec.latency == "none" else 1
+    return Program(
+        sim, (*command, "--clock-scale", str(scale), "--connector", str(connector_environment())), sim, sim,
+        own_log=False, stop_seconds=20,
+    )  # fmt: skip
+
+
+def connector_environment() -> Path:
+    """Return the virtual environment of the z/VM Cloud Connector: $BIGIRON_ZVM_CONNECTOR or the one inside ours."""
+    return Path(os.environ.get("BIGIRON_ZVM_CONNECTOR") or Path(sys.prefix) / "zvm-connector")
+
+
+def check_connector() -> None:
+    """Refuse to start where the Cloud Connector is not installed."""
+    environment = connector_environment()
+    if not (environment / "bin" / "sdkserver").exists():
+        raise LabError(
+            f"there is no z/VM Cloud Connector in {environment}: `make connector` installs it, or name its virtual "
+            "environment in $BIGIRON_ZVM_CONNECTOR"
+        )
 
 
 def _agent(paths: LabPaths, host: Host, kind: str) -> Program:
-    """The Neutron agent of a host for Shared Ethernet Adapters (`sea`) or SR-IOV adapters (`sriov`)."""
+    """The Neutron agent of a host for Shared Ethernet Adapters (`sea`), SR-IOV adapters (`sriov`) or z/VM (`zvm`)."""
     name = host.named(f"neutron-{kind}-agent")
     command = (program(f"bigiron-neutron-{kind}-agent"), "--config-file", str(paths.etc / name / "neutron.conf"))
     return Program(name, command, name, after=("neutron", host.named("sim"), SEED))

@@ -17,7 +17,10 @@ from bigiron.lab import ports
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import LabPaths, write_private
 
-DRIVERS = ("powervm", "fake")
+PLATFORMS = ("powervm", "zvm")
+BOTH = "both"
+DRIVERS = (*PLATFORMS, BOTH, "fake")
+PLATFORM_TITLES = {"powervm": "PowerVM", "zvm": "z/VM"}
 PORT_NAMES = (
     "broker",
     "keystone",
@@ -46,15 +49,22 @@ SECRET_NAMES = (
 CONTROL_HOST = "lab-control"
 REGION = "RegionOne"
 PHYSICAL_NETWORK = "default"
-_EXAMPLE = Path(__file__).parents[3] / "examples" / "systems" / "one-host.yaml"
+_MAC_PREFIX = "020000"
+"""The simulator's own."""
+_EXAMPLES = Path(__file__).parents[3] / "examples" / "systems"
+_EXAMPLE = {"powervm": _EXAMPLES / "one-host.yaml", "zvm": _EXAMPLES / "zvm.yaml"}
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One compute host, by its number from 1 on; `system` is the document of the system that it manages."""
+    """One compute host, by its number from 1 on; `system` is the document of the system that it manages.
+
+    `platform` is that system's; `fake` is none, for Nova's own fake driver.
+    """
 
     number: int
     system: str = ""
+    platform: str = "powervm"
 
     def named(self, name: str) -> str:
         """The name of this host's program, port or folder of that kind; those of the first host have no number."""
@@ -67,13 +77,30 @@ class Host:
 
     def document(self) -> Path:
         """The system document, checked to exist: the chosen one, or the repository's example."""
-        document = Path(self.system).expanduser() if self.system else _EXAMPLE
+        document = Path(self.system).expanduser() if self.system else _EXAMPLE[self.platform]
         if not document.is_file():
             raise LabError(f"system document {document} does not exist: give one with --system FILE.yaml")
         return document
 
+    def mac_prefix(self) -> str:
+        """The six digits that a z/VM puts before the last three bytes of every adapter's MAC address."""
+        system = (_content(self.document()) or {}).get("system") or {}
+        return str(system.get("user_mac_prefix") or system.get("mac_prefix") or _MAC_PREFIX).lower()
+
+    def vswitches(self) -> tuple[tuple[str, str], ...]:
+        """The physical networks of a z/VM host with their virtual switches.
+
+        The first one that knows VLANs carries the lab's own physical network; others have networks of their names.
+        """
+        if self.platform != "zvm":
+            return ()
+        document = self.document()
+        return _vswitches(document, document.stat().st_mtime_ns)
+
     def direct_ports(self) -> tuple[tuple[str, str], ...]:
         """The PCI addresses of its SR-IOV ports' functions, as Nova is told of them, and their physical networks."""
+        if self.platform != "powervm":
+            return ()
         document = self.document()
         return _direct_ports(document, document.stat().st_mtime_ns)
 
@@ -82,7 +109,9 @@ class Host:
 class LabSpec:
     """One lab's choices, ports and secrets.
 
-    `systems` are system documents, one for each compute host; empty means one host with the repository's example.
+    `driver` is the platform of the compute hosts, `both` for hosts of each, or `fake` for Nova's own fake driver.
+    `systems` are system documents, one for each compute host; empty means one host of each platform, with the
+    repository's example of it.
     `broker_url` empty means: run a private RabbitMQ. `telemetry` asks for a polling agent on each PowerVM host.
     `settings` holds options beyond those that the lab itself sets, PROGRAM:GROUP.OPTION -> value.
     """
@@ -107,19 +136,66 @@ class LabSpec:
         return (PHYSICAL_NETWORK, *sorted(found - {PHYSICAL_NETWORK}))
 
     @property
-    def direct_hosts(self) -> tuple[Host, ...]:
-        """The compute hosts with SR-IOV adapters."""
-        return tuple(host for host in self.hosts if host.direct_ports()) if self.driver == "powervm" else ()
+    def flat_networks(self) -> tuple[str, ...]:
+        """Every physical network that can be had untagged: of z/VM's virtual switches also those without VLANs."""
+        switches = {network for host in self.hosts for network, _ in host.vswitches()}
+        return (*self.physical_networks, *sorted(switches - set(self.physical_networks)))
 
     @property
-    def measured(self) -> bool:
-        """Whether polling agents run: they know simulated PowerVM systems only."""
-        return self.telemetry and self.driver == "powervm"
+    def base_mac(self) -> str:
+        """What Neutron's MAC addresses begin with where there are z/VM hosts; empty where there are none."""
+        prefixes = {host.mac_prefix() for host in self.hosts_of("zvm")}
+        if len(prefixes) > 1:
+            raise LabError(
+                f"the z/VM systems have different user prefixes of MAC addresses ({', '.join(sorted(prefixes))}): "
+                "give their documents the same user_mac_prefix, as Neutron has one"
+            )
+        return "".join(f"{prefix[:2]}:{prefix[2:4]}:{prefix[4:6]}:00:00:00" for prefix in prefixes)
+
+    @property
+    def direct_hosts(self) -> tuple[Host, ...]:
+        """The compute hosts with SR-IOV adapters."""
+        return tuple(host for host in self.hosts if host.direct_ports())
+
+    @property
+    def measured_hosts(self) -> tuple[Host, ...]:
+        """The compute hosts with a polling agent: it knows PowerVM systems only."""
+        return self.hosts_of("powervm") if self.telemetry else ()
 
     @property
     def hosts(self) -> tuple[Host, ...]:
-        """The compute hosts."""
-        return tuple(Host(number, system) for number, system in enumerate(self.systems or ("",), 1))
+        """The compute hosts. Raises LabError for a system document that a lab of both platforms cannot read."""
+        if self.driver != BOTH:
+            return tuple(Host(number, system, self.driver) for number, system in enumerate(self.systems or ("",), 1))
+        if not self.systems:
+            return tuple(Host(number, "", platform) for number, platform in enumerate(PLATFORMS, 1))
+        described = [Host(number, system) for number, system in enumerate(self.systems, 1)]
+        return tuple(replace(host, platform=platform_of(host.document())) for host in described)
+
+    def hosts_of(self, platform: str) -> tuple[Host, ...]:
+        """The compute hosts of one platform."""
+        return tuple(host for host in self.hosts if host.platform == platform)
+
+    @property
+    def platform_names(self) -> tuple[str, ...]:
+        """The platforms that the lab has hosts of."""
+        return tuple(platform for platform in PLATFORMS if self.hosts_of(platform))
+
+    def check_systems(self) -> None:
+        """Refuse system documents of another platform than was chosen."""
+        for host in self.hosts:
+            if host.platform in PLATFORMS and platform_of(host.document()) != host.platform:
+                found = platform_of(host.document())
+                raise LabError(
+                    f"system document {host.document()} describes a {PLATFORM_TITLES[found]} system and the lab's "
+                    f"platform is {PLATFORM_TITLES[host.platform]}: start it with --platform {found}, or {BOTH}"
+                )
+        _ = self.base_mac
+        missing = [PLATFORM_TITLES[each] for each in PLATFORMS if not self.hosts_of(each)]
+        if self.driver == BOTH and missing:
+            raise LabError(
+                f"no system document describes a {missing[0]} system: a lab of both platforms needs one of each"
+            )
 
     def url(self, name: str) -> str:
         """Return the base URL of a service of the lab, without a trailing slash."""
@@ -182,6 +258,18 @@ def require_any(paths: LabPaths) -> None:
         raise LabError(f"no lab in {paths.root}: start one with `bigiron lab up`")
 
 
+def chosen_driver(platform: str | None, driver: str | None) -> str | None:
+    """Return what --platform and --driver ask for together; None where neither was given."""
+    if platform and driver and platform != driver:
+        raise LabError(f"--driver {driver} and --platform {platform} cannot both be: give --platform only")
+    return platform or driver
+
+
+def platform_of(document: Path) -> str:
+    """Return which platform a system document describes: only that of a z/VM tells of a Cloud Connector."""
+    return _platform_of(document, document.stat().st_mtime_ns)
+
+
 def digest(document: Path) -> str:
     """Return a digest of what a system document says, whatever its comments and its layout."""
     content = _content(document)
@@ -193,6 +281,19 @@ def _content(document: Path) -> Any:
         return yaml.safe_load(document.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise LabError(f"system document {document} is not YAML: {error}") from error
+
+
+@functools.cache
+def _platform_of(document: Path, _stamp: int) -> str:
+    content = _content(document)
+    return "zvm" if isinstance(content, dict) and "connector" in content else "powervm"
+
+
+@functools.cache
+def _vswitches(document: Path, _stamp: int) -> tuple[tuple[str, str], ...]:
+    switches = (_content(document) or {}).get("vswitches") or ()
+    aware = next((each["name"] for each in switches if each.get("vlan_aware")), None)
+    return tuple((PHYSICAL_NETWORK if each["name"] == aware else each["name"], each["name"]) for each in switches)
 
 
 @functools.cache

@@ -10,11 +10,12 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from openstack.connection import Connection
 
 from bigiron import features
-from bigiron.lab import novnc
+from bigiron.lab import demo_roles, novnc
 from bigiron.lab.configs import Renderer
 from bigiron.lab.errors import LabError
 from bigiron.lab.health import connection
@@ -56,6 +57,7 @@ SLICES: Mapping[str, tuple[str, ...]] = {
 _FLAVORS = {"tempest-small": 512, "tempest-large": 768}
 # Nova's fake driver uploads nothing.
 _FAKE_FLAGS = {"snapshot": False}
+FAKE = "fake"
 PUBLIC_NETWORK = "tempest-public"
 _IMAGES = ("tempest-one", "tempest-two")
 _IMAGE_BYTES = 1024 * 1024
@@ -90,12 +92,20 @@ class Result:
         return self.passed > 0 and self.failed == 0
 
 
-def prepare(paths: LabPaths, spec: LabSpec) -> Path:
+def tested_platform(spec: LabSpec, platform: str | None) -> str:
+    """Return the platform whose images Tempest boots: the one asked for, else the first that the lab has."""
+    names = spec.platform_names or (FAKE,)
+    if platform and platform not in names:
+        raise LabError(f"the lab has no {platform} host: start it with `bigiron lab up --platform {platform}`")
+    return platform or names[0]
+
+
+def prepare(paths: LabPaths, spec: LabSpec, platform: str) -> Path:
     """Make the images and flavors that Tempest needs, and write its option file; return that file."""
     workspace = paths.root / "tempest"
     (workspace / "lock").mkdir(mode=0o700, parents=True, exist_ok=True)
-    facts = _facts(connection(spec), spec)
-    flags = _flags() if spec.driver == "powervm" else _FAKE_FLAGS
+    facts = _facts(connection(spec), spec, workspace, platform)
+    flags = _FAKE_FLAGS if platform == FAKE else _flags(platform)
     options = workspace / "tempest.conf"
     renderer = Renderer(paths, spec)
     write_private(
@@ -105,20 +115,23 @@ def prepare(paths: LabPaths, spec: LabSpec) -> Path:
             workspace=workspace,
             facts=facts,
             features=flags,
-            network_features=features.tempest_network_flags() if spec.driver == "powervm" else {},
+            network_features={} if platform == FAKE else features.tempest_network_flags(platform),
             public_network=PUBLIC_NETWORK,
         ),
     )
     return options
 
 
-def run(paths: LabPaths, spec: LabSpec, name: str, concurrency: int, seconds: float, regex: str = "") -> Result:
+def run(
+    paths: LabPaths, spec: LabSpec, name: str, concurrency: int, seconds: float, platform: str, regex: str = ""
+) -> Result:
     """Run one slice, or the tests that match `regex`, and count what came of it."""
-    options = prepare(paths, spec)
+    options = prepare(paths, spec, platform)
     include = options.with_name(f"{name}.txt")
     include.write_text("\n".join((regex,) if regex else SLICES[name]) + "\n", encoding="utf-8")
     exclude = options.with_name("excluded.txt")
-    exclude.write_text("".join(f"# {each.reason}\n{each.pattern}\n" for each in features.EXCLUSIONS), encoding="utf-8")
+    left_out = features.exclusions(platform) if platform != FAKE else features.EXCLUSIONS
+    exclude.write_text("".join(f"# {each.reason}\n{each.pattern}\n" for each in left_out), encoding="utf-8")
     output = options.with_name(f"{name}.log")
     command = [
         program("tempest", extra="test"), "run", "--config-file", str(options), "--include-list", str(include),
@@ -152,17 +165,17 @@ def _await(command: list[str], folder: Path, output: Path, seconds: float) -> No
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def _flags() -> dict[str, bool]:
+def _flags(platform: str) -> dict[str, bool]:
     """What the driver can do, less what this lab has not."""
-    flags = features.tempest_flags()
+    flags = features.tempest_flags(platform)
     if novnc.find(cache_root()) is None:
         # Tempest asks nova-novncproxy for noVNC's web page before it opens the console.
         flags["vnc_console"] = False
     return flags
 
 
-def _facts(cloud: Connection, spec: LabSpec) -> Facts:
-    images = [_image(cloud, name) for name in _IMAGES]
+def _facts(cloud: Connection, spec: LabSpec, workspace: Path, platform: str) -> Facts:
+    images = [_image(cloud, name, workspace, platform) for name in _IMAGES]
     flavors = [_flavor(cloud, name, memory) for name, memory in _FLAVORS.items()]
     versions = cloud.compute.get(spec.url("nova") + "/").json()["versions"]
     newest = next(each["version"] for each in versions if each["id"] == "v2.1")
@@ -187,13 +200,32 @@ def _public_network(cloud: Connection) -> str:
     return str(existing.id)
 
 
-def _image(cloud: Connection, name: str) -> str:
+def _image(cloud: Connection, name: str, workspace: Path, platform: str) -> str:
+    """An image that boots on the platform; those of z/VM have names of their own, as a lab can have both."""
+    if platform == "zvm":
+        return _zvm_image(cloud, f"{name}-zvm", workspace)
     existing = cloud.image.find_image(name)
     if existing is None:
         existing = cloud.image.create_image(
             name, data=secrets.token_bytes(_IMAGE_BYTES), disk_format="raw", container_format="bare",
             visibility="public", wait=True,
         )  # fmt: skip
+    return str(existing.id)
+
+
+def _zvm_image(cloud: Connection, name: str, workspace: Path) -> str:
+    existing = cloud.image.find_image(name)
+    if existing is None:
+        file = workspace / f"{name}.img"
+        properties: dict[str, Any] = dict(demo_roles.ZVM_PROPERTIES)
+        try:
+            demo_roles.dasd_image(file)
+            existing = cloud.image.create_image(
+                name, filename=str(file), disk_format="raw", container_format="bare", visibility="public", wait=True,
+                **properties,
+            )  # fmt: skip
+        finally:
+            file.unlink(missing_ok=True)
     return str(existing.id)
 
 

@@ -198,6 +198,60 @@ class Api:
         path = _guest(userid, f"nic/{vdev}")
         self.connector.call("DELETE", path, {"active": active}, what=what, timeout_s=_CHANGE_S)
 
+    # Virtual switches, and what is coupled to them
+
+    def all_nics(self) -> list[Mapping[str, Any]]:
+        """The adapters of all guests in the connector's own list; asks neither SMAPI nor CP, so quick."""
+        return list(self.connector.call("GET", "/guests/nics", what="Listing the adapters of all guests") or ())
+
+    def couple(self, userid: str, vdev: str, switch: str, vlan: int | None, active: bool, what: str) -> None:
+        """Connect an adapter in the directory and, with `active`, on the running guest; `vlan` is this adapter's own.
+
+        Does nothing, and says nothing, where the directory has it on that switch already.
+        """
+        info: dict[str, Any] = {"couple": True, "vswitch": switch, "active": active}
+        if vlan is not None:
+            info["vlan_id"] = vlan
+        self.connector.call("PUT", _guest(userid, f"nic/{vdev}"), {"info": info}, what=what, timeout_s=_CHANGE_S)
+
+    def uncouple(self, userid: str, vdev: str, active: bool, what: str) -> None:
+        """Disconnect an adapter in the directory and, with `active`, on the running guest; one that is not connected
+        is no error."""
+        body = {"info": {"couple": False, "active": active}}
+        self.connector.call("PUT", _guest(userid, f"nic/{vdev}"), body, what=what, timeout_s=_CHANGE_S)
+
+    def vswitches(self) -> list[str]:
+        """Names of all virtual switches."""
+        output = self.connector.call("GET", "/vswitches", what="Listing the virtual switches")
+        return [str(name).strip().upper() for name in output]
+
+    def vswitch(self, name: str) -> Mapping[str, Any]:
+        """A virtual switch with its grants and the adapters that are coupled to it; raises NotFound."""
+        what = f"Reading virtual switch {name}"
+        output: Mapping[str, Any] = self.connector.call("GET", f"/vswitches/{quote(name, safe='')}", what=what)
+        return output
+
+    def create_vswitch(self, name: str, rdevs: Sequence[str], vid: int | str) -> None:
+        """Make a virtual switch for good, of Ethernet frames; `vid` is AWARE, UNAWARE or a default VLAN.
+
+        Raises Exists.
+        """
+        vswitch = {"name": name, "rdev": " ".join(rdevs), "vid": vid}
+        what = f"Making virtual switch {name}"
+        self.connector.call("POST", "/vswitches", {"vswitch": vswitch}, what=what, timeout_s=_CHANGE_S)
+
+    def grant(self, switch: str, userid: str, what: str) -> None:
+        """Let a guest couple adapters to a virtual switch; one that may already is no error."""
+        self._change_vswitch(switch, {"grant_userid": userid}, what)
+
+    def revoke(self, switch: str, userid: str, what: str) -> None:
+        """Take that away, and with it every coupling that rests on it; a guest that may not is no error."""
+        self._change_vswitch(switch, {"revoke_userid": userid}, what)
+
+    def _change_vswitch(self, name: str, fields: Mapping[str, str], what: str) -> None:
+        path = f"/vswitches/{quote(name, safe='')}"
+        self.connector.call("PUT", path, {"vswitch": dict(fields)}, what=what, timeout_s=_CHANGE_S)
+
 
 def _guests(userids: Sequence[str]) -> str:
     return f"guest {userids[0]}" if len(userids) == 1 else f"{len(userids)} guests"

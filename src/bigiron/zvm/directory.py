@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from bigiron import naming
 from bigiron.errors import PlatformError
@@ -12,6 +12,10 @@ from bigiron.errors import PlatformError
 _UNITS_MB = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024 * 1024}
 _DEFINED_CPU = re.compile(r"^COMMAND\s+DEF(?:INE)?\s+CPU\s+([0-9A-F]+)", re.IGNORECASE)
 _CPU = re.compile(r"^CPU\s+([0-9A-F]+)", re.IGNORECASE)
+_COUPLED = re.compile(
+    r"^NICDEF\s+(?P<vdev>[0-9A-F]+)\s(?:.*\s)?LAN\s+SYSTEM\s+(?P<switch>\S+)(?:.*?\sVLAN\s+(?P<vlan>\d+))?",
+    re.IGNORECASE,
+)
 _MACHINE = re.compile(r"^MACHINE\s+\S+\s+(\d+)", re.IGNORECASE)
 
 
@@ -22,6 +26,17 @@ class Minidisk:
     vdev: str
     device: str
     units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coupling:
+    """What a network adapter is connected to: a virtual switch, and the adapter's own VLAN where it has one."""
+
+    switch: str
+    vlan: int | None = None
+
+    def __str__(self) -> str:
+        return self.switch if self.vlan is None else f"VLAN {self.vlan} of {self.switch}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,8 @@ class Entry:
     minidisks: tuple[Minidisk, ...] = ()
     nics: tuple[str, ...] = ()
     """Virtual device numbers of the network adapters."""
+    couplings: Mapping[str, Coupling] = field(default_factory=dict)
+    """By the device numbers of those adapters that are coupled."""
 
     @property
     def vcpus(self) -> int:
@@ -64,6 +81,7 @@ def parse(userid: str, lines: Sequence[str]) -> Entry:
         added_cpus=_addresses(_CPU, statements),
         minidisks=tuple(_minidisks(statements)),
         nics=_nics(statements),
+        couplings=_couplings(statements),
     )
 
 
@@ -103,6 +121,16 @@ def _nics(statements: Sequence[str]) -> tuple[str, ...]:
     """An adapter may have several NICDEF statements: its type, its MAC, and what it is coupled to."""
     numbers = [vdev(line.split()[1]) for line in statements if line.upper().startswith("NICDEF ")]
     return tuple(dict.fromkeys(numbers))
+
+
+def _couplings(statements: Sequence[str]) -> dict[str, Coupling]:
+    """`NICDEF vdev ... LAN SYSTEM switch [VLAN number]`, in one statement of the adapter or the last of several."""
+    found = {}
+    for line in statements:
+        if (match := _COUPLED.match(line)) is not None:
+            vlan = match["vlan"]
+            found[vdev(match["vdev"])] = Coupling(match["switch"].upper(), int(vlan) if vlan else None)
+    return found
 
 
 def vdev(number: str) -> str:

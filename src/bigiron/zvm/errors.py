@@ -119,6 +119,7 @@ def _of_module(answer: Answer) -> type[PlatformError]:
         )
     if answer.module == _FILE and answer.rs == 2:
         return NotFound
-    if answer.module == _GUEST and answer.rs == 16:
-        return Timeout
+    if answer.module == _GUEST:
+        # 9: its entry could not be locked, as before an adapter is coupled or the memory changed.
+        return {16: Timeout, 9: Locked}.get(answer.rs, PlatformError)
     return PlatformError

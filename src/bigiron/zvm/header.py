@@ -57,7 +57,7 @@ def of_text(text: str) -> Header:
     return Header(int(units), unit or "CYL")
 
 
-def write(units: int, unit: str = "CYL") -> bytes:
-    """A header of one's own, blank to its end."""
+def write(units: int, unit: str = "CYL", compression: int = 0) -> bytes:
+    """A header of one's own, blank to its end; with a compression level the disk follows as gzip makes it."""
     kind = "CKD" if unit == "CYL" else "FBA"
-    return f"xCAT {kind} Disk Image:{units:>12} {unit} HLen: 0055 GZIP: 0".encode().ljust(HEADER_BYTES)
+    return f"xCAT {kind} Disk Image:{units:>12} {unit} HLen: 0055 GZIP: {compression}".encode().ljust(HEADER_BYTES)

@@ -1,6 +1,7 @@
 """Network adapters of guests: made with the configuration that the guest's own activation engine carries out.
 
-A port's id is in the connector's list beside its adapter, from where the network agent learns it too. The adapter's MAC
+Nothing here couples them to a virtual switch: that is the network agent's alone, which finds a port's id in the
+connector's list beside its adapter. The adapters of one guest are made one after the other. The adapter's MAC
 is z/VM's prefix and the last three bytes of the port's: Neutron's base_mac must have that prefix. An adapter that is
 added to a running guest gets another MAC from CP until the guest is logged on again.
 """
@@ -126,8 +127,3 @@ def check(nic: NicSpec) -> None:
     """Raise InvalidSpec for a port that a guest here cannot have."""
     if nic.tagged_vlans:
         raise InvalidSpec(f"Port {nic.id} is a trunk, and a guest's adapter carries one VLAN on z/VM.")
-    if nic.physical_network and len(nic.physical_network) > 8:
-        raise InvalidSpec(
-            f"Port {nic.id} is on physical network {nic.physical_network!r}, which is no virtual switch's name: those "
-            "have eight characters at most."
-        )

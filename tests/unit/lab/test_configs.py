@@ -45,7 +45,7 @@ def test_the_compute_host_has_no_database_and_its_own_state(lab: tuple[LabPaths,
     assert not {"database", "api_database"} & set(compute.sections())
     assert compute["DEFAULT"]["host"] == "lab-compute"
     assert compute["DEFAULT"]["state_path"] != _read(paths.etc / "nova" / "nova.conf")["DEFAULT"]["state_path"]
-    assert compute.has_section("powervm") == (made.driver == "powervm")
+    assert [name for name in spec.PLATFORMS if compute.has_section(name)] == list(made.platform_names[:1])
 
 
 def test_every_service_signs_in_with_its_own_password(lab: tuple[LabPaths, spec.LabSpec]) -> None:
@@ -101,7 +101,7 @@ conf(["--config-file", sys.argv[1]], project="nova")
 given = configparser.ConfigParser(interpolation=None)
 given.read(sys.argv[1])
 credentials = {"auth_url", "username", "password", "project_name", "user_domain_name", "project_domain_name"}
-elsewhere = {"powervm", "keystone_authtoken", "oslo_messaging_rabbit"}
+elsewhere = {"powervm", "zvm", "keystone_authtoken", "oslo_messaging_rabbit"}
 for section in {"DEFAULT", *given.sections()} - elsewhere:
     known = conf if section == "DEFAULT" else getattr(conf, section)
     options = given.defaults() if section == "DEFAULT" else given._sections[section]
@@ -146,3 +146,30 @@ def test_what_the_user_sets_wins_over_what_the_lab_sets(tmp_path: Path) -> None:
 def test_a_setting_that_no_program_would_find_is_refused(text: str, reason: str) -> None:
     with pytest.raises(LabError, match=reason):
         configs.settings([text])
+
+
+def test_a_lab_of_both_platforms_gives_each_host_its_own_driver(tmp_path: Path) -> None:
+    paths = LabPaths(tmp_path / "lab")
+    paths.create()
+    made = spec.LabSpec(driver="both").equipped()
+    configs.write(paths, made)
+    first, second = (_read(paths.etc / name / "nova.conf") for name in ("nova-compute", "nova-compute-2"))
+    assert [each["DEFAULT"]["compute_driver"] for each in (first, second)] == [
+        "bigiron.PowerVMDriver", "bigiron.ZVMDriver"
+    ]  # fmt: skip
+    assert second["zvm"]["cloud_connector_url"] == f"http://127.0.0.1:{made.ports['sim-2']}/"
+    assert Path(second["zvm"]["token_path"]) == paths.data / "sim-2" / "connector" / "token"
+    assert [each["vnc"]["enabled"] for each in (first, second)] == ["True", "False"]
+    scheduler = _read(paths.etc / "nova" / "nova.conf")["filter_scheduler"]
+    assert scheduler["image_properties_default_architecture"] == "ppc64le"
+    neutron = _read(paths.etc / "neutron" / "neutron.conf")["DEFAULT"]
+    assert neutron["base_mac"] == "02:00:00:00:00:00"
+    assert not (paths.etc / "neutron-sea-agent-2").exists()
+    agent = _read(paths.etc / "neutron-zvm-agent-2" / "neutron.conf")
+    assert agent["AGENT"]["vswitch_mappings"] == "VSWFLAT:VSWFLAT,default:VSWVLAN"
+    assert agent["DEFAULT"]["host"] == second["DEFAULT"]["host"] == "lab-compute-2"
+    assert agent["zvm"]["cloud_connector_url"] == second["zvm"]["cloud_connector_url"]
+    ml2 = _read(paths.etc / "neutron" / "ml2_conf.ini")
+    assert ml2["ml2"]["mechanism_drivers"] == "pvm_sea,pvm_sriov,zvm"
+    assert ml2["ml2_type_flat"]["flat_networks"] == "default,VSWFLAT"
+    assert ml2["ml2_type_vlan"]["network_vlan_ranges"] == "default:100:1999"

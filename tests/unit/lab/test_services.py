@@ -44,6 +44,22 @@ def test_the_platform_runs_with_its_driver_only(tmp_path: Path, binaries: broker
     real = _table(tmp_path, spec.LabSpec(driver="powervm").equipped(), binaries)
     fake = _table(tmp_path, spec.LabSpec(driver="fake").equipped(), binaries)
     assert real.keys() - fake.keys() == {"sim", "neutron-sea-agent", "nova-novncproxy", "nova-serialproxy"}
+    zvm = _table(tmp_path, spec.LabSpec(driver="zvm").equipped(), binaries)
+    assert zvm.keys() - fake.keys() == {"sim", "neutron-zvm-agent"}
+    both = _table(tmp_path, spec.LabSpec(driver="both").equipped(), binaries)
+    assert both.keys() - real.keys() == {"sim-2", "nova-compute-2", "neutron-zvm-agent-2"}
+    assert both["sim-2"].argv[1:3] == ("sim", "zvm") and "sim-2" in both["nova-compute-2"].after
+
+
+def test_a_missing_connector_is_named_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIGIRON_ZVM_CONNECTOR", str(tmp_path))
+    with pytest.raises(LabError, match="make connector"):
+        services.check_connector()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "sdkserver").touch()
+    services.check_connector()
+    table = _table(tmp_path, spec.LabSpec(driver="zvm").equipped(), None)
+    assert table["sim"].argv[-2:] == ("--connector", str(tmp_path))
 
 
 def test_telemetry_adds_an_agent_for_each_simulated_system(tmp_path: Path, binaries: broker.Binaries) -> None:

@@ -67,3 +67,54 @@ def test_a_root_that_option_files_cannot_name_is_refused() -> None:
     # Not in tmp_path, which may itself be too deep for a socket.
     with tempfile.TemporaryDirectory() as folder, pytest.raises(LabError, match=r"cannot hold \$ in a path"):
         LabPaths(Path(folder) / "my$lab").create()
+
+
+SYSTEMS = Path(__file__).parents[3] / "examples" / "systems"
+POWER, ZVM = str(SYSTEMS / "one-host.yaml"), str(SYSTEMS / "zvm.yaml")
+
+
+@pytest.mark.parametrize(
+    ("driver", "systems", "platforms"),
+    [
+        ("powervm", (), ["powervm"]),
+        ("zvm", (), ["zvm"]),
+        ("both", (), ["powervm", "zvm"]),
+        ("both", (ZVM, POWER), ["zvm", "powervm"]),
+        ("fake", (), ["fake"]),
+    ],
+)
+def test_each_host_has_the_platform_of_its_document(
+    driver: str, systems: tuple[str, ...], platforms: list[str]
+) -> None:
+    made = spec.LabSpec(driver=driver, systems=systems)
+    made.check_systems()
+    assert [host.platform for host in made.hosts] == platforms
+
+
+@pytest.mark.parametrize(
+    ("driver", "systems", "said"),
+    [
+        ("powervm", (ZVM,), r"zvm.yaml describes a z/VM system.*--platform zvm"),
+        ("zvm", (POWER,), r"one-host.yaml describes a PowerVM system.*--platform powervm"),
+        ("both", (POWER,), r"no system document describes a z/VM system"),
+    ],
+)
+def test_a_document_of_another_platform_is_refused(driver: str, systems: tuple[str, ...], said: str) -> None:
+    with pytest.raises(LabError, match=said):
+        spec.LabSpec(driver=driver, systems=systems).check_systems()
+
+
+def test_systems_of_different_mac_prefixes_are_refused(tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(Path(ZVM).read_text().replace('mac_prefix: "020000"', 'mac_prefix: "02AB00"'))
+    assert spec.LabSpec(driver="zvm", systems=(str(other),)).base_mac == "02:ab:00:00:00:00"
+    with pytest.raises(LabError, match="020000, 02ab00"):
+        spec.LabSpec(driver="zvm", systems=(ZVM, str(other))).check_systems()
+
+
+def test_driver_and_platform_must_agree() -> None:
+    assert spec.chosen_driver(None, None) is None
+    assert spec.chosen_driver("zvm", None) == "zvm"
+    assert spec.chosen_driver(None, "fake") == "fake"
+    with pytest.raises(LabError, match="--driver fake and --platform zvm"):
+        spec.chosen_driver("zvm", "fake")

@@ -15,7 +15,7 @@ from neutron.agent import rpc as agent_rpc
 from neutron_lib.agent import topics
 from oslo_config import cfg
 
-from bigiron.plugins.neutron import bridgemap, conf, rpc, service
+from bigiron.plugins.neutron import bridgemap, conf, powervm_link, rpc, service
 from bigiron.plugins.neutron.kinds import SEA
 from bigiron.plugins.neutron.loop import WorkLoop
 from bigiron.plugins.neutron.reconcile import Network, Reconciler
@@ -43,7 +43,7 @@ def connect(options: cfg.ConfigOpts, stopping: threading.Event, journal: Journal
     Raises conf.BadMapping or PlatformError, whose messages name the option or the object and what to do.
     """
     mappings = conf.parse_mappings(options.AGENT.bridge_mappings)
-    link = service.link(options, stopping, journal)
+    link = powervm_link.link(options, stopping, journal)
     try:
         bridges = bridge_documents(link.adapter, link.system_uuid)
         bridges.read_orphans()
@@ -73,7 +73,7 @@ def work_loop(options: cfg.ConfigOpts, host: Host, api: agent_rpc.PluginApi) -> 
     """The loop over the host's bridges and Neutron's ports, fed by the platform's events."""
     agent = options.AGENT
     server = rpc.NeutronServer(options.host, api)
-    announce = service.announcer(host)
+    announce = powervm_link.announcer(host)
     reconciler = Reconciler(
         server, host.bridges, host.clients, host.networks, announce, agent.automated_powervm_vlan_cleanup
     )
@@ -87,7 +87,7 @@ def run(options: cfg.ConfigOpts, host: Host, stopping: threading.Event) -> None:
     loop = work_loop(options, host, agent_rpc.PluginApi(topics.PLUGIN))
     heartbeat = Heartbeat(agent_rpc.PluginReportStateAPI(topics.REPORTS), state(options.host, host), loop)
     serves = "; ".join(f"{physnet} through {network.name}" for physnet, network in host.networks.items())
-    service.serve(options, SEA, host, loop, heartbeat, serves, stopping)
+    service.serve(options, SEA, host.link.close, loop, heartbeat, serves, stopping)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from neutron_lib import constants
 from neutron_lib.api.definitions import portbindings
 
-from bigiron.naming import VIF_TYPE_PVM_SEA, VIF_TYPE_PVM_SRIOV
+from bigiron.naming import VIF_TYPE_PVM_SEA, VIF_TYPE_PVM_SRIOV, VIF_TYPE_ZVM
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,5 +43,14 @@ SRIOV = Kind(
     agent_prefix="sriov-agent",
     vif_type=VIF_TYPE_PVM_SRIOV,
     vnic_type=str(portbindings.VNIC_DIRECT),
+    network_types=(constants.TYPE_FLAT, constants.TYPE_VLAN),
+)
+ZVM = Kind(
+    title="z/VM",
+    binary="bigiron-neutron-zvm-agent",
+    agent_type="z/VM agent",
+    agent_prefix="zvm-agent",
+    vif_type=VIF_TYPE_ZVM,
+    vnic_type=str(portbindings.VNIC_NORMAL),
     network_types=(constants.TYPE_FLAT, constants.TYPE_VLAN),
 )

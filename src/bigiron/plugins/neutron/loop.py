@@ -1,46 +1,22 @@
-"""The agent's work loop: one thread does everything to the bridges, and whatever happens only fills its queue.
-
-RPC, the platform's events and the clock put something in the queue; what arrives while the thread works is done
-together. A pass that fails is made good by comparing everything, soon, and after a pause that grows with each
-comparison that fails as well.
-"""
+"""The work loop of the PowerVM agents: RPC and the platform's events put into its queue what there is to do."""
 
 from __future__ import annotations
 
-import logging
-import queue
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
-from bigiron.errors import PlatformError
 from bigiron.plugins.neutron.kinds import SEA, Kind
+from bigiron.plugins.neutron.passes import PassLoop
 from bigiron.plugins.neutron.ports import Gather, Place, Port
 from bigiron.powervm.events import LOST, RestEvent
 from bigiron.powervm.network.vif_events import VifEvent, parse
-
-LOG = logging.getLogger(__name__)
 
 _PARTITION, _STATE = "LogicalPartition", "PartitionState"
 """Resource and word of the detail in the platform's event of a partition that was started or stopped."""
 
 GATHER_S = 0.2
 """How long a bridge update waits for announcements that come together; an update itself takes seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Heal:
-    """Compare everything."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Stop:
-    """End the loop."""
 
 
 class Reconciles(Protocol):
@@ -57,8 +33,10 @@ class Reconciles(Protocol):
     def forget(self, port_id: str) -> None: ...
 
 
-class WorkLoop:
+class WorkLoop(PassLoop[VifEvent]):
     """Feeds the reconciler; `run` works until `stop`, everything else may be called from any thread."""
+
+    what = "wiring announced adapters"
 
     def __init__(
         self,
@@ -69,59 +47,19 @@ class WorkLoop:
         clock: Callable[[], float] = time.monotonic,
         kind: Kind = SEA,
     ) -> None:
-        self._kind = kind
+        super().__init__(kind, host, heal_interval, exception_interval, clock)
         self._reconciler = reconciler
-        self._host = host
-        self._heal_interval = heal_interval
-        self._exception_interval = exception_interval
-        self._clock = clock
-        self._queue: queue.Queue[VifEvent | _Heal | _Stop] = queue.Queue()
-        self._stopping = threading.Event()
-        self._failures = 0
-        self._next_heal = clock() + heal_interval
 
     @property
     def devices(self) -> int:
         """How many ports have an adapter here, as far as known."""
         return self._reconciler.devices
 
-    def run(self) -> None:
-        """Compare everything once, then work until `stop`."""
-        self.heal_soon("the agent starts")
-        while not self._stopping.is_set():
-            self.step()
+    def _work(self, items: list[VifEvent]) -> bool:
+        return self._reconciler.handle(items, lambda: self._gathered(GATHER_S))
 
-    def step(self, timeout: float | None = None) -> None:
-        """Wait for something to do, for no longer than `timeout` seconds, and do it."""
-        events, heal = self._next(timeout)
-        if self._stopping.is_set():
-            return
-        # A guest's start waits for its announcement; comparing everything can wait for that.
-        if events and not self._attempt(
-            "wiring announced adapters", partial(self._reconciler.handle, events, self._gather)
-        ):
-            # Their servers wait: failures of others before them must not put this off.
-            self._next_heal = min(self._next_heal, self._clock() + self._exception_interval)
-        if heal:
-            self._heal()
-
-    def _heal(self) -> None:
-        pause = self._heal_interval
-        if self._attempt("comparing everything", self._reconciler.heal):
-            self._failures = 0
-        else:
-            pause = min(pause, self._exception_interval * 2 ** min(self._failures, 16))
-            self._failures += 1
-        self._next_heal = self._clock() + pause
-
-    def stop(self) -> None:
-        """Let `run` return after the pass that it is in."""
-        self._stopping.set()
-        self._queue.put(_Stop())
-
-    def heal_soon(self, reason: str) -> None:
-        """Ask for a comparison."""
-        self._queue.put(_Heal(reason))
+    def _compare(self) -> bool:
+        return self._reconciler.heal()
 
     def on_event(self, event: RestEvent) -> None:
         """A listener for the platform's event stream."""
@@ -184,47 +122,3 @@ class WorkLoop:
     def port_arrived(self, port_id: str) -> None:
         """The port's binding to this host was activated; its adapter may have come with a migrated guest."""
         self.heal_soon(f"port {port_id} was activated on this host")
-
-    def _next(self, timeout: float | None) -> tuple[list[VifEvent], bool]:
-        """All that there is to do: the announcements, and whether to compare everything."""
-        due = max(0.0, self._next_heal - self._clock())
-        items: list[VifEvent | _Heal | _Stop] = []
-        try:
-            items.append(self._queue.get(timeout=due if timeout is None else min(due, timeout)))
-        except queue.Empty:
-            if timeout is None or due <= timeout:
-                items.append(_Heal("it is time"))
-        items += self._waiting()
-        events = [item for item in items if isinstance(item, VifEvent)]
-        reasons = [item.reason for item in items if isinstance(item, _Heal)]
-        if reasons:
-            LOG.debug("Comparing everything: %s", "; ".join(reasons))
-        return events, bool(reasons)
-
-    def _waiting(self) -> list[VifEvent | _Heal | _Stop]:
-        items = []
-        while True:
-            try:
-                items.append(self._queue.get_nowait())
-            except queue.Empty:
-                return items
-
-    def _gather(self) -> list[VifEvent]:
-        """What is announced within a moment; anything else goes back."""
-        self._stopping.wait(GATHER_S)
-        items = self._waiting()
-        for item in items:
-            if not isinstance(item, VifEvent):
-                self._queue.put(item)
-        return [item for item in items if isinstance(item, VifEvent)]
-
-    def _attempt(self, what: str, work: Callable[[], bool]) -> bool:
-        """Do one pass and say whether all went well."""
-        try:
-            return work()
-        except PlatformError as error:
-            LOG.error("The %s agent of host %s failed at %s: %s", self._kind.title, self._host, what, error)
-        except Exception:
-            # The loop must outlive any mistake: the ports of the whole host depend on it.
-            LOG.exception("The %s agent of host %s failed at %s", self._kind.title, self._host, what)
-        return False

@@ -15,6 +15,9 @@ from bigiron.powervm.network.vif_events import VifEvent
 LOG = logging.getLogger(__name__)
 
 
+UNTAGGED = 0
+"""The VLAN of a port of a flat network."""
+
 Announce = Callable[[Sequence[str]], None]
 """Answers whoever waits for their adapters that these ports (their ids) carry traffic."""
 

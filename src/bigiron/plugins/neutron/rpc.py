@@ -20,7 +20,7 @@ from oslo_utils import uuidutils
 from bigiron.errors import Unavailable
 from bigiron.plugins.neutron import addresses, bandwidth
 from bigiron.plugins.neutron.kinds import SEA, Kind
-from bigiron.plugins.neutron.ports import Port
+from bigiron.plugins.neutron.ports import UNTAGGED, Port
 
 _BATCH = 50
 """Devices asked for at once: the server looks each up, and all must fit in one RPC time-out."""
@@ -31,10 +31,6 @@ CONSUMERS = [
     [topics.PORT_BINDING, topics.ACTIVATE],
     [topics.PORT_BINDING, topics.DEACTIVATE],
 ]
-
-
-UNTAGGED = 0
-"""The VLAN of a port of a flat network."""
 
 
 class NeutronServer:
@@ -174,7 +170,8 @@ def _batches(devices: list[str]) -> Iterable[list[str]]:
 
 def _complete(port: Mapping[str, Any]) -> bool:
     details = port.get(portbindings.VIF_DETAILS) or {}
-    return ("vlan" in details or "physical_ports" in details) and "physical_network" in details
+    untagged = "physical_ports" in details or "vswitch" in details
+    return ("vlan" in details or untagged) and "physical_network" in details
 
 
 def _from_dict(port: Mapping[str, Any], looked_up: Port | None) -> Port:

@@ -19,31 +19,23 @@ from neutron_lib.agent import topics
 from oslo_config import cfg
 
 from bigiron.errors import PlatformError
-from bigiron.plugins import powervm_rest
 from bigiron.plugins.neutron import conf, rpc
 from bigiron.plugins.neutron.kinds import Kind
-from bigiron.plugins.neutron.loop import WorkLoop
-from bigiron.powervm.network.link import NetworkLink, open_link
-from bigiron.powervm.options import PowerVMOptions
-from bigiron.powervm.session import Journal
 
 LOG = logging.getLogger(__name__)
 
-_MAX_PARALLEL = 8
 _LAST_PASS_S = 3.0
 """How long the end of the process waits for a pass under way; the next start makes good what is cut short."""
 
 
-class Connected(Protocol):
-    """The platform side of an agent that has passed its start-up checks."""
+class Loop(rpc.Callbacks, Protocol):
+    """The agent's work loop: see passes.PassLoop."""
 
     @property
-    def link(self) -> NetworkLink: ...
-
-
-def link(options: cfg.ConfigOpts, stopping: threading.Event, journal: Journal | None) -> NetworkLink:
-    """Connect to the system that [powervm] names; raises PlatformError."""
-    return open_link(PowerVMOptions(**powervm_rest.values(options), max_parallel=_MAX_PARALLEL), journal, stopping)
+    def devices(self) -> int: ...
+    def run(self) -> None: ...
+    def stop(self) -> None: ...
+    def heal_soon(self, reason: str) -> None: ...
 
 
 def report(kind: Kind, host_name: str, configurations: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,22 +49,10 @@ def report(kind: Kind, host_name: str, configurations: Mapping[str, Any]) -> dic
     }
 
 
-def announcer(host: Connected) -> Callable[[Sequence[str]], None]:
-    """What tells waiting guests over the platform that their ports carry traffic; what it cannot do it logs."""
-
-    def announce(ports: Sequence[str]) -> None:
-        try:
-            host.link.announce_wired(ports)
-        except PlatformError as error:
-            LOG.warning("Who waits for ports %s hears of them later, from Neutron: %s", ", ".join(ports), error)
-
-    return announce
-
-
 class Heartbeat:
     """Reports the agent's state until stopped; a server that revives the agent makes it compare everything."""
 
-    def __init__(self, api: agent_rpc.PluginReportStateAPI, report: dict[str, Any], loop: WorkLoop) -> None:
+    def __init__(self, api: agent_rpc.PluginReportStateAPI, report: dict[str, Any], loop: Loop) -> None:
         self._api = api
         self._report = report
         self._loop = loop
@@ -126,13 +106,13 @@ class Heartbeat:
 def serve(
     options: cfg.ConfigOpts,
     kind: Kind,
-    host: Connected,
-    loop: WorkLoop,
+    close: Callable[[], None],
+    loop: Loop,
     heartbeat: Heartbeat,
     serves: str,
     stopping: threading.Event,
 ) -> None:
-    """Work and report until `stopping` is set, then close the connection; `serves` says what, for the log."""
+    """Work and report until `stopping` is set, then `close` the platform; `serves` says what, for the log."""
     endpoints = [rpc.Endpoint(options.host, loop, kind)]
     connection = agent_rpc.create_consumers(endpoints, topics.AGENT, rpc.CONSUMERS)
     worker = threading.Thread(target=loop.run, name=f"{kind.title} worker", daemon=True)
@@ -145,7 +125,7 @@ def serve(
     loop.stop()
     worker.join(_LAST_PASS_S)
     connection.close()
-    host.link.close()
+    close()
 
 
 def main(

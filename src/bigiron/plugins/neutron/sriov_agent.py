@@ -19,7 +19,7 @@ from neutron_lib.placement import utils as placement_utils
 from oslo_config import cfg
 
 from bigiron.errors import NotFound
-from bigiron.plugins.neutron import bandwidth, conf, rpc, service
+from bigiron.plugins.neutron import bandwidth, conf, powervm_link, rpc, service
 from bigiron.plugins.neutron.bandwidth import Guarantee
 from bigiron.plugins.neutron.kinds import SRIOV
 from bigiron.plugins.neutron.loop import WorkLoop
@@ -56,7 +56,7 @@ class Host:
 
 def connect(options: cfg.ConfigOpts, stopping: threading.Event, journal: Journal | None = None) -> Host:
     """Connect to the system and read its physical ports; raises PlatformError, NotFound where it shares none out."""
-    link = service.link(options, stopping, journal)
+    link = powervm_link.link(options, stopping, journal)
     try:
         vnics = VnicReader(link.adapter, link.system_uuid)
         ports = vnics.ports()
@@ -143,7 +143,7 @@ def work_loop(options: cfg.ConfigOpts, host: Host, api: agent_rpc.PluginApi) -> 
             for listener in host.changed:
                 listener()
 
-    reconciler = VnicReconciler(server, host.vnics, service.announcer(host), ports_read)
+    reconciler = VnicReconciler(server, host.vnics, powervm_link.announcer(host), ports_read)
     loop = WorkLoop(reconciler, options.host, agent.heal_and_optimize_interval, agent.exception_interval, kind=SRIOV)
 
     def ports_changed(event: RestEvent) -> None:
@@ -177,7 +177,7 @@ def run(options: cfg.ConfigOpts, host: Host, stopping: threading.Event) -> None:
         f"{network} through {', '.join(port.location for port in ports)}"
         for network, ports in by_network(host.ports).items()
     )
-    service.serve(options, SRIOV, host, loop, beat, serves, stopping)
+    service.serve(options, SRIOV, host.link.close, loop, beat, serves, stopping)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

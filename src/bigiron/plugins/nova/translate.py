@@ -155,11 +155,13 @@ def image_source(
     folder: Path,
     trusted_certs: Any = None,
     disk_bytes: MutableMapping[str, int] | None = None,
+    *,
+    inspect: bool = True,
 ) -> ImageSource | None:
     """The image to boot from, or None for a server without one (`image_meta` then has no id).
 
     `folder` is for files on the way to the platform; `disk_bytes` remembers the sizes of the disks in qcow2 images by
-    image id, for an image never changes.
+    image id, for an image never changes. Without `inspect` nobody but the platform looks at what a raw image is.
     """
     if not image_meta.obj_attr_is_set("id") or not image_meta.id:
         return None
@@ -172,7 +174,7 @@ def image_source(
 
     size = image_meta.size if image_meta.obj_attr_is_set("size") and image_meta.size else 0
     if disk_format == "raw":
-        return GlanceImage(image_id, name, size, download, folder, distro(image_meta))
+        return GlanceImage(image_id, name, size, download, folder, distro(image_meta), inspect=inspect)
     if disk_format == "qcow2":
         known = disk_bytes if disk_bytes is not None else {}
         image = ConvertedImage(image_id, name, download, folder, size, known.get(image_id))

@@ -35,6 +35,9 @@ class ZVMDriver(BigironDriver):
     image_properties = zvm_images.PROPERTIES
     disk_rules = DiskRules(bus="dasd", bus_words="channel-attached disks (dasd)", formats=_FORMATS)
     converts_images = False
+    # An image is refused unless it begins with z/VM's own header. That is text, and Nova's rules take an image that
+    # begins with text and goes on with a compressed disk for a broken VMDK.
+    inspects_images = False
     dedicates_processors = False
 
     _node = ""

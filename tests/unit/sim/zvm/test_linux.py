@@ -71,6 +71,15 @@ def test_an_image_comes_back_as_it_was(compression: int, written: Written, tmp_p
     assert image.stat().st_size < 400_000 and data_end(target) <= len(CONTENT) + 70_000
 
 
+def test_a_full_disk_with_the_lengths_of_its_records_comes_back_as_it_was(z: Zvm, tmp_path: Path) -> None:
+    captured = tmp_path / "captured"
+    made = zvm.image(2, b"\1" * (2 * 737280 + 2 * 15 * 6))
+    z.create("LINUX", disks=[2])
+    assert z.run("unpackdiskimage", "LINUX", "0100", z.file("made", made)).status == 0
+    assert z.run("creatediskimage", "LINUX", "0100", str(captured), "--compression", "0").status == 0
+    assert captured.read_bytes().startswith(made)
+
+
 def test_images_that_cannot_be_unpacked(z: Zvm, tmp_path: Path) -> None:
     z.create("LINUX", disks=[50])
     cases = {

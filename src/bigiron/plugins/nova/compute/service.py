@@ -71,6 +71,8 @@ class Service(driver.ComputeDriver):
     """Whether what a guest is given of the processors is its own, so that none is promised twice."""
     converts_images = True
     """Whether images that are not raw can be converted into what the platform takes."""
+    inspects_images = True
+    """Whether Nova's rules for disk formats are asked what a raw image really is; else the platform knows it itself."""
 
     def __init__(self, virtapi: Any) -> None:
         super().__init__(virtapi)
@@ -114,8 +116,9 @@ class Service(driver.ComputeDriver):
     def image_source(self, context: Any, image_meta: Any, trusted_certs: Any = None) -> ImageSource | None:
         """The image as the platform reads it; raises PlatformError for one that it cannot use."""
         return translate.image_source(
-            context, image_meta, self._image_api, self.image_folder(), trusted_certs, self._disk_bytes
-        )
+            context, image_meta, self._image_api, self.image_folder(), trusted_certs, self._disk_bytes,
+            inspect=self.inspects_images,
+        )  # fmt: skip
 
     def _guest_spec(
         self,

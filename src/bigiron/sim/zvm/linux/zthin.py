@@ -11,9 +11,12 @@ from bigiron.sim.zvm.linux import images, links
 from bigiron.sim.zvm.model import fcp
 from bigiron.sim.zvm.model.disks import Written
 from bigiron.sim.zvm.model.system import System
+from bigiron.sim.zvm.model.values import Minidisk
 
 _RHCOS_ARGUMENTS = 6
 _NOT_REACHED = 5
+_TRACKS, _LENGTHS = 15, 64
+"""Tracks of a cylinder, and bytes that tell of a track's records; of twelve equal ones six do."""
 
 
 def unpackdiskimage(system: System, arguments: Sequence[str]) -> str:
@@ -30,7 +33,7 @@ def unpackdiskimage(system: System, arguments: Sequence[str]) -> str:
         elif not image.is_file():
             raise images.error(f"The specified image file was not found: {image}.")
         skip, level = (0, 0) if found is None else (images.HEADER_BYTES, found.compression)
-        written = images.unpack(image, system.disks.path(disk), disk.bytes, level, skip)
+        written = images.unpack(image, system.disks.path(disk), _room(disk), level, skip)
         os_version = written.os_version or _os_of(image)
         files = dict(written.files)
         if bare:
@@ -40,6 +43,11 @@ def unpackdiskimage(system: System, arguments: Sequence[str]) -> str:
             system.disks.write(disk, Written(os_version, "ext4", files))
             system.touch()
     return f"unpackdiskimage {userid} {vdev}: image successfully deployed to disk.\n"
+
+
+def _room(disk: Minidisk) -> int:
+    """How many bytes an image may bring: of an ECKD disk it has, before each track, the lengths of its records."""
+    return disk.bytes + (0 if disk.fixed_block else disk.size * _TRACKS * _LENGTHS)
 
 
 def _os_of(image: Path) -> str:
