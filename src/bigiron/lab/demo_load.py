@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import requests
@@ -15,12 +16,13 @@ from openstack.connection import Connection
 from rich.panel import Panel
 from rich.table import Table
 
+from bigiron.lab.demo_platform import Platform
 from bigiron.lab.errors import LabError
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 _STEP_S = 30
 """Between two samples of PowerVM's long-term monitor."""
-_LOOKS = 4
+_LOOKS = 3
 _FRESH_S = 20.0
 """How long a figure may take to change: a Cloud Connector keeps what it knows for some seconds."""
 _TIMEOUT_S = 30.0
@@ -64,6 +66,14 @@ class Subject:
         return before
 
 
+def subject(platform: Platform, server_id: str) -> Subject:
+    """A server of the demo."""
+    guest = platform.guest_of(server_id)
+    if "userid" in guest:
+        return Subject(server_id, guest["userid"], "zvm", platform.url)
+    return Subject(server_id, guest["name"], "powervm", platform.url)
+
+
 def watch(cloud: Connection, subject: Subject) -> dict[str, list[float]]:
     """How many processors the server kept busy, under each load, look by look; leaves the platform as it was."""
     was_on = subject.monitor(True)
@@ -84,7 +94,7 @@ def _under(cloud: Connection, subject: Subject, profile: str) -> list[float]:
     for _ in range(_LOOKS):
         subject.clock(advance=_STEP_S)
         used.append(_used(cloud, subject, used[-1]))
-    return [(now - before) / (_STEP_S * 1e9) for before, now in zip(used, used[1:], strict=False)]
+    return [(now - before) / (_STEP_S * 1e9) for before, now in pairwise(used)]
 
 
 def _used(cloud: Connection, subject: Subject, before: int | None) -> int:
