@@ -113,7 +113,8 @@ class LabSpec:
     `driver` is the platform of the compute hosts, `both` for hosts of each, or `fake` for Nova's own fake driver.
     `systems` are system documents, one for each compute host; empty means one host of each platform, with the
     repository's example of it.
-    `broker_url` empty means: run a private RabbitMQ. `telemetry` asks for a polling agent for each host, and a page with charts.
+    `broker_url` empty means: run a private RabbitMQ. `telemetry` asks for a polling agent for each host, and a page
+    with charts.
     `settings` holds options beyond those that the lab itself sets, PROGRAM:GROUP.OPTION -> value.
     """
 

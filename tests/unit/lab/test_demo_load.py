@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,7 +60,7 @@ def test_a_raised_load_shows_and_all_is_as_it_was(world: World) -> None:
     assert looks == {"idle": pytest.approx([0.01] * 3), "steady": pytest.approx([0.3] * 3)}
     assert (world.profile, world.clock["scale"], world.monitor) == ("idle", 1.0, {"long_term": False})
     assert ("POST", "/load", {"partition": "instance-1", "profile": "steady"}) in world.history
-    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=120, record=True, file=io.StringIO())
     console.print(demo_load.panel(SUBJECT, looks))
     text = console.export_text()
     assert "▁▁▁" in text and "███" in text and "idle: 0.01" in text and "steady: 0.30" in text
