@@ -93,7 +93,7 @@ class History:
             return
         rates = [rate for resource, value in found.items() if (rate := self._rate(line.meter, resource, value, at))]
         if rates:
-            points.append((at, line.scale * sum(rate for rate in rates)))
+            points.append((at, line.scale * sum(rates)))
 
     def _rate(self, meter: str, resource: str, value: float, at: float) -> float | None:
         """How fast a counter has grown since it was last measured; None where it has not been measured since."""

@@ -25,6 +25,7 @@ _STEP_S = 30
 _LOOKS = 3
 _FRESH_S = 20.0
 """How long a figure may take to change: a Cloud Connector keeps what it knows for some seconds."""
+_AGAIN_S = 0.3
 _TIMEOUT_S = 30.0
 _PROFILES = ("idle", "steady")
 _KEYS = {"powervm": "partition", "zvm": "userid"}
@@ -65,6 +66,18 @@ class Subject:
         self._ask("POST", "/clock", change)
         return before
 
+    def hold(self) -> float:
+        """Have simulated time stand still, unless requests cost some: they would never end. The speed that it had."""
+        speed = float(self._ask("GET", "/clock")["scale"])
+        if self._ask("GET", "/latency")["profile"] == "none":
+            self.clock(scale=0)
+        return speed
+
+    def measured_at(self) -> float:
+        """When what the platform tells now was measured: PowerVM takes a sample twice a minute."""
+        now = float(self._ask("GET", "/clock")["now"])
+        return now // _STEP_S * _STEP_S if self.platform == "powervm" else now
+
 
 def subject(platform: Platform, server_id: str) -> Subject:
     """A server of the demo."""
@@ -77,12 +90,12 @@ def subject(platform: Platform, server_id: str) -> Subject:
 def watch(cloud: Connection, subject: Subject) -> dict[str, list[float]]:
     """How many processors the server kept busy, under each load, look by look; leaves the platform as it was."""
     was_on = subject.monitor(True)
-    scale = subject.clock(scale=0)
+    speed = subject.hold()
     try:
         return {profile: _under(cloud, subject, profile) for profile in _PROFILES}
     finally:
         subject.set_load(_PROFILES[0])
-        subject.clock(scale=scale)
+        subject.clock(scale=speed)
         subject.monitor(was_on)
 
 
@@ -90,29 +103,30 @@ def _under(cloud: Connection, subject: Subject, profile: str) -> list[float]:
     subject.set_load(profile)
     # The first sample of a monitor that was off comes with the next half minute, and the one after it is a whole one.
     subject.clock(advance=2 * _STEP_S)
-    used = [_used(cloud, subject, None)]
+    looks = [_look(cloud, subject, 0.0)]
     for _ in range(_LOOKS):
         subject.clock(advance=_STEP_S)
-        used.append(_used(cloud, subject, used[-1]))
-    return [(now - before) / (_STEP_S * 1e9) for before, now in pairwise(used)]
+        looks.append(_look(cloud, subject, looks[-1][1]))
+    return [(now[1] - before[1]) / (now[0] - before[0]) for before, now in pairwise(looks)]
 
 
-def _used(cloud: Connection, subject: Subject, before: int | None) -> int:
-    """The processor time in the server's diagnostics, once it is another than before."""
+def _look(cloud: Connection, subject: Subject, before: float) -> tuple[float, float]:
+    """When it was measured, and the seconds of processor time in the server's diagnostics, once they are others."""
     deadline = time.monotonic() + _FRESH_S
     while True:
+        at = subject.measured_at()
         # Before microversion 2.48 the driver's own words are shown, which have all processors in one figure.
         answer = cloud.compute.get(f"/servers/{subject.server}/diagnostics", microversion="2.1")
         answer.raise_for_status()
-        found = answer.json().get("cpu_used_ns")
-        if found is not None and found != before:
-            return int(found)
+        used = answer.json().get("cpu_used_ns", 0) / 1e9
+        if used not in (0.0, before):
+            return at, used
         if time.monotonic() > deadline:
             raise LabError(
                 f"the diagnostics of server {subject.server} show no processor time that grows: see "
                 "`bigiron lab logs nova-compute`"
             )
-        time.sleep(0.3)
+        time.sleep(_AGAIN_S)
 
 
 def sparkline(values: Sequence[float], top: float) -> str:

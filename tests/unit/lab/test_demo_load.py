@@ -21,7 +21,8 @@ class World:
     """A clock, a monitor and a guest, as the control address has them."""
 
     def __init__(self) -> None:
-        self.clock = {"now": 0.0, "scale": 1.0}
+        self.clock = {"now": 1000.0, "scale": 1.0}
+        self.latency = {"profile": "none"}
         self.monitor = {"long_term": False}
         self.profile, self.used = "idle", 0.0
         self.history: list[Any] = []
@@ -33,12 +34,13 @@ class World:
             self.profile = json["profile"]
         elif path == "/clock" and json:
             self.clock["scale"] = json.get("scale", self.clock["scale"])
+            self.clock["now"] += json.get("advance", 0)
             self.used += json.get("advance", 0) * {"idle": 0.01, "steady": 0.3}[self.profile]
         elif path == "/monitor" and json:
             self.monitor |= json
         answer = requests.Response()
         answer.status_code = 200
-        answer._content = repr({"/clock": self.clock, "/monitor": self.monitor}.get(path, {})).replace(
+        answer._content = repr({"/clock": self.clock, "/monitor": self.monitor, "/latency": self.latency}.get(path, {})).replace(
             "'", '"').replace("True", "true").replace("False", "false").encode()  # fmt: skip
         return answer
 
@@ -71,6 +73,13 @@ def test_a_guest_of_zvm_has_no_monitor(world: World) -> None:
     demo_load.watch(SimpleNamespace(compute=world), Subject("s1", "NV1", "zvm", "http://control"))  # type: ignore[arg-type]
     assert not [path for _, path, _ in world.history if path == "/monitor"]
     assert ("POST", "/load", {"userid": "NV1", "profile": "steady"}) in world.history
+
+
+def test_time_goes_on_where_requests_take_some(world: World) -> None:
+    world.latency["profile"] = "realistic"
+    looks = demo_load.watch(SimpleNamespace(compute=world), SUBJECT)  # type: ignore[arg-type]
+    assert looks["steady"] == pytest.approx([0.3] * 3)
+    assert ("POST", "/clock", {"scale": 0}) not in world.history
 
 
 def test_figures_that_do_not_come_are_told_and_all_is_as_it_was(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
