@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from json import dumps
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,8 +41,8 @@ class World:
             self.monitor |= json
         answer = requests.Response()
         answer.status_code = 200
-        answer._content = repr({"/clock": self.clock, "/monitor": self.monitor, "/latency": self.latency}.get(path, {})).replace(
-            "'", '"').replace("True", "true").replace("False", "false").encode()  # fmt: skip
+        told = {"/clock": self.clock, "/monitor": self.monitor, "/latency": self.latency}
+        answer._content = dumps(told.get(path, {})).encode()
         return answer
 
     def get(self, path: str, microversion: str) -> Any:
