@@ -34,7 +34,7 @@ need "$python" -c 'import os, sysconfig; os.stat(os.path.join(sysconfig.get_path
 started=$SECONDS
 echo "setting up $venv with $("$python" --version)"
 [[ -x $venv/bin/python ]] || "$python" -m venv "$venv"
-extras='.[lab,ceilometer,test,lint,docs]'
+extras='.[lab,ceilometer,charts,test,lint,docs]'
 "$venv/bin/python" -m pip install -q --disable-pip-version-check -c "$constraints" uv 2>/dev/null || true
 if [[ -x $venv/bin/uv ]]; then
     VIRTUAL_ENV=$venv "$venv/bin/uv" pip install -q -c "$constraints" -e "$extras"

@@ -63,7 +63,7 @@ FEATURES: tuple[Feature, ...] = (
         "counters where the platform's monitor is on, not of single disks and processors; the driver is null, as Nova "
         "has no name for ours",
         zvm=_P,
-        zvm_note="without counters, which the Cloud Connector keeps for minutes",
+        zvm_note="counters of processors, memory and adapters, as old as the Cloud Connector's ``cache_interval``",
     ),
     Feature(
         "storage.sharing-provider",
@@ -448,6 +448,8 @@ FEATURES: tuple[Feature, ...] = (
         "Meters of servers in Ceilometer",
         _Y,
         "by the polling namespace ``powervm``; of storage adapters, not of single disks",
+        zvm=_P,
+        zvm_note="by the polling namespace ``zvm``; none of disks, of which the Cloud Connector tells nothing",
     ),
 )
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import requests
 from ceilometer.polling import manager as polling
 from tests.support import zvm_host
 from tests.support.simulator import ControlClient
@@ -72,19 +71,11 @@ class Telemetry:
         return self.meter(name).at(self.world.simulator.clock.now())
 
 
-def couple(world: zvm_host.World, userid: str) -> None:
+def couple(platform: Zvm, userid: str) -> None:
     """Connect a guest's adapter to the virtual switch, which is the network agent's work."""
-    simulator = world.simulator
-    base, admin = simulator.url.rstrip("/"), {"X-Admin-Token": simulator.token}
-    token = requests.post(f"{base}/token", headers=admin, timeout=30).headers["X-Auth-Token"]
-    with requests.Session() as session:
-        session.headers["X-Auth-Token"] = token
-        for path, body in (
-            (f"/vswitches/{VSWITCH}", {"vswitch": {"grant_userid": userid}}),
-            (f"/guests/{userid}/nic/1000", {"info": {"couple": True, "vswitch": VSWITCH, "active": True}}),
-        ):
-            answer = session.put(base + path, json=body, timeout=60)
-            assert answer.status_code == 200, answer.text
+    api = platform.parts.api
+    api.grant(VSWITCH, userid, "Letting the guest couple")
+    api.couple(userid, "1000", VSWITCH, None, True, "Coupling the guest")
 
 
 @contextlib.contextmanager
@@ -103,7 +94,7 @@ def telemetry(folder: Path, names: Sequence[str], cache_interval: int) -> Iterat
             specs[name] = world.spec(uuid=instance_uuid(name), name=f"instance-{name}", vcpus=number, nics=nics)
             world.spawn(platform, specs[name])
             world.wait_until_up(specs[name])
-        couple(world, world.userid(specs[names[0]]))
+        couple(platform, world.userid(specs[names[0]]))
         clock = world.simulator.clock
         scale = clock.scale
         clock.set_scale(0)

@@ -90,7 +90,7 @@ def prepare(as_json: bool) -> None:
 )  # fmt: skip
 @click.option(
     "--telemetry/--no-telemetry", default=None,
-    help="Run Ceilometer's polling agent on each PowerVM host, with figures for Prometheus.",
+    help="Run Ceilometer's polling agent for each host, with figures for Prometheus and a page with charts.",
 )  # fmt: skip
 @click.option("--debug/--no-debug", default=None, help="Let the services log at debug level.")
 @click.option(

@@ -14,6 +14,7 @@ from typing import Any
 from openstack.connection import Connection
 from rich.console import Console
 
+from bigiron.lab import demo_load
 from bigiron.lab.demo_platform import Inventory, console_panel
 from bigiron.lab.demo_roles import NAME, Role
 from bigiron.lab.errors import LabError
@@ -64,6 +65,7 @@ class Scenario:
         servers = {role.name: self._create(role, self._image(role), network, self._flavor(role)) for role in self.roles}
         for role in self.roles:
             self._show(role, servers[role.name])
+            self._load(role, servers[role.name])
         for role in self.roles:
             self._operate(role, servers[role.name])
         for role in self.roles:
@@ -171,6 +173,15 @@ class Scenario:
             text = role.platform.console(guest)
             name = role.platform.name_of(guest)
             self.stage.console.print(console_panel(text, _CONSOLE_LINES, f"console of {name}"))
+
+    def _load(self, role: Role, server: Any) -> None:
+        """Show how busy the server is in its diagnostics while its load is raised on the platform."""
+        if role.platform is None:
+            return
+        subject = demo_load.subject(role.platform, server.id)
+        with self._step(role, "raise the server's load on the platform, and see it in its diagnostics"):
+            looks = demo_load.watch(self.cloud, subject)
+        self.stage.console.print(demo_load.panel(subject, looks))
 
     def _openstack(self, *words: str) -> str:
         environment = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(self.paths.clouds_yaml), "OS_CLOUD": "bigiron",

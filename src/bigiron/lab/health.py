@@ -19,7 +19,7 @@ from bigiron.lab.spec import REGION, Host, LabSpec
 _ANSWER_SECONDS = 5.0
 _PATHS = {
     "keystone": "/v3", "glance": "/healthcheck", "placement": "/", "nova": "/", "neutron": "/", "cinder": "/",
-    "nova-novncproxy": f"/{PAGE}", "nova-serialproxy": "/",
+    "nova-novncproxy": f"/{PAGE}", "nova-serialproxy": "/", "charts": "/data",
 }  # fmt: skip
 # Without web pages a console proxy refuses everything but web sockets, and works; so does a Cloud Connector that asks
 # for a token.

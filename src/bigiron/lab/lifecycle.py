@@ -235,7 +235,14 @@ def down(paths: LabPaths, report: Reporter) -> bool:
         return _stop(paths, report)
 
 
-_OUTER = ("nova-compute", "neutron-sea-agent", "neutron-sriov-agent", "neutron-zvm-agent", "ceilometer-polling")
+_OUTER = (
+    "nova-compute",
+    "neutron-sea-agent",
+    "neutron-sriov-agent",
+    "neutron-zvm-agent",
+    "ceilometer-polling",
+    "charts",
+)
 
 
 def _stop(paths: LabPaths, report: Reporter, *, gently: bool = True) -> bool:

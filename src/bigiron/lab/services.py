@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Mapping
@@ -55,6 +56,8 @@ def programs(paths: LabPaths, spec: LabSpec, broker_binaries: broker.Binaries | 
         table.append(_compute(paths, host))
         if host in spec.measured_hosts:
             table.append(_polling(paths, host))
+    if spec.measured_hosts:
+        table.append(_charts(spec))
     return tuple(table)
 
 
@@ -165,11 +168,21 @@ def _polling(paths: LabPaths, host: Host) -> Program:
     command = (
         program("ceilometer-polling", "ceilometer"),
         "--polling-namespaces",
-        "powervm",
+        host.platform,
         "--config-file",
         str(options),
     )
     return Program(name, command, name, host.named("exporter"), after=("nova", "glance", host.named("sim"), SEED))
+
+
+def _charts(spec: LabSpec) -> Program:
+    """The page that draws the agents' figures."""
+    if importlib.util.find_spec("plotly") is None:
+        raise LabError("Plotly, which draws the charts, is missing: install it with pip install 'bigiron[charts]'")
+    exporters = [f"{spec.url(host.named('exporter'))}/metrics" for host in spec.measured_hosts]
+    words = [word for exporter in exporters for word in ("--exporter", exporter)]
+    command = (sys.executable, "-W", "ignore", "-m", "bigiron.lab.charts", "--port", str(spec.ports["charts"]), *words)
+    return Program("charts", command, "charts", "charts", own_log=False)
 
 
 def base_environment() -> dict[str, str]:

@@ -31,6 +31,7 @@ PORT_NAMES = (
     "cinder",
     "nova-novncproxy",
     "nova-serialproxy",
+    "charts",
 )
 HOST_PORT_NAMES = ("consoles", "sim", "sim_control", "exporter")
 SECRET_NAMES = (
@@ -112,7 +113,8 @@ class LabSpec:
     `driver` is the platform of the compute hosts, `both` for hosts of each, or `fake` for Nova's own fake driver.
     `systems` are system documents, one for each compute host; empty means one host of each platform, with the
     repository's example of it.
-    `broker_url` empty means: run a private RabbitMQ. `telemetry` asks for a polling agent on each PowerVM host.
+    `broker_url` empty means: run a private RabbitMQ. `telemetry` asks for a polling agent for each host, and a page
+    with charts.
     `settings` holds options beyond those that the lab itself sets, PROGRAM:GROUP.OPTION -> value.
     """
 
@@ -159,8 +161,8 @@ class LabSpec:
 
     @property
     def measured_hosts(self) -> tuple[Host, ...]:
-        """The compute hosts with a polling agent: it knows PowerVM systems only."""
-        return self.hosts_of("powervm") if self.telemetry else ()
+        """The compute hosts with a polling agent: Nova's fake driver has nothing to measure."""
+        return tuple(host for host in self.hosts if host.platform in PLATFORMS) if self.telemetry else ()
 
     @property
     def hosts(self) -> tuple[Host, ...]:

@@ -66,9 +66,13 @@ def test_telemetry_adds_an_agent_for_each_simulated_system(tmp_path: Path, binar
     plain = spec.LabSpec(systems=(str(ONE), str(ANOTHER))).equipped()
     measured = replace(plain, telemetry=True)
     added = _table(tmp_path, measured, binaries).keys() - _table(tmp_path, plain, binaries).keys()
-    assert added == {"ceilometer-polling", "ceilometer-polling-2"}
+    assert added == {"ceilometer-polling", "ceilometer-polling-2", "charts"}
+    drawn = _table(tmp_path, measured, binaries)["charts"]
+    assert [word for word in drawn.argv if word.endswith("/metrics")] == [
+        f"http://127.0.0.1:{measured.ports[name]}/metrics" for name in ("exporter", "exporter-2")
+    ]
     fake = spec.LabSpec(driver="fake", telemetry=True).equipped()
-    assert "ceilometer-polling" not in _table(tmp_path, fake, binaries)
+    assert not {"ceilometer-polling", "charts"} & _table(tmp_path, fake, binaries).keys()
     paths = LabPaths(tmp_path / "lab")
     paths.create()
     configs.write(paths, measured)
@@ -76,6 +80,17 @@ def test_telemetry_adds_an_agent_for_each_simulated_system(tmp_path: Path, binar
     assert f"prometheus_listen_addresses = 127.0.0.1:{measured.ports['exporter-2']}" in text
     assert f"rest_port = {measured.ports['sim-2']}" in text and "host = lab-compute-2\n" in text
     assert (paths.etc / "ceilometer-polling-2" / "polling.yaml").exists()
+
+
+def test_a_zvm_host_has_an_agent_of_its_namespace(tmp_path: Path, binaries: broker.Binaries) -> None:
+    measured = spec.LabSpec(driver="both", telemetry=True).equipped()
+    agent = _table(tmp_path, measured, binaries)["ceilometer-polling-2"]
+    assert agent.argv[1:3] == ("--polling-namespaces", "zvm")
+    paths = LabPaths(tmp_path / "lab")
+    paths.create()
+    configs.write(paths, measured)
+    text = (paths.etc / "ceilometer-polling-2" / "ceilometer.conf").read_text(encoding="utf-8")
+    assert f"cloud_connector_url = http://127.0.0.1:{measured.ports['sim-2']}/" in text and "[powervm]" not in text
 
 
 @pytest.mark.parametrize(("driver", "telemetry"), [("powervm", False), ("powervm", True), ("both", True)])

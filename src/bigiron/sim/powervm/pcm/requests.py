@@ -82,8 +82,9 @@ class MetricRequests:
     # -- control --------------------------------------------------------------------------------------------------
 
     def mount(self, control: controls.Control) -> None:
-        """Add /load and /pcm to the control address."""
+        """Add /load, /monitor and /pcm to the control address."""
         control.mount("load", GET=self._show_loads, POST=self._set_load)
+        control.mount("monitor", GET=self._show_monitor, POST=self._set_monitor)
         control.mount("pcm", GET=self._show_script, POST=self._set_script, DELETE=self._end_script)
 
     def _show_loads(self, _request: Request) -> Any:
@@ -99,6 +100,21 @@ class MetricRequests:
             partition = _find(world, str(wish["partition"]))
             self._monitor.set_profile(partition, str(wish["profile"]))
             return {"partition": partition.name, "profile": self._monitor.profile(partition)}
+
+    def _show_monitor(self, _request: Request) -> Any:
+        with self._services.locked() as world:
+            return {"long_term": world.state.pcm.long_term}
+
+    def _set_monitor(self, request: Request) -> Any:
+        """Switch the long-term monitor on or off, as an administrator of the system may at any time."""
+        wish = controls.body(request)
+        if not isinstance(wish, dict) or not isinstance(wish.get("long_term"), bool):
+            raise BadRequest('POST {"long_term": true} or false')
+        with self._services.locked() as world:
+            world.state.pcm.long_term = wish["long_term"]
+            world.touch(world.state.pcm)
+            self._monitor.catch_up()
+        return wish
 
     def _show_script(self, _request: Request) -> Any:
         with self._services.locked():

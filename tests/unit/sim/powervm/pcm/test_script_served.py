@@ -44,6 +44,19 @@ def test_the_document_gives_partitions_their_loads(monitored: Monitored) -> None
     assert monitored.cycles("db") == pytest.approx(30 * monitored.cycles("web"), rel=0.01)
 
 
+def test_an_administrator_switches_the_monitor_on_and_off(monitored: Monitored) -> None:
+    control = monitored.control
+    control.ask("POST", "/monitor", {"long_term": False})
+    assert control.ask("GET", "/monitor") == {"long_term": False}
+    monitored.pass_time(60)
+    assert times(monitored, "phyp") == []
+    control.ask("POST", "/monitor", {"long_term": True})
+    monitored.pass_time(60)
+    assert times(monitored, "phyp") == [0, 30]
+    with pytest.raises(requests.HTTPError, match="400"):
+        control.ask("POST", "/monitor", {"long_term": "yes"})
+
+
 def test_no_samples_are_taken_in_a_gap(monitored: Monitored) -> None:
     monitored.pass_time(60)
     script(monitored, gap=True)
