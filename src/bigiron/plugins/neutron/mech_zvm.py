@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from neutron.plugins.ml2.drivers import mech_agent
+from neutron_lib import constants
 from neutron_lib.api.definitions import portbindings
 from neutron_lib.plugins.ml2 import api
 from oslo_log import log as logging
@@ -75,7 +76,7 @@ class ZvmMechanismDriver(TellsOfUnbinding, mech_agent.SimpleAgentMechanismDriver
         known = (agent["configurations"].get("vswitches") or {}).get(name)
         if known is None:
             return ""
-        vlan = segment[api.SEGMENTATION_ID] if segment[api.NETWORK_TYPE] == "vlan" else None
+        vlan = segment[api.SEGMENTATION_ID] if segment[api.NETWORK_TYPE] == constants.TYPE_VLAN else None
         return vswitches.obstacle(name, known["vlan_aware"], known["default_vlan"], vlan)
 
     def try_to_bind_segment_for_agent(self, context: Any, segment: Mapping[str, Any], agent: Mapping[str, Any]) -> bool:
@@ -98,6 +99,6 @@ class ZvmMechanismDriver(TellsOfUnbinding, mech_agent.SimpleAgentMechanismDriver
             api.PHYSICAL_NETWORK: physnet,
             "vswitch": self.get_mappings(agent)[physnet],
         }
-        if segment[api.SEGMENTATION_ID] is not None:
+        if segment[api.NETWORK_TYPE] == constants.TYPE_VLAN:
             details[portbindings.VIF_DETAILS_VLAN] = segment[api.SEGMENTATION_ID]
         return details
