@@ -178,8 +178,8 @@ class CouplingReconciler(PortBook):
             del self._managed[adapter.port]
             if (known := self._couplings.get(adapter.userid)) is not None:
                 self._couplings[adapter.userid] = {vdev: to for vdev, to in known.items() if vdev != adapter.vdev}
-            self._left.add((adapter.userid, adapter.switch))
-        self._left = {one for one in self._left if one[1] in self._switches and one[0] in self._switches[one[1]].grants}
+            granted = {name for name, switch in self._switches.items() if adapter.userid in switch.grants}
+            self._left |= {(adapter.userid, name) for name in granted}
 
     def _await_others(self, rows: Iterable[Adapter], ports: Mapping[str, Port]) -> None:
         """Note the ports without an adapter, and the guests of whose ports only some have theirs.
