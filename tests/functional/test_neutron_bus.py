@@ -5,9 +5,13 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,14 +29,17 @@ from neutron_lib import rpc as neutron_rpc
 from neutron_lib.agent import topics
 from oslo_config import cfg, fixture
 from oslo_messaging import conffixture
+from tests.unit.plugins.neutron.zvm_system import FakeSystem
 
 from bigiron import naming
-from bigiron.plugins.neutron import agent, conf
+from bigiron.plugins.neutron import agent, conf, zvm_agent, zvm_conf
 from bigiron.plugins.neutron.reconcile import Network
+from bigiron.plugins.neutron.zvm_networks import Networks
 from bigiron.powervm.events import CUSTOM_CLIENT_EVENT, RestEvent
 from bigiron.powervm.network.clients import ClientAdapter
 from bigiron.powervm.network.trunks import Bridge, SharedAdapter, Trunk, apply
 from bigiron.powervm.network.vif_events import VifEvent
+from bigiron.zvm.directory import Coupling
 
 HOST = "power1"
 GUEST = "9f3c2a10-0000-4000-8000-000000000001"
@@ -48,16 +55,20 @@ class Server:
     def __init__(self) -> None:
         self.status = "DOWN"
         self.asked: list[str] = []
+        self.vif_type, self.network = "pvm_sea", "physnet1"
+        self.deleted = False
 
     def get_ports_by_vnic_type_and_host(self, context: Any, vnic_type: str, host: str) -> Any:
         self.asked.append("ports")
+        if self.deleted:
+            return []
         return [
             {
                 "id": PORT,
                 "mac_address": MAC,
-                "binding:vif_type": "pvm_sea",
+                "binding:vif_type": self.vif_type,
                 "binding:host_id": host,
-                "binding:vif_details": {"vlan": 100, "physical_network": "physnet1"},
+                "binding:vif_details": {"vlan": 100, "physical_network": self.network},
                 "admin_state_up": True,
                 "status": self.status,
                 "device_id": GUEST,
@@ -215,3 +226,56 @@ def test_the_agent_serves_until_it_is_stopped(bus: tuple[Server, Reports]) -> No
         thread.join(30)
     assert not thread.is_alive()
     assert system.closed
+
+
+def test_the_zvm_agent_serves_until_it_is_stopped(bus: tuple[Server, Reports]) -> None:
+    server, reports = bus
+    server.vif_type, server.network = "zvm", "VSW1"
+    zvm_conf.register(cfg.CONF)
+    cfg.CONF.set_override("polling_interval", 0.1, "AGENT")
+    system, connector = FakeSystem(), System()
+    system.define("VSW1")
+    networks = Networks(system, {}, {})
+    networks.refresh()
+    made: Any = (connector, system, networks, "ZVM1")
+    stopping = threading.Event()
+    thread = threading.Thread(target=zvm_agent.run, args=(cfg.CONF, zvm_agent.Host(*made), stopping))
+    thread.start()
+    try:
+        until("a report of its state", lambda: len(reports.states) >= 1)
+        first = reports.states[0]
+        assert (first["host"], first["agent_type"]) == (HOST, "z/VM agent")
+        assert first["configurations"]["vswitch_mappings"] == {"VSW1": "VSW1"}
+        until("the first comparison", lambda: server.asked == ["ports"])
+        assert server.status == "DOWN"
+
+        system.add("NV000001", "1000", PORT)
+        until("the port is up", lambda: server.status == "ACTIVE")
+        assert system.directory == {("NV000001", "1000"): Coupling("VSW1", 100)}
+
+        server.deleted = True
+        AgentNotifierApi(topics.AGENT).port_delete(neutron_context.get_admin_context(), PORT)
+        until("its adapter is cut off", lambda: system.directory == {})
+    finally:
+        stopping.set()
+        thread.join(30)
+    assert not thread.is_alive()
+    assert connector.closed
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "[zvm] cloud_connector_url is not set"),
+        ("[zvm]\ncloud_connector_url = http://127.0.0.1:9/\n", "cannot be reached"),
+        ("[AGENT]\nvswitch_mappings = physnet1\n", "'physnet1' is not of the form"),
+    ],
+)
+def test_a_zvm_agent_that_cannot_start_says_why_and_ends(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "agent.conf"
+    path.write_text(f"[DEFAULT]\nhost = zvm1\n{text}")
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    command = [str(Path(sys.executable).with_name("bigiron-neutron-zvm-agent")), "--config-file", str(path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+    assert ended.returncode == 1
+    assert "bigiron-neutron-zvm-agent: " in ended.stderr and message in ended.stderr

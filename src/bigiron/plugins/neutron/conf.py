@@ -16,8 +16,8 @@ COMMON_OPTS: list[cfg.Opt] = [
         "heal_and_optimize_interval",
         default=1800,
         min=1,
-        help="Seconds between two passes that compare the bridges or SR-IOV ports, and the adapters of partitions, "
-        "with what Neutron wants, and put right what differs.",
+        help="Seconds between two passes that compare all that the platform has for networks, and the adapters of "
+        "guests, with what Neutron wants, and put right what differs.",
     ),
     cfg.IntOpt(
         "exception_interval",

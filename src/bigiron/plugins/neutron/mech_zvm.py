@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from neutron_lib import constants
 from neutron_lib.api.definitions import portbindings
 from neutron_lib.plugins.ml2 import api
 
@@ -42,7 +43,7 @@ class ZvmMechanismDriver(BindingDriver):
         known = (agent["configurations"].get("vswitches") or {}).get(name)
         if known is None:
             return ""
-        vlan = segment[api.SEGMENTATION_ID] if segment[api.NETWORK_TYPE] == "vlan" else None
+        vlan = segment[api.SEGMENTATION_ID] if segment[api.NETWORK_TYPE] == constants.TYPE_VLAN else None
         return vswitches.obstacle(name, known["vlan_aware"], known["default_vlan"], vlan)
 
     def port_obstacle(self, context: Any, segment: Mapping[str, Any], agent: Mapping[str, Any]) -> str:
@@ -59,6 +60,6 @@ class ZvmMechanismDriver(BindingDriver):
             api.PHYSICAL_NETWORK: physnet,
             "vswitch": self.get_mappings(agent)[physnet],
         }
-        if segment[api.SEGMENTATION_ID] is not None:
+        if segment[api.NETWORK_TYPE] == constants.TYPE_VLAN:
             details[portbindings.VIF_DETAILS_VLAN] = segment[api.SEGMENTATION_ID]
         return details

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from oslo_config import cfg
 
 from bigiron.plugins import zvm_rest
-from bigiron.plugins.neutron.conf import GROUP, BadMapping
+from bigiron.plugins.neutron.conf import COMMON_OPTS, GROUP, BadMapping
 from bigiron.plugins.neutron.zvm_networks import Uplink
 from bigiron.zvm.vswitches import HIGHEST_VLAN
 
@@ -26,16 +26,6 @@ OPTS: list[cfg.Opt] = [
         min=0.1,
         help="Seconds between two looks for the adapter of a port that was bound to this host and has none yet, as "
         "z/VM reports nothing by itself. While there is no such port, the agent looks a thirtieth as often.",
-    ),
-    cfg.IntOpt(
-        "heal_and_optimize_interval",
-        default=1800,
-        min=1,
-        help="Seconds between two passes that compare virtual switches, directory entries and CP's couplings with what "
-        "Neutron wants, and put right what differs.",
-    ),
-    cfg.IntOpt(
-        "exception_interval", default=5, min=1, help="Seconds to wait after a failed pass before it is tried again."
     ),
 ]
 
@@ -62,13 +52,13 @@ _MOST_DEVICES = 3
 
 def register(conf: cfg.ConfigOpts) -> None:
     """Register what the z/VM agent reads; calling it again changes nothing."""
-    conf.register_opts(OPTS, GROUP)
+    conf.register_opts(COMMON_OPTS + OPTS, GROUP)
     zvm_rest.register(conf)
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """For the configuration reference."""
-    return [(GROUP, OPTS), (zvm_rest.GROUP, zvm_rest.REST_OPTS), ("<virtual switch>", VSWITCH_OPTS)]
+    return [(GROUP, OPTS + COMMON_OPTS), (zvm_rest.GROUP, zvm_rest.REST_OPTS), ("<virtual switch>", VSWITCH_OPTS)]
 
 
 def mappings(conf: cfg.ConfigOpts) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import groupby
@@ -142,17 +142,17 @@ class CouplingReconciler(PortBook):
         self._await_others(rows, ports)
         ours = {row.port: row for row in rows if row.port in ports}
         self._note_gone(rows)
+        if not whole:
+            self._read_again(self._left)
         wanted, refused = self._wanted(rows, ours, ports)
         seen = self._seen(rows, wanted, refused, whole)
         if whole:
             userids = {row.userid for row in ours.values()} & self._couplings.keys()
             self._left |= {(each, name) for name, one in self._switches.items() for each in one.grants & userids}
         ops = plan(seen, wanted, self._left)
-        doomed = [op for op in ops if isinstance(op, Revoke)]
+        doomed = {(op.userid, op.switch) for op in ops if isinstance(op, Revoke)} - self._left
         if doomed and not whole:
-            # A right is everybody's: others may have given the guest adapters since its entry was read.
-            self._couplings |= self._platform.couplings({op.userid for op in doomed})
-            self._switches |= self._platform.switches({op.switch for op in doomed})
+            self._read_again(doomed)
             ops = plan(replace(seen, couplings=self._couplings, switches=self._switches), wanted, self._left)
         failed = self._apply(ops)
         if ops:
@@ -178,8 +178,14 @@ class CouplingReconciler(PortBook):
             del self._managed[adapter.port]
             if (known := self._couplings.get(adapter.userid)) is not None:
                 self._couplings[adapter.userid] = {vdev: to for vdev, to in known.items() if vdev != adapter.vdev}
-            self._left.add((adapter.userid, adapter.switch))
-        self._left = {one for one in self._left if one[1] in self._switches and one[0] in self._switches[one[1]].grants}
+            granted = {name for name, switch in self._switches.items() if adapter.userid in switch.grants}
+            self._left |= {(adapter.userid, name) for name in granted}
+
+    def _read_again(self, rights: Collection[tuple[str, str]]) -> None:
+        """Read what decides about rights that may go: others may have given and taken adapters since it was read."""
+        if rights:
+            self._couplings |= self._platform.couplings({userid for userid, _ in rights})
+            self._switches |= self._platform.switches({switch for _, switch in rights})
 
     def _await_others(self, rows: Iterable[Adapter], ports: Mapping[str, Port]) -> None:
         """Note the ports without an adapter, and the guests of whose ports only some have theirs.

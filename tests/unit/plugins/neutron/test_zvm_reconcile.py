@@ -287,6 +287,10 @@ def test_an_adapter_that_an_operator_made_meanwhile_keeps_the_right(bench: Bench
     bench.reconciler.changed()
     assert bench.look() and bench.system.done == [Uncouple("NV000001", "1000", False)]
     assert bench.system.grants("VSW1") == {"NV000001"}
+    # The connector takes only the rights of adapters that it has coupled itself.
+    bench.system.remove("NV000001", "1000")
+    bench.system.directory.clear()
+    assert bench.look() and bench.system.grants("VSW1") == frozenset()
 
 
 def test_an_entry_that_makes_no_sense_keeps_nobody_else_down(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
