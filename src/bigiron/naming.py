@@ -14,6 +14,7 @@ from collections.abc import Iterator
 VIF_TYPE_PVM_SEA = "pvm_sea"
 VIF_TYPE_PVM_SRIOV = "pvm_sriov"
 VIF_TYPE_OVS = "ovs"
+VIF_TYPE_ZVM = "zvm"
 VIF_EVENT_PROVIDER = "NOVA_PVM_VIF"
 """Provider name in the custom event that tells the network agent of a client adapter."""
 WIRED_EVENT_PROVIDER = "NEUTRON_PVM_VIF"
