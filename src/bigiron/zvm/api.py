@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +16,7 @@ from bigiron.zvm.rest import Connector
 
 _CHANGE_S = 300.0
 """For what waits for the directory manager, which works on one change after the other."""
+Undo = Callable[[], None]
 _COMMENTS_SINCE = (1, 6, 7)
 _CPU_COMMANDS_SINCE = (1, 6, 6)
 
@@ -100,11 +101,16 @@ class Api:
         output = self.connector.call("GET", _guest(userid, "user_direct"), what=what)
         return directory.parse(userid, output["user_direct"])
 
-    def create(self, userid: str, guest: Mapping[str, Any], what: str) -> list[Mapping[str, Any]]:
-        """Make a directory entry with disks; returns the disks with their device numbers. Raises Exists."""
+    def create(
+        self, userid: str, guest: Mapping[str, Any], what: str, undo: Undo | None = None
+    ) -> list[Mapping[str, Any]]:
+        """Make a directory entry with disks, one after the other; returns the disks with their device numbers.
+
+        `undo` removes what there is of it, before it is tried again. Raises Exists.
+        """
         body = {"guest": {"userid": userid, **guest}}
         timeout = self._options.deploy_timeout_s
-        return list(self.connector.call("POST", "/guests", body, what=what, timeout_s=timeout) or ())
+        return list(self.connector.call("POST", "/guests", body, what=what, timeout_s=timeout, undo=undo) or ())
 
     def delete(self, userid: str) -> None:
         """Delete a guest with its disks, adapters, grants and reader files; one that is gone is no error."""
@@ -151,11 +157,14 @@ class Api:
 
     # Disks of a guest
 
-    def add_disks(self, userid: str, disks: Sequence[Mapping[str, Any]], what: str) -> list[Mapping[str, Any]]:
-        """Make further minidisks; returns them with their device numbers."""
+    def add_disks(
+        self, userid: str, disks: Sequence[Mapping[str, Any]], what: str, undo: Undo | None = None
+    ) -> list[Mapping[str, Any]]:
+        """Make further minidisks, one after the other; returns them with their device numbers. `undo` as for create."""
         body = {"disk_info": {"disk_list": list(disks)}}
         timeout = self._options.deploy_timeout_s
-        return list(self.connector.call("POST", _guest(userid, "disks"), body, what=what, timeout_s=timeout) or ())
+        path = _guest(userid, "disks")
+        return list(self.connector.call("POST", path, body, what=what, timeout_s=timeout, undo=undo) or ())
 
     def configure_disks(self, userid: str, disks: Sequence[Mapping[str, Any]], what: str) -> None:
         """Have the guest mount disks, at its next start or now."""
@@ -182,11 +191,18 @@ class Api:
         return list(output["adapters"])
 
     def add_interfaces(
-        self, userid: str, os_version: str, networks: Sequence[Mapping[str, Any]], active: bool, what: str
+        self,
+        userid: str,
+        os_version: str,
+        networks: Sequence[Mapping[str, Any]],
+        active: bool,
+        what: str,
+        undo: Undo | None = None,
     ) -> None:
-        """Make adapters and have the guest configure them, at its next start or, with `active`, now."""
+        """Make adapters and have the guest configure them, at its next start or, with `active`, now. `undo` as for
+        create."""
         body = {"interface": {"os_version": os_version, "guest_networks": list(networks), "active": active}}
-        self.connector.call("POST", _guest(userid, "interface"), body, what=what, timeout_s=_CHANGE_S)
+        self.connector.call("POST", _guest(userid, "interface"), body, what=what, timeout_s=_CHANGE_S, undo=undo)
 
     def delete_interface(self, userid: str, os_version: str, vdev: str, active: bool, what: str) -> None:
         """Take an adapter and its configuration from a guest; one that is gone is no error."""

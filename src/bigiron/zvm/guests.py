@@ -7,6 +7,7 @@ without it: a guest is charged to its own userid.
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -136,9 +137,10 @@ class Guests:
             record = LedgerEntry(instance, userid, spec.name, True, distro, spec.memory_mb, spec.vcpus)
             self._ledger.put(record)
             body = self._body(spec, userid, disk_list)
+            undo = functools.partial(self._delete, userid, instance, adopted=False)
             try:
-                made = self._api.create(userid, body, f"Making guest {spec.name} as {userid}")
-            except Exists:
+                made = self._api.create(userid, body, f"Making guest {spec.name} as {userid}", undo)
+            except (Exists, Foreign):
                 self._refuse_own(spec, userid)
                 LOG.info("userid %s is another's; guest %s takes the next one", userid, spec.name)
                 continue

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from bigiron.errors import InvalidSpec, NotFound
 from bigiron.model import HostFacts
 from bigiron.zvm.api import Api
 
@@ -29,10 +30,19 @@ class Host:
     def read(self) -> Mapping[str, Any]:
         """Ask for everything anew; raises InvalidSpec for a disk pool that is not there."""
         host = self._api.host()
-        pool = self._api.pool(self._options.disk_pool) if self._options.disk_pool else host
+        pool = self._read_pool() if self._options.disk_pool else host
         with self._lock:
             self._read, self._pool, self._read_at = host, pool, time.monotonic()
         return host
+
+    def _read_pool(self) -> Mapping[str, Any]:
+        try:
+            return self._api.pool(self._options.disk_pool)
+        except NotFound as error:
+            raise InvalidSpec(
+                f"[zvm] disk_pool = {self._options.disk_pool} is no pool of this z/VM. Name one that the directory "
+                "manager has, or leave the option out for the Cloud Connector's own."
+            ) from error
 
     def _fresh(self) -> Mapping[str, Any]:
         if time.monotonic() - self._read_at > _FRESH_S:

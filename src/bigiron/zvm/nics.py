@@ -14,6 +14,7 @@ from typing import Any
 
 from bigiron.errors import Conflict, InvalidSpec, NotFound, PlatformError, Unsupported
 from bigiron.model import NicSpec, PowerState
+from bigiron.naming import VIF_TYPE_ZVM
 from bigiron.zvm.api import Api
 from bigiron.zvm.directory import vdev
 from bigiron.zvm.guests import Guest
@@ -32,9 +33,17 @@ class Nics:
     def make(self, guest: Guest, nics: Iterable[NicSpec], active: bool = False) -> None:
         """Make adapters, in this order, and have the guest configure them at its next start, or now with `active`."""
         networks = [_network(nic) for nic in nics]
-        ports = ", ".join(network["nic_id"] for network in networks)
-        what = f"Making adapters of guest {guest.name} for ports {ports}"
-        self._api.add_interfaces(guest.userid, self._distro(guest), networks, active, what)
+        ports = [network["nic_id"] for network in networks]
+        what = f"Making adapters of guest {guest.name} for ports {', '.join(ports)}"
+
+        def undo() -> None:
+            for row in self._api.nics(guest.userid):
+                if row.get("port") in ports:
+                    self._api.delete_nic(guest.userid, vdev(str(row["interface"])), active, f"{what} again")
+
+        self._api.add_interfaces(
+            guest.userid, self._distro(guest), networks, active, what, undo if len(networks) > 1 else None
+        )
 
     def attach(self, guest: Guest, nic: NicSpec) -> None:
         """Give a guest one more adapter, running or not; undone if the guest cannot configure it."""
@@ -125,5 +134,10 @@ def _network(nic: NicSpec) -> dict[str, Any]:
 
 def check(nic: NicSpec) -> None:
     """Raise InvalidSpec for a port that a guest here cannot have."""
+    if nic.vif_type != VIF_TYPE_ZVM:
+        raise InvalidSpec(
+            f"Port {nic.id} has the interface type {nic.vif_type}, and adapters on z/VM are of type {VIF_TYPE_ZVM}: "
+            "see that Neutron's mechanism driver for z/VM binds the port."
+        )
     if nic.tagged_vlans:
         raise InvalidSpec(f"Port {nic.id} is a trunk, and a guest's adapter carries one VLAN on z/VM.")

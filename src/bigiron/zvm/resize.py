@@ -284,21 +284,29 @@ class ChangeDisks(Step):
 
     def revert(self, values: Values) -> None:
         """What was deleted comes back empty: it was swap, or the ephemeral disk that a resize had added."""
-        kept = [disk for disk in self._plan.held if disk not in self._deleted]
-        numbers = {disk.vdev for disk in kept}
-        # A request for several disks may have made some of them before it failed.
+        kept = self._kept()
+        self._delete_new()
+        again = self._make([DiskSpec(disk.role, disk.size_gb) for disk in self._deleted])
+        self._note([*kept, *again])
+
+    def _kept(self) -> Sequence[HeldDisk]:
+        return [disk for disk in self._plan.held if disk not in self._deleted]
+
+    def _delete_new(self) -> None:
+        """A request for several disks may have made some of them before it failed."""
+        numbers = {disk.vdev for disk in self._kept()}
         for disk in self._parts.api.entry(self._guest.userid).minidisks:
             if disk.vdev not in numbers:
                 self._delete(disk.vdev)
-        again = self._make([DiskSpec(disk.role, disk.size_gb) for disk in self._deleted])
-        self._note([*kept, *again])
 
     def _make(self, new: Sequence[DiskSpec]) -> Sequence[HeldDisk]:
         if not new:
             return ()
         options = self._parts.options
         what = f"Making disks of guest {self._guest.name}"
-        made = self._parts.api.add_disks(self._guest.userid, [disks.empty(disk, options) for disk in new], what)
+        wanted = [disks.empty(disk, options) for disk in new]
+        undo = self._delete_new if len(new) > 1 else None
+        made = self._parts.api.add_disks(self._guest.userid, wanted, what, undo)
         found = [
             HeldDisk(vdev(str(answer["vdev"])), disk.role, disk.size_gb) for disk, answer in zip(new, made, strict=True)
         ]

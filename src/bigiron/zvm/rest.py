@@ -12,7 +12,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import requests
@@ -54,12 +54,20 @@ class Connector:
     # Requests with JSON on both sides
 
     def call(
-        self, method: str, path: str, body: Any = None, *, what: str, timeout_s: float | None = None, retry: bool = True
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        what: str,
+        timeout_s: float | None = None,
+        retry: bool = True,
+        undo: Callable[[], None] | None = None,
     ) -> Any:
         """Send a request and return the `output` of its answer; `what` names the action and the object for errors.
 
         Repeats, for a while, what the connector refused undone: a locked directory entry, too many deploys at once,
-        which last longer.
+        which last longer. `undo` is for requests that make several things: the lock may have been met by the second.
         """
         pauses = iter(_PAUSES_S if retry else ())
         patient_until = time.monotonic() + (timeout_s or self.options.call_timeout_s)
@@ -77,6 +85,8 @@ class Connector:
                     raise
                 LOG.debug("trying again in %.1f s: %s", pause, error)
                 self._closed.wait(pause)
+                if undo is not None and isinstance(error, Locked):
+                    undo()
 
     def _once(self, method: str, path: str, body: Any, what: str, timeout_s: float | None) -> Any:
         data = None if body is None else json.dumps(body).encode()

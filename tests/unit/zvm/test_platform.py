@@ -23,6 +23,7 @@ from bigiron.errors import (
     Unsupported,
 )
 from bigiron.model import DiskRole, DiskSpec, PowerState
+from bigiron.sim.kernel.faults import Action, Fault
 from bigiron.zvm.ledger import LedgerEntry
 from bigiron.zvm.platform import Zvm
 
@@ -309,6 +310,21 @@ def test_a_wrong_token_and_a_connector_that_is_down(world: World, tmp_path: Path
         processes.resume()
     with world.started() as platform:
         assert platform.guests() == []
+
+
+def test_a_lock_that_is_met_half_way_leaves_nothing_twice(world: World, platform: Zvm) -> None:
+    """A create makes the entry and then its disks, adapters come one by one: the lock may be met by the second."""
+    disks = (DiskSpec(DiskRole.ROOT, 1, world.image), DiskSpec(DiskRole.SWAP, 0.5))
+    for function, times in (("Image_Disk_Create_DM", 1), ("Virtual_Network_Adapter_Create_Extended_DM", 6)):
+        world.simulator.faults.add(Fault("SMAPI", function, Action.BUSY, nth=2, times=times))
+        spec = world.spawn(platform, world.spec(disks=disks, nics=(world.nic(1), world.nic(2))))
+        (planned,) = world.simulator.faults.faults()
+        assert planned.fired == times, function
+        world.simulator.faults.clear()
+        guest = world.guest(spec)
+        assert [disk["vdev"] for disk in guest["disks"]] == ["0100", "0101"], function
+        assert [nic["mac"] for nic in guest["nics"]] == ["02:00:00:00:00:01", "02:00:00:00:00:02"], function
+        platform.destroy(spec.uuid)
 
 
 def test_many_at_once(world: World, platform: Zvm) -> None:

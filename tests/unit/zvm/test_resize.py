@@ -93,6 +93,18 @@ def test_disks_come_and_go(world: World, platform: Zvm) -> None:
     platform.destroy(spec.uuid)
 
 
+def test_a_lock_that_the_second_disk_meets_leaves_no_third(world: World, platform: Zvm) -> None:
+    spec = world.spawn(platform, world.spec(power_on=False))
+    world.simulator.faults.add(Fault("SMAPI", "Image_Disk_Create_DM", Action.BUSY, nth=2))
+    extra = (DiskSpec(DiskRole.EPHEMERAL, 1), DiskSpec(DiskRole.SWAP, 0.5))
+    world.run_plain(platform.resize_steps(replace(spec, disks=extra)))
+    (planned,) = world.simulator.faults.faults()
+    assert planned.fired == 1
+    world.simulator.faults.clear()
+    assert [disk["vdev"] for disk in world.guest(spec)["disks"]] == ["0100", "0101", "0102"]
+    platform.destroy(spec.uuid)
+
+
 def test_what_fails_is_undone(world: World, platform: Zvm) -> None:
     spec = world.spawn(platform, world.spec())
     world.wait_until_up(spec)

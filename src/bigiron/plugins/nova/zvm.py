@@ -65,7 +65,7 @@ class ZVMDriver(BigironDriver):
         disk_format = image_meta.disk_format if image_meta.obj_attr_is_set("disk_format") else None
         if image_meta.obj_attr_is_set("id") and image_meta.id and disk_format != "raw":
             raise errors.InvalidSpec(
-                f"image {image_meta.id} has the disk format {disk_format}, and z/VM takes images in the Cloud "
-                "Connector's own format, which Glance keeps as raw; upload such an image with --disk-format raw"
+                f"image {image_meta.id} has the disk format {disk_format}: upload what the Cloud Connector's "
+                "creatediskimage writes, with --disk-format raw"
             )
         return super().image_source(context, image_meta, trusted_certs)
