@@ -112,6 +112,8 @@ def up(paths: LabPaths, as_json: bool, chosen: tuple[str, ...], systems: tuple[s
         click.echo(json.dumps(status.as_json(paths, rows)))
         return
     Console().print(status.table(paths, rows))
+    if current.measured_hosts:
+        click.echo(f"Charts of what servers use: {current.url('charts')}/")
     click.echo(
         f"OpenStack answers at {current.url('keystone')}/v3. To use it:\n"
         f'  eval "$({typed("bigiron")} lab --dir {paths.root} env)"\n  {typed("openstack")} server list'

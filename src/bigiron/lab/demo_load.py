@@ -13,6 +13,7 @@ from typing import Any
 
 import requests
 from openstack.connection import Connection
+from rich.console import Group
 from rich.panel import Panel
 from rich.table import Table
 
@@ -141,5 +142,5 @@ def panel(subject: Subject, looks: dict[str, list[float]]) -> Panel:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row(*(sparkline(values, top) for values in looks.values()))
     table.add_row(*(f"{profile}: {values[-1]:.2f}" for profile, values in looks.items()))
-    title = f"processors that {subject.guest} keeps busy, from the server's diagnostics every {_STEP_S} s"
-    return Panel(table, title=title, title_align="left", expand=False)
+    told = f"processors that {subject.guest} keeps busy, from the server's diagnostics every {_STEP_S} s"
+    return Panel(Group(told, table), expand=False)

@@ -67,6 +67,7 @@ def test_a_raised_load_shows_and_all_is_as_it_was(world: World) -> None:
     console.print(demo_load.panel(SUBJECT, looks))
     text = console.export_text()
     assert "▁▁▁" in text and "███" in text and "idle: 0.01" in text and "steady: 0.30" in text
+    assert "processors that instance-1 keeps busy, from the server's diagnostics every 30 s" in text
 
 
 def test_a_guest_of_zvm_has_no_monitor(world: World) -> None:
