@@ -58,7 +58,7 @@ def register(conf: cfg.ConfigOpts) -> None:
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """For the configuration reference."""
-    return [(GROUP, OPTS + COMMON_OPTS), (zvm_rest.GROUP, zvm_rest.REST_OPTS), ("<virtual switch>", VSWITCH_OPTS)]
+    return [(GROUP, OPTS + COMMON_OPTS), (zvm_rest.GROUP, zvm_rest.REST_OPTS), ("VSWITCH", VSWITCH_OPTS)]
 
 
 def mappings(conf: cfg.ConfigOpts) -> Mapping[str, str]:
