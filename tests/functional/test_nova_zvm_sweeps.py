@@ -108,6 +108,8 @@ class SpawnSweep(Sweep):
 
     def strike(self) -> str:
         server = self.make()
+        # Before a cell has it, a new server has no task state.
+        self.wait_until(lambda: self.admin_api.get_server(server["id"])["status"] != "BUILD", "the build ends")
         current = self.idle(server)
         self.check_fired()
         if current["status"] == "ERROR":
