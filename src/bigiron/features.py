@@ -466,6 +466,8 @@ class Exclusion:
     platforms: tuple[str, ...] = ("powervm", "zvm")
 
 
+_NO_L3_AGENT = "They wait until a router's interface is up, which takes an L3 agent, and the lab has none"
+
 EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion(
         r"tempest\.api\.compute\.volumes\.",
@@ -478,6 +480,17 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion(
         r"neutron_tempest_plugin\.api\.admin\.test_ports\.PortTestCasesResourceRequest\.",
         "They guarantee bandwidth to ports of vnic_type normal, and on PowerVM those of vnic_type direct can have it",
+    ),
+    Exclusion(
+        r"tempest\.api\.network\.test_routers\.Routers(IpV6)?Test\.test_"
+        r"(add_remove_router_interface_with_subnet_id|update_delete_extra_route|"
+        r"add_multiple_router_interfaces|router_interface_port_update_with_fixed_ip)",
+        _NO_L3_AGENT,
+    ),
+    Exclusion(
+        r"tempest\.api\.network\.test_routers_negative\.RoutersNegative(IpV6)?Test\.test_"
+        r"(add_router_interfaces_on_overlapping_subnets_returns_400|router_remove_interface_in_use_returns_409)",
+        _NO_L3_AGENT,
     ),
 )
 
