@@ -18,8 +18,9 @@ from bigiron.lab.paths import LabPaths
 
 
 @pytest.fixture(params=spec.DRIVERS)
-def lab(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[LabPaths, spec.LabSpec]:
-    paths = LabPaths(tmp_path / "lab")
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[LabPaths, spec.LabSpec]:
+    # A folder named after the test would make the path of a socket in it too long.
+    paths = LabPaths(tmp_path_factory.mktemp("lab"))
     paths.create()
     made = spec.LabSpec(driver=request.param).equipped()
     configs.write(paths, made)

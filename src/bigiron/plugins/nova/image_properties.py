@@ -55,8 +55,6 @@ COMMON: tuple[ImageProperty, ...] = (
     of("hw_cpu_realtime_mask", _R, "there are no real-time processors"),
     of("hw_cpu_sockets hw_cpu_cores hw_cpu_threads", _I, "virtual processors have the machine's own topology"),
     of("hw_cpu_max_sockets hw_cpu_max_cores hw_cpu_max_threads", _I, "as above"),
-    of("hw_numa_nodes", _R, _NUMA, "1"),
-    of("hw_numa_cpus hw_numa_mem", _R, _NUMA),
     of("hw_ephemeral_encryption", _R, "local disks are not encrypted", "false"),
     of("hw_ephemeral_encryption_format hw_ephemeral_encryption_secret_uuid", _I, "says how, not whether"),
     of("hw_ipxe_boot", _R, "a server boots from its disk", "false"),
@@ -105,6 +103,8 @@ PROPERTIES: tuple[ImageProperty, ...] = (
     of("hw_tpm_model hw_tpm_version", _R, "there is no virtual TPM"),
     of("os_secure_boot", _R, "flavor key powervm:secure_boot sets the policy", "disabled optional"),
     of("hw_serial_port_count", _I, "a partition has one console"),
+    of("hw_numa_nodes", _R, _NUMA, "1"),
+    of("hw_numa_cpus hw_numa_mem", _R, _NUMA),
     *COMMON,
 )
 

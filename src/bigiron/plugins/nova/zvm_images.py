@@ -30,5 +30,7 @@ PROPERTIES: tuple[ImageProperty, ...] = (
     of("hw_tpm_model hw_tpm_version", _R, "there is no TPM"),
     of("os_secure_boot", _R, "the Cloud Connector sets no secure IPL", "disabled optional"),
     of("hw_serial_port_count", _I, "a guest has one console"),
+    of("hw_numa_nodes", _R, _NUMA, "1"),
+    of("hw_numa_cpus hw_numa_mem", _R, _NUMA),
     *COMMON,
 )

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -216,14 +217,15 @@ def test_the_server_is_told_its_folders(served: Layout) -> None:
 
 
 def test_a_socket_has_a_path_that_is_short_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     deep = Layout(tmp_path / ("a" * 60) / ("b" * 60), tmp_path / "venv")
-    assert len(str(deep.socket)) < 108 and deep.socket != Layout(deep.folder / "c", tmp_path).socket
-    layout.prepare(deep, 2000, "ECKD:POOL1", "OSDFLT", {}, "")
-    assert deep.socket.parent.stat().st_mode & 0o777 == 0o700
-    deep.socket.parent.chmod(0o755)
-    with pytest.raises(PermissionError, match="shorter --state"):
+    with tempfile.TemporaryDirectory(prefix="zvm-", dir="/tmp") as short:
+        monkeypatch.setattr("tempfile.tempdir", short)
+        assert len(str(deep.socket)) < 108 and deep.socket != Layout(deep.folder / "c", tmp_path).socket
         layout.prepare(deep, 2000, "ECKD:POOL1", "OSDFLT", {}, "")
+        assert deep.socket.parent.stat().st_mode & 0o777 == 0o700
+        deep.socket.parent.chmod(0o755)
+        with pytest.raises(PermissionError, match="shorter --state"):
+            layout.prepare(deep, 2000, "ECKD:POOL1", "OSDFLT", {}, "")
 
 
 def test_an_environment_without_the_server_is_refused(tmp_path: Path) -> None:
