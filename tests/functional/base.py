@@ -173,7 +173,7 @@ class NovaCloud(integrated_helpers.ProviderUsageBaseTestCase):
 
     compute_driver = "bigiron.PowerVMDriver"
     neutron_fixture: type[SeaNeutron] = SeaNeutron
-    node: str = HOST
+    node_name: str = HOST
     """What the compute node is called."""
     idle_pause_s: float = 0.05
     """How long the idle threads of a pool wait for work before they look whether the pool has ended."""
@@ -364,10 +364,10 @@ class NovaCloud(integrated_helpers.ProviderUsageBaseTestCase):
 
     def inventory(self) -> dict[str, dict[str, Any]]:
         """What placement has of the host."""
-        return dict(self._get_provider_inventory(self._get_provider_uuid_by_host(self.node)))
+        return dict(self._get_provider_inventory(self._get_provider_uuid_by_host(self.node_name)))
 
     def traits(self) -> set[str]:
-        return set(self._get_provider_traits(self._get_provider_uuid_by_host(self.node)))
+        return set(self._get_provider_traits(self._get_provider_uuid_by_host(self.node_name)))
 
     def allocations_of(self, servers: Iterable[dict[str, Any]]) -> dict[str, Any]:
         return {server["id"]: self._get_allocations_by_server_uuid(server["id"]) for server in servers}

@@ -14,7 +14,7 @@ from bigiron.plugins.neutron.kinds import ZVM
 from bigiron.sim.kernel.faults import Action, Fault
 from bigiron.sim.zvm.model import directory, networks
 
-MECH = "bigiron.plugins.neutron.mech_zvm"
+MECH = "bigiron.plugins.neutron.binding"
 
 
 class TestPlug(ZvmTestCase):

@@ -76,7 +76,7 @@ class TestRefusals(ZvmBase):
         }  # fmt: skip
 
     def refused(self, segment: dict[str, Any], configurations: dict[str, Any]) -> str:
-        with self.assertLogs("bigiron.plugins.neutron.mech_zvm", "INFO") as logs:
+        with self.assertLogs("bigiron.plugins.neutron.binding", "INFO") as logs:
             assert not self.driver.check_segment_for_agent(segment, _agents(configurations)[0])
         return logs.output[0]
 
@@ -103,6 +103,6 @@ class TestRefusals(ZvmBase):
 
     def test_a_trunks_own_port(self) -> None:
         context: Any = SimpleNamespace(current={"id": "the-port", "trunk_details": {"sub_ports": []}})
-        with self.assertLogs("bigiron.plugins.neutron.mech_zvm", "ERROR") as logs:
+        with self.assertLogs("bigiron.plugins.neutron.binding", "ERROR") as logs:
             assert not self.driver.try_to_bind_segment_for_agent(context, self.segment("vlan", 7), self.AGENTS[0])
         assert "port the-port on host host: it is a trunk's own port" in logs.output[0]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
-from unittest import mock
 
 import pytest
 from tests.functional import base
@@ -38,9 +37,7 @@ class GuaranteedNeutron(base.SeaNeutron):
 class GuaranteedCloud(DirectCloud):
     """A host with two ports of 10 Gbit/s, each on an adapter of its own."""
 
-    def before_services(self) -> None:
-        super().before_services()
-        self.enterContext(mock.patch.object(base, "SeaNeutron", GuaranteedNeutron))
+    neutron_fixture = GuaranteedNeutron
 
     def start_service_under_test(self) -> None:
         super().start_service_under_test()

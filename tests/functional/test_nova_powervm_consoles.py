@@ -17,7 +17,7 @@ from unittest import mock
 import asyncvnc2
 import pytest
 import trustme
-from nova import exception
+from nova import exception, monkey_patch
 from nova.console import websocketproxy
 from nova.console.securityproxy import rfb
 from nova.tests.functional.api import client as api_client
@@ -58,6 +58,11 @@ class ProxyHandler(websocketproxy.NovaProxyRequestHandler):
 
     def do_proxy(self, target: socket.socket) -> None:
         self.target = target
+
+
+def own_hub_kept() -> contextlib.AbstractContextManager[Any]:
+    """A proxy forks for each viewer and then needs an eventlet hub of its own; this process must keep the one it has."""
+    return mock.patch("eventlet.hubs.use_hub") if monkey_patch.is_patched() else contextlib.nullcontext()
 
 
 class Consoles(PowerVMCloud):
@@ -251,8 +256,7 @@ class Viewing(Consoles):
     def connect(self, server: dict[str, Any]) -> socket.socket:
         """A viewer's connection, as the proxy makes it."""
         handler = ProxyHandler(self.token(server), self.secured)
-        # A proxy forks for each viewer and then needs a hub of its own. This process must keep the one it has.
-        with mock.patch("eventlet.hubs.use_hub"):
+        with own_hub_kept():
             handler.new_websocket_client()
         assert handler.target is not None
         self.addCleanup(handler.target.close)

@@ -35,7 +35,7 @@ class ZVMCloud(ServerActions):
 
     compute_driver = "bigiron.ZVMDriver"
     neutron_fixture = VswitchNeutron
-    node = "ZVMSIM1"
+    node_name = "ZVMSIM1"
     options: dict[str, Any] = {}
 
     def before_services(self) -> None:
