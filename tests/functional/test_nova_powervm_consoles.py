@@ -61,7 +61,7 @@ class ProxyHandler(websocketproxy.NovaProxyRequestHandler):
 
 
 def own_hub_kept() -> contextlib.AbstractContextManager[Any]:
-    """A proxy forks for each viewer and then needs an eventlet hub of its own; this process must keep the one it has."""
+    """A proxy forks for each viewer and then takes an eventlet hub of its own; this process must keep its hub."""
     return mock.patch("eventlet.hubs.use_hub") if monkey_patch.is_patched() else contextlib.nullcontext()
 
 

@@ -108,6 +108,7 @@ def test_a_server_on_zvm_lives_and_leaves_nothing(zvm_lab: Lab, zvm_parts: dict[
     assert platform.ask("/audit") == []
 
 
+@pytest.mark.full
 def test_each_image_boots_on_its_own_platform(zvm_lab: Lab, zvm_parts: dict[str, str]) -> None:
     """The same lab, stopped and started again with a PowerVM host beside the one that it had."""
     (kept,) = _boot(zvm_lab.cloud(), zvm_parts, zvm_parts["image_id"])
