@@ -12,6 +12,8 @@ from tests.support import zvm
 from bigiron.sim.zvm import overview
 from bigiron.sim.zvm.server import Simulator
 
+pytestmark = pytest.mark.full
+
 WWPNS = ["0x20076D8500005182", "0x20076D8500005183"]
 LUN = "0x2222000000000000"
 

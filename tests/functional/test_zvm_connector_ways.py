@@ -13,6 +13,8 @@ from tests.support import zvm
 from bigiron.sim.zvm.connector.presence import PROGRAMS
 from bigiron.sim.zvm.server import Settings, Simulator
 
+pytestmark = pytest.mark.full
+
 
 @pytest.mark.timeout(600)
 def test_a_guest_lives_with_programs_in_the_path(tmp_path: Path) -> None:
