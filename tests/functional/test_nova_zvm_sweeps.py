@@ -152,7 +152,7 @@ class SpawnSweep(Sweep):
         found = [moment for moment in self.record(CHANGES) if moment.method == "SMAPI"]
         # The four minutes that smcli waits pass in a second.
         self.simulator.clock.set_scale(240)
-        # What was asked has happened all the same, and the driver finds that out.
+        # Where smcli is given no limit, as by this connector, it waits as long, and what was asked happens late.
         self.sweep(found, (Action.HANG,), self.strike)
 
 
