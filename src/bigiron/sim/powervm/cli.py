@@ -91,8 +91,9 @@ def powervm(
 
 def _serve(system: Path, state: Path, tls: tuple[Path, Path] | None, flavour: Flavour, options: dict[str, Any]) -> None:
     # Imported late, so that --help is quick.
+    from bigiron.sim.kernel.statedir import StateError
     from bigiron.sim.powervm import documents
-    from bigiron.sim.powervm.server import Settings, Simulator, StateError
+    from bigiron.sim.powervm.server import Settings, Simulator
 
     share_one_heap()
     stop = threading.Event()

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
-import json
 import logging
-import os
-import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +18,8 @@ from bigiron.sim.kernel.faults import FaultPlan
 from bigiron.sim.kernel.journal import Journal
 from bigiron.sim.kernel.latency import Latency
 from bigiron.sim.kernel.serving import HttpServer
-from bigiron.sim.kernel.store import Store, write_private
+from bigiron.sim.kernel.statedir import StateDirectory
+from bigiron.sim.kernel.store import Store
 from bigiron.sim.powervm.audit import audit
 from bigiron.sim.powervm.events import EventHub
 from bigiron.sim.powervm.files import Files
@@ -42,11 +38,8 @@ from bigiron.sim.powervm.session import Flavour, Sessions
 LOG = logging.getLogger(__name__)
 
 _REST_THREADS, _CONTROL_THREADS = 128, 8
+_FOLDERS = ("media", "uploads", "sessions")
 _TICK_SECONDS = 0.1
-
-
-class StateError(Exception):
-    """The state directory cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,27 +78,26 @@ class Simulator:
         self._unused: frozenset[str] = frozenset()
         with contextlib.ExitStack() as undo:
             undo.callback(self.clock.close)
-            self._lock_file = _lock(self.state_dir)
-            undo.callback(self._lock_file.close)
-            self._digest = _digest(document)
+            self._directory = StateDirectory(self.state_dir, document, _FOLDERS)
+            undo.callback(self._directory.close)
             self._open(document)
             undo.pop_all()
 
     def _open(self, document: Mapping[str, Any]) -> None:
         if self.settings.reset:
-            _forget(self.state_dir)
-        state = self._load()
+            self._directory.forget()
+        state = self._directory.load()
         if state is None:
             self.world = World.from_document(document, self.clock)
         else:
-            with self._of_this_version():
+            with self._directory.of_this_version():
                 self.clock.begin_at(float(state.get("time", 0.0)))
                 self.world = World.from_state(state["world"], self.clock)
         self.world.vnet_aware = self.settings.flavour is Flavour.HMC
         self.world.media_dir = self.state_dir / "media"
         self.world.sweep_files()
-        self._store = Store(self.state_dir / "state.json", self._dump, self._saved)
-        with self._of_this_version():
+        self._store = Store(self._directory.state, self._dump, self._saved)
+        with self._directory.of_this_version():
             self.files = Files(
                 self.state_dir / "uploads", self._deliver, self._store.touch,
                 state["files"] if state is not None else [],
@@ -162,7 +154,7 @@ class Simulator:
             self._serve()
         except BaseException:
             self._end()
-            self._lock_file.close()
+            self._directory.close()
             raise
 
     def _serve(self) -> None:
@@ -175,18 +167,15 @@ class Simulator:
         self._rest.start()
         self._control.start()
         self.management.present(self.management_root, self.control_url)
-        endpoints = {
-            "rest": self.url, "control": self.control_url, "management": str(self.management_root), "pid": os.getpid()
-        }  # fmt: skip
-        write_private(self.state_dir / "endpoints.json", json.dumps(endpoints).encode())
+        self._directory.publish(rest=self.url, control=self.control_url, management=str(self.management_root))
 
     def stop(self) -> None:
         """End serving, finish the jobs that were accepted, and save."""
         self._end()
         self._store.stop()
-        (self.state_dir / "endpoints.json").unlink(missing_ok=True)
+        self._directory.withdraw()
         self.sessions.expire_all()
-        self._lock_file.close()
+        self._directory.close()
 
     def _end(self) -> None:
         """End every thread, as far as it was started."""
@@ -211,34 +200,12 @@ class Simulator:
 
     # -- state ----------------------------------------------------------------------------------------------------
 
-    def _load(self) -> dict[str, Any] | None:
-        try:
-            state = Store.load(self.state_dir / "state.json")
-        except ValueError as error:
-            raise StateError(str(error)) from error
-        if state is not None and state["document"] != self._digest:
-            raise StateError(
-                f"{self.state_dir} holds the state of another system document. "
-                "Give another --state directory, or start anew with --reset."
-            )
-        return state
-
-    @contextlib.contextmanager
-    def _of_this_version(self) -> Iterator[None]:
-        try:
-            yield
-        except (ValueError, TypeError, KeyError) as error:
-            raise StateError(
-                f"{self.state_dir} holds a state of another version of the simulator ({error}). Give another --state "
-                "directory, or start anew with --reset; in a lab, `bigiron lab destroy` does that."
-            ) from error
-
     def _dump(self) -> dict[str, Any]:
         with self.world.lock:
             self._saved_revision = self.world.revision
             self._unused = self.world.released()
             return {
-                "document": self._digest, "time": self.clock.now(), "files": self.files.to_state(),
+                "document": self._directory.digest, "time": self.clock.now(), "files": self.files.to_state(),
                 "monitor": self.monitor.to_state(), "world": self.world.to_state(),
             }  # fmt: skip
 
@@ -289,26 +256,3 @@ class Simulator:
         state = controls.body(request)
         with self.services.locked() as world:
             world.replace_state(state)
-
-
-def _digest(document: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _lock(directory: Path) -> Any:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = (directory / "lock").open("w")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.close()
-        raise StateError(f"{directory} is in use by a running simulator. Stop it or give another --state.") from None
-    return handle
-
-
-def _forget(directory: Path) -> None:
-    """Remove what a simulator wrote here, and nothing else."""
-    for name in ("media", "uploads", "sessions"):
-        shutil.rmtree(directory / name, ignore_errors=True)
-    for name in ("state.json", "endpoints.json"):
-        (directory / name).unlink(missing_ok=True)

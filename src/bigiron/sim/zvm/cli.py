@@ -66,10 +66,11 @@ def zvm(system: Path, state: Path, tls_cert: Path | None, tls_key: Path | None, 
 
 def _serve(system: Path, state: Path, tls: tuple[Path, Path] | None, options: dict[str, Any]) -> None:
     # Imported late, so that --help is quick.
+    from bigiron.sim.kernel.statedir import StateError
     from bigiron.sim.zvm import documents
     from bigiron.sim.zvm.connector.layout import NoConnector
     from bigiron.sim.zvm.connector.processes import ConnectorFailed
-    from bigiron.sim.zvm.server import Settings, Simulator, StateError
+    from bigiron.sim.zvm.server import Settings, Simulator
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

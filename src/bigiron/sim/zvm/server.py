@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
-import json
 import logging
-import os
-import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +20,8 @@ from bigiron.sim.kernel.faults import FaultPlan
 from bigiron.sim.kernel.journal import Journal
 from bigiron.sim.kernel.latency import Latency
 from bigiron.sim.kernel.serving import HttpServer
-from bigiron.sim.kernel.store import Store, write_private
+from bigiron.sim.kernel.statedir import StateDirectory
+from bigiron.sim.kernel.store import Store
 from bigiron.sim.zvm import overview
 from bigiron.sim.zvm.audit import audit
 from bigiron.sim.zvm.commands import Commands
@@ -43,11 +39,8 @@ from bigiron.sim.zvm.model.system import System
 LOG = logging.getLogger(__name__)
 
 _CONTROL_THREADS = 8
+_FOLDERS = ("dasd", "spool", "connector")
 _TICK_SECONDS = 0.05
-
-
-class StateError(Exception):
-    """The state directory cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +84,23 @@ class Simulator:
         self._saved_revision = -1
         with contextlib.ExitStack() as undo:
             undo.callback(self.clock.close)
-            self._lock_file = _lock(self.state_dir)
-            undo.callback(self._lock_file.close)
-            self._digest = _digest(document)
+            self._directory = StateDirectory(self.state_dir, document, _FOLDERS)
+            undo.callback(self._directory.close)
             self._open(document)
             undo.pop_all()
 
     def _open(self, document: Mapping[str, Any]) -> None:
         if self.settings.reset:
-            _forget(self.state_dir)
-        state = self._load()
+            self._directory.forget()
+        state = self._directory.load()
         if state is None:
             self.system = genesis.build(document, self.clock, self.state_dir)
         else:
             self.clock.begin_at(float(state.get("time", 0.0)))
-            self.system = self._resume(state["system"])
+            with self._directory.of_this_version():
+                self.system = System.from_state(state["system"], self.clock, self.state_dir)
         self.guests = Guests(self.system)
-        self._store = Store(self.state_dir / "state.json", self._dump)
+        self._store = Store(self._directory.state, self._dump)
         self._options = dict(document.get("connector", {}).get("options", {}))
         self.layout.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.commands = Commands(
@@ -147,7 +140,7 @@ class Simulator:
             self._serve()
         except BaseException:
             self._end()
-            self._lock_file.close()
+            self._directory.close()
             raise
 
     def _serve(self) -> None:
@@ -167,11 +160,10 @@ class Simulator:
         if self.settings.serve:
             self._processes = Processes(self.layout, self.addresses, self.settings.answer)
             self._processes.start()
-        endpoints = {
-            "rest": self.url, "control": self.control_url, "token": str(self.layout.token), "pid": os.getpid(),
-            "programs": str(self.layout.programs), "socket": str(self.layout.socket),
-        }  # fmt: skip
-        write_private(self.state_dir / "endpoints.json", json.dumps(endpoints).encode())
+        self._directory.publish(
+            rest=self.url, control=self.control_url, token=str(self.layout.token),
+            programs=str(self.layout.programs), socket=str(self.layout.socket),
+        )  # fmt: skip
 
     def _prepare(self, port: int) -> None:
         with self.system.lock:
@@ -182,12 +174,12 @@ class Simulator:
 
     def stop(self) -> None:
         """End serving and save; nothing happens when it has been stopped before."""
-        if self._lock_file.closed:
+        if self._directory.closed:
             return
         self._end()
         self._store.stop()
-        (self.state_dir / "endpoints.json").unlink(missing_ok=True)
-        self._lock_file.close()
+        self._directory.withdraw()
+        self._directory.close()
 
     def _end(self) -> None:
         """End every process and thread, as far as it was started."""
@@ -213,31 +205,10 @@ class Simulator:
 
     # -- state ----------------------------------------------------------------------------------------------------
 
-    def _load(self) -> dict[str, Any] | None:
-        try:
-            state = Store.load(self.state_dir / "state.json")
-        except ValueError as error:
-            raise StateError(str(error)) from error
-        if state is not None and state["document"] != self._digest:
-            raise StateError(
-                f"{self.state_dir} holds the state of another system document. "
-                "Give another --state directory, or start anew with --reset."
-            )
-        return state
-
-    def _resume(self, state: Mapping[str, Any]) -> System:
-        try:
-            return System.from_state(state, self.clock, self.state_dir)
-        except (ValueError, TypeError, KeyError) as error:
-            raise StateError(
-                f"{self.state_dir} holds a state of another version of the simulator ({error}). Give another --state "
-                "directory, or start anew with --reset."
-            ) from error
-
     def _dump(self) -> dict[str, Any]:
         with self.system.lock:
             self._saved_revision = self.system.revision
-            return {"document": self._digest, "time": self.clock.now(), "system": self.system.to_state()}
+            return {"document": self._directory.digest, "time": self.clock.now(), "system": self.system.to_state()}
 
     def _tick(self) -> None:
         while not self._stopping.wait(_TICK_SECONDS):
@@ -347,26 +318,3 @@ class Simulator:
         if wanted != "stop":
             self._processes.resume()
         return self._get_connector(request)
-
-
-def _digest(document: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _lock(directory: Path) -> Any:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = (directory / "lock").open("w")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.close()
-        raise StateError(f"{directory} is in use by a running simulator. Stop it or give another --state.") from None
-    return handle
-
-
-def _forget(directory: Path) -> None:
-    """Remove what a simulator wrote here, and nothing else."""
-    for name in ("dasd", "spool", "connector"):
-        shutil.rmtree(directory / name, ignore_errors=True)
-    for name in ("state.json", "endpoints.json"):
-        (directory / name).unlink(missing_ok=True)

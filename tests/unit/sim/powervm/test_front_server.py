@@ -21,6 +21,7 @@ from pypowervm.utils import lpar_builder
 from pypowervm.wrappers import event, logical_partition, managed_system, network, virtual_io_server
 from tests.support.simulator import SYSTEMS, ControlClient, SimulatorProcess, document, in_process
 
+from bigiron.sim.kernel.statedir import StateError
 from bigiron.sim.powervm.files import FileRecord
 from bigiron.sim.powervm.model import pool, uploads
 from bigiron.sim.powervm.model.partition import OFF, RUNNING, SHUTTING_DOWN, STARTING
@@ -29,7 +30,7 @@ from bigiron.sim.powervm.model.world import World
 from bigiron.sim.powervm.resources import RESOURCES
 from bigiron.sim.powervm.rest import atom
 from bigiron.sim.powervm.rest.renderings import Renderings
-from bigiron.sim.powervm.server import Settings, Simulator, StateError
+from bigiron.sim.powervm.server import Settings, Simulator
 
 LPAR = logical_partition.LPAR
 

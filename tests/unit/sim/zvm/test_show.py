@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 from tests.support import zvm
 
 from bigiron.sim.cli import sim
-from bigiron.sim.zvm.server import Settings, Simulator, StateError
+from bigiron.sim.kernel.statedir import StateError
+from bigiron.sim.zvm.server import Settings, Simulator
 
 ENTRY = (
     "USER WEB1 LBYONLY 2G 8G G\nMACHINE ESA 8\nCPU 00\nCPU 01\nNICDEF 1000 TYPE QDIO MACID 123456\n"
