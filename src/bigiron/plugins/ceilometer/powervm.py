@@ -7,7 +7,7 @@ from ceilometer.compute.pollsters import disk, instance_stats, net
 from oslo_config import cfg
 
 from bigiron.plugins.ceilometer import conf as options
-from bigiron.plugins.ceilometer.pollsters import GuestPollster
+from bigiron.plugins.ceilometer.pollsters import GuestPollster, of
 from bigiron.plugins.ceilometer.source import Link
 from bigiron.powervm.metrics.link import open_metrics
 
@@ -24,104 +24,39 @@ class PowerVMPollster(GuestPollster):
 
 # The instance
 
-
-class PowerStatePollster(PowerVMPollster, instance_stats.PowerStatePollster):
-    """power.state"""
-
-
-class CPUPollster(PowerVMPollster, instance_stats.CPUPollster):
-    """cpu: time with work since the partition's start; one busy core makes 1e9 ns in a second."""
-
-
-class VCPUsPollster(PowerVMPollster, instance_stats.VCPUsPollster):
-    """vcpus"""
-
-
-class MemoryPollster(PowerVMPollster, instance_stats.MemoryPollster):
-    """memory"""
-
-
-class MemoryAvailablePollster(PowerVMPollster, instance_stats.MemoryAvailablePollster):
-    """memory.available: all that the guest's system has, as libvirt means it."""
-
-
-class MemoryUsagePollster(PowerVMPollster, instance_stats.MemoryUsagePollster):
-    """memory.usage"""
-
-
-class MemoryResidentPollster(PowerVMPollster, instance_stats.MemoryResidentPollster):
-    """memory.resident"""
-
-
-class MemorySwapInPollster(PowerVMPollster, instance_stats.MemorySwapInPollster):
-    """memory.swap.in: since the agent first saw the guest; the platform tells a rate only."""
-
-
-class MemorySwapOutPollster(PowerVMPollster, instance_stats.MemorySwapOutPollster):
-    """memory.swap.out: as memory.swap.in."""
-
+PowerStatePollster = of(PowerVMPollster, instance_stats.PowerStatePollster)
+# Time with work since the partition's start; one busy core makes 1e9 ns in a second.
+CPUPollster = of(PowerVMPollster, instance_stats.CPUPollster)
+VCPUsPollster = of(PowerVMPollster, instance_stats.VCPUsPollster)
+MemoryPollster = of(PowerVMPollster, instance_stats.MemoryPollster)
+# All that the guest's system has, as libvirt means it.
+MemoryAvailablePollster = of(PowerVMPollster, instance_stats.MemoryAvailablePollster)
+MemoryUsagePollster = of(PowerVMPollster, instance_stats.MemoryUsagePollster)
+MemoryResidentPollster = of(PowerVMPollster, instance_stats.MemoryResidentPollster)
+# Both since the agent first saw the guest; the platform tells a rate only.
+MemorySwapInPollster = of(PowerVMPollster, instance_stats.MemorySwapInPollster)
+MemorySwapOutPollster = of(PowerVMPollster, instance_stats.MemorySwapOutPollster)
 
 # Network adapters
 
-
-class IncomingBytesPollster(PowerVMPollster, net.IncomingBytesPollster):
-    """network.incoming.bytes"""
-
-
-class IncomingPacketsPollster(PowerVMPollster, net.IncomingPacketsPollster):
-    """network.incoming.packets"""
-
-
-class IncomingDropPollster(PowerVMPollster, net.IncomingDropPollster):
-    """network.incoming.packets.drop"""
-
-
-class IncomingErrorsPollster(PowerVMPollster, net.IncomingErrorsPollster):
-    """network.incoming.packets.error"""
-
-
-class OutgoingBytesPollster(PowerVMPollster, net.OutgoingBytesPollster):
-    """network.outgoing.bytes"""
-
-
-class OutgoingPacketsPollster(PowerVMPollster, net.OutgoingPacketsPollster):
-    """network.outgoing.packets"""
-
-
-class OutgoingDropPollster(PowerVMPollster, net.OutgoingDropPollster):
-    """network.outgoing.packets.drop"""
-
-
-class OutgoingErrorsPollster(PowerVMPollster, net.OutgoingErrorsPollster):
-    """network.outgoing.packets.error"""
-
+IncomingBytesPollster = of(PowerVMPollster, net.IncomingBytesPollster)
+IncomingPacketsPollster = of(PowerVMPollster, net.IncomingPacketsPollster)
+IncomingDropPollster = of(PowerVMPollster, net.IncomingDropPollster)
+IncomingErrorsPollster = of(PowerVMPollster, net.IncomingErrorsPollster)
+OutgoingBytesPollster = of(PowerVMPollster, net.OutgoingBytesPollster)
+OutgoingPacketsPollster = of(PowerVMPollster, net.OutgoingPacketsPollster)
+OutgoingDropPollster = of(PowerVMPollster, net.OutgoingDropPollster)
+OutgoingErrorsPollster = of(PowerVMPollster, net.OutgoingErrorsPollster)
 
 # Storage adapters
 
-
-class ReadRequestsPollster(PowerVMPollster, disk.PerDeviceReadRequestsPollster):
-    """disk.device.read.requests"""
-
-
-class ReadBytesPollster(PowerVMPollster, disk.PerDeviceReadBytesPollster):
-    """disk.device.read.bytes"""
-
-
-class WriteRequestsPollster(PowerVMPollster, disk.PerDeviceWriteRequestsPollster):
-    """disk.device.write.requests"""
-
-
-class WriteBytesPollster(PowerVMPollster, disk.PerDeviceWriteBytesPollster):
-    """disk.device.write.bytes"""
-
-
-class CapacityPollster(PowerVMPollster, disk.PerDeviceCapacityPollster):
-    """disk.device.capacity"""
-
-
-class AllocationPollster(PowerVMPollster, disk.PerDeviceAllocationPollster):
-    """disk.device.allocation: of disks that are not thin; the platform does not tell how much of one is taken."""
-
+ReadRequestsPollster = of(PowerVMPollster, disk.PerDeviceReadRequestsPollster)
+ReadBytesPollster = of(PowerVMPollster, disk.PerDeviceReadBytesPollster)
+WriteRequestsPollster = of(PowerVMPollster, disk.PerDeviceWriteRequestsPollster)
+WriteBytesPollster = of(PowerVMPollster, disk.PerDeviceWriteBytesPollster)
+CapacityPollster = of(PowerVMPollster, disk.PerDeviceCapacityPollster)
+# Of disks that are not thin; the platform does not tell how much of one is taken.
+AllocationPollster = of(PowerVMPollster, disk.PerDeviceAllocationPollster)
 
 # What only PowerVM has
 
