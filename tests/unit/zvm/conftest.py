@@ -1,4 +1,4 @@
-"""A recorded connector, and a client of it."""
+"""A recorded connector and a client of it, and the real one on a simulated z/VM with the platform's verbs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.zvm_host import World, serve
 from tests.unit.zvm.recorded import Recorded, serving
 
 from bigiron.zvm import rest
 from bigiron.zvm.options import ZvmOptions
+from bigiron.zvm.platform import Zvm
 from bigiron.zvm.rest import Connector
 
 
@@ -38,3 +40,23 @@ def connector(recorded: Recorded, tmp_path: Path) -> Iterator[Callable[..., Conn
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A repeated request is repeated at once."""
     monkeypatch.setattr(rest, "_PAUSES_S", (0.0, 0.0))
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with serve(tmp_path_factory.mktemp("zvm")) as world:
+        yield world
+
+
+@pytest.fixture
+def world(shared: World) -> Iterator[World]:
+    yield shared
+    shared.simulator.faults.clear()
+    shared.check_clean()
+
+
+@pytest.fixture
+def platform(world: World) -> Iterator[Zvm]:
+    with world.started() as platform:
+        world.calls.clear()
+        yield platform

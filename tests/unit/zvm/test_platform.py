@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from tests.support.images import BytesImage
-from tests.support.zvm_host import CONTENT, World, disk_image, serve
+from tests.support.zvm_host import CONTENT, World, disk_image
 
 from bigiron import naming
 from bigiron.errors import (
@@ -26,26 +25,6 @@ from bigiron.model import DiskRole, DiskSpec, PowerState
 from bigiron.sim.kernel.faults import Action, Fault
 from bigiron.zvm.ledger import LedgerEntry
 from bigiron.zvm.platform import Zvm
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with serve(tmp_path_factory.mktemp("zvm")) as world:
-        yield world
-
-
-@pytest.fixture
-def world(shared: World) -> Iterator[World]:
-    yield shared
-    shared.simulator.faults.clear()
-    shared.check_clean()
-
-
-@pytest.fixture
-def platform(world: World) -> Iterator[Zvm]:
-    with world.started() as platform:
-        world.calls.clear()
-        yield platform
 
 
 def test_the_whole_life_of_a_guest(world: World, platform: Zvm) -> None:

@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from tests.support.zvm_host import World, serve
+from tests.support.zvm_host import World
 
 from bigiron.errors import InvalidSpec, PlatformError, Unsupported
 from bigiron.model import DiskRole, DiskSpec, PowerState
 from bigiron.sim.kernel.faults import Action, Fault
 from bigiron.zvm.platform import Zvm
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with serve(tmp_path_factory.mktemp("zvm")) as world:
-        yield world
-
-
-@pytest.fixture
-def world(shared: World) -> Iterator[World]:
-    yield shared
-    shared.simulator.faults.clear()
-    shared.check_clean()
-
-
-@pytest.fixture
-def platform(world: World) -> Iterator[Zvm]:
-    with world.started() as platform:
-        yield platform
 
 
 def _resize(world: World, platform: Zvm, spec, **fields):  # type: ignore[no-untyped-def]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from tests.support.zvm_faults import CHANGES, REST, Moment, failures, loses_upload, moments
-from tests.support.zvm_host import World, serve
+from tests.support.zvm_host import World
 
 from bigiron.errors import PlatformError
 from bigiron.model import DiskRole, DiskSpec, GuestSpec
@@ -17,25 +17,11 @@ from bigiron.zvm import guests, rest
 from bigiron.zvm.platform import Zvm
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with serve(tmp_path_factory.mktemp("zvm")) as world:
-        yield world
-
-
-@pytest.fixture
-def world(shared: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried again is tried at once, as nobody else is at work."""
     monkeypatch.setattr(rest, "_PAUSES_S", (0.01, 0.02))
     monkeypatch.setattr(guests, "_GONE_S", 2.0)
-    yield shared
-    shared.simulator.faults.clear()
-    shared.check_clean()
-
-
-@pytest.fixture
-def platform(world: World) -> Iterator[Zvm]:
-    with world.started() as platform:
-        yield platform
 
 
 def sweep(world: World, found: list[Moment], actions: tuple[Action, ...], attempt: Callable[[], None]) -> None:
