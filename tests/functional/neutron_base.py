@@ -166,7 +166,38 @@ class DatabaseInFile(neutron_fixture.SqlFixture):  # type: ignore[misc]
         engine.dispose()
 
 
-class SeaTestCase(test_plugin.Ml2PluginV2TestCase):
+class AgentTestCase(test_plugin.Ml2PluginV2TestCase):
+    """A real Ml2Plugin and an agent's loop in the test's own thread, with the message bus between them cut short."""
+
+    loop: Any
+
+    def connect_server(self) -> None:
+        """What agents call on the server, and what it tells them."""
+        self.server_api = ServerApi(self.driver)
+        self.casts = Casts()
+        # The real notifier hides behind a handler that stands in for it until RPC is set up.
+        notifier = getattr(self.driver.notifier, "notifier_instance", None) or self.driver.notifier
+        notifier.client = self.casts
+
+    def heal(self) -> None:
+        self.loop.heal_soon("the test asks for it")
+        self.loop.step(1)
+
+    def until(self, what: str, done: Callable[[], bool]) -> None:
+        """Let the agent work until `done`."""
+        deadline = time.monotonic() + WAIT_S
+        while not done():
+            assert time.monotonic() < deadline, f"not within {WAIT_S} s: {what}"
+            self.loop.step(0.05)
+
+    def status(self, port: Any) -> str:
+        return str(self._show("ports", port["id"], as_admin=True)["port"]["status"])
+
+    def until_status(self, status: str, *ports: Any) -> None:
+        self.until(f"{len(ports)} ports {status}", lambda: all(self.status(port) == status for port in ports))
+
+
+class SeaTestCase(AgentTestCase):
     """Ends by comparing the system's bridges with those of the beginning, and with an audit."""
 
     database_in_file = False
@@ -184,11 +215,7 @@ class SeaTestCase(test_plugin.Ml2PluginV2TestCase):
         self.addCleanup(lambda: self.simulator.stop())
         self.calls: list[Call] = []
         self._configure()
-        self.server_api = ServerApi(self.driver)
-        self.casts = Casts()
-        # The real notifier hides behind a handler that stands in for it until RPC is set up.
-        notifier = getattr(self.driver.notifier, "notifier_instance", None) or self.driver.notifier
-        notifier.client = self.casts
+        self.connect_server()
         self.nova = connect(self._options())
         self.addCleanup(self.nova.close)
         self.adapters = ClientAdapters(self.nova, VirtualSwitches(self.nova))
@@ -220,17 +247,6 @@ class SeaTestCase(test_plugin.Ml2PluginV2TestCase):
         self.host.link.close()
         self.casts.endpoint = None
 
-    def heal(self) -> None:
-        self.loop.heal_soon("the test asks for it")
-        self.loop.step(1)
-
-    def until(self, what: str, done: Callable[[], bool]) -> None:
-        """Let the agent work until `done`."""
-        deadline = time.monotonic() + WAIT_S
-        while not done():
-            assert time.monotonic() < deadline, f"not within {WAIT_S} s: {what}"
-            self.loop.step(0.05)
-
     def requests(self) -> list[str]:
         """Method and resource of the agent's REST calls since the last time, its event polls left out."""
         found = [f"{call.method} {call.path.split('?')[0]}" for call in self.calls]
@@ -260,12 +276,6 @@ class SeaTestCase(test_plugin.Ml2PluginV2TestCase):
         made = self._make_network(self.fmt, f"net{vlan}", True, as_admin=True, arg_list=tuple(provider), **provider)
         self._make_subnet(self.fmt, made, "10.0.0.1", "10.0.0.0/24", as_admin=True)
         return made["network"]
-
-    def status(self, port: Any) -> str:
-        return str(self._show("ports", port["id"], as_admin=True)["port"]["status"])
-
-    def until_status(self, status: str, *ports: Any) -> None:
-        self.until(f"{len(ports)} ports {status}", lambda: all(self.status(port) == status for port in ports))
 
     def settled(self) -> None:
         """The agent has worked off what it has heard of: an event of ours comes back to it last."""

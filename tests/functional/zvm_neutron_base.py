@@ -11,8 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +22,9 @@ from tests.support.neutron_imports import prepare
 prepare()
 
 from neutron.conf.agent import common as agent_conf
-from neutron.tests.unit.plugins.ml2 import test_plugin
 from neutron_lib.api.definitions import portbindings
 from oslo_config import cfg
-from tests.functional.neutron_base import Casts, ServerApi
+from tests.functional.neutron_base import AgentTestCase
 
 from bigiron.journal import Call
 from bigiron.model import FixedAddress, GuestSpec, NicSpec
@@ -40,11 +38,10 @@ HOST = "zvm1"
 FLAT, VLAN = "VSWFLAT", "VSWVLAN"
 """The example system's switches, one that knows no VLANs and one that does."""
 PHYSNET = "physnet1"
-WAIT_S = 60
 POLL_S = 0.1
 
 
-class ZvmTestCase(test_plugin.Ml2PluginV2TestCase):
+class ZvmTestCase(AgentTestCase):
     """Ends with z/VM as it was at the beginning, object by object, and an empty audit."""
 
     _mechanism_drivers = ["zvm"]
@@ -60,11 +57,7 @@ class ZvmTestCase(test_plugin.Ml2PluginV2TestCase):
         agent_conf.register_agent_state_opts_helper(cfg.CONF)
         cfg.CONF.set_override("host", HOST)
         self.configure()
-        self.server_api = ServerApi(self.driver)
-        self.casts = Casts()
-        # The real notifier hides behind a handler that stands in for it until RPC is set up.
-        notifier = getattr(self.driver.notifier, "notifier_instance", None) or self.driver.notifier
-        notifier.client = self.casts
+        self.connect_server()
 
     # -- the agent ------------------------------------------------------------------------------------------------
 
@@ -82,17 +75,6 @@ class ZvmTestCase(test_plugin.Ml2PluginV2TestCase):
         self.loop.stop()
         self.host.connector.close()
         self.casts.endpoint = None
-
-    def heal(self) -> None:
-        self.loop.heal_soon("the test asks for it")
-        self.loop.step(1)
-
-    def until(self, what: str, done: Callable[[], bool]) -> None:
-        """Let the agent work until `done`."""
-        deadline = time.monotonic() + WAIT_S
-        while not done():
-            assert time.monotonic() < deadline, f"not within {WAIT_S} s: {what}"
-            self.loop.step(0.05)
 
     def settled(self) -> None:
         """The agent has looked a few times."""
@@ -124,12 +106,6 @@ class ZvmTestCase(test_plugin.Ml2PluginV2TestCase):
         made = self._make_port(self.fmt, network["id"], as_admin=True)["port"]
         owner = {"device_id": spec.uuid, "device_owner": "compute:nova"}
         return self.update(made, **{portbindings.HOST_ID: HOST}, **owner)
-
-    def status(self, port: Any) -> str:
-        return str(self._show("ports", port["id"], as_admin=True)["port"]["status"])
-
-    def until_status(self, status: str, *ports: Any) -> None:
-        self.until(f"{len(ports)} ports {status}", lambda: all(self.status(port) == status for port in ports))
 
     def update(self, port: Any, **fields: Any) -> Any:
         return self._update("ports", port["id"], {"port": fields}, as_admin=True)["port"]
