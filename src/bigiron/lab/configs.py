@@ -65,6 +65,7 @@ _HOST_STATE_FOLDERS = (
     ("neutron-sriov-agent", "lock"),
     ("neutron-zvm-agent", "lock"),
     ("sim", ""),
+    ("port-line", ""),
 )
 
 
