@@ -68,6 +68,7 @@ _HOST_STATE_FOLDERS = (
     ("neutron-zvm-agent", "lock"),
     ("neutron-openvswitch-agent", "lock"),
     ("sim", ""),
+    ("port-line", ""),
 )
 
 
