@@ -191,10 +191,11 @@ class Vswitches:
         found = zip(wanted, self._all(self._couplings, wanted), strict=True)
         return {userid: couplings for userid, couplings in found if couplings is not None}
 
-    def running(self, userids: Iterable[str]) -> set[str]:
-        """Those of the guests that are logged on."""
+    def running(self, userids: Iterable[str]) -> dict[str, bool]:
+        """Whether each of the guests is logged on; nothing of one of which that cannot be told."""
         wanted = sorted(userids)
-        return {userid for userid, on in zip(wanted, self._all(self._is_on, wanted), strict=True) if on}
+        found = zip(wanted, self._all(self._is_on, wanted), strict=True)
+        return {userid: on for userid, on in found if on is not None}
 
     def ipl_time(self) -> str:
         """When z/VM was started."""
@@ -237,7 +238,7 @@ class Vswitches:
             LOG.error("The directory entry of %s cannot be read: %s", userid, error)
             return None
 
-    def _is_on(self, userid: str) -> bool:
+    def _is_on(self, userid: str) -> bool | None:
         try:
             return self._api.power_state(userid) == "on"
         except NotFound:
@@ -245,8 +246,8 @@ class Vswitches:
         except (Unavailable, Timeout, AuthError):
             raise
         except PlatformError as error:
-            LOG.warning("Whether %s runs is not known, and it is taken for one that does not: %s", userid, error)
-            return False
+            LOG.error("Whether %s runs cannot be told: %s", userid, error)
+            return None
 
 
 def _owner(key: str) -> tuple[str, str]:
