@@ -80,7 +80,8 @@ class Guests:
         if entry.instance is None:
             return None
         record = LedgerEntry(
-            entry.instance, userid, userid, making=False, memory_mb=entry.memory_mb, vcpus=entry.vcpus
+            entry.instance, userid, userid, making=False, memory_mb=entry.memory_mb, vcpus=entry.vcpus,
+            disks=disks.of_entry(entry),
         )  # fmt: skip
         self._ledger.put(record)
         return _of_entry(record)

@@ -14,11 +14,15 @@ from bigiron.records import Records
 
 @dataclass(frozen=True, slots=True)
 class HeldDisk:
-    """A minidisk of ours: its device number and what was asked for."""
+    """A minidisk of a guest of ours: its device number and what was asked for.
+
+    One that was only `found` in the directory entry may be another's, and is never deleted without its guest.
+    """
 
     vdev: str
     role: DiskRole
     size_gb: float
+    found: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class Ledger:
 
     def _write(self, entry: LedgerEntry) -> None:
         values = asdict(entry)
-        values["disks"] = [[disk.vdev, disk.role.value, disk.size_gb] for disk in entry.disks]
+        values["disks"] = [_fields(disk) for disk in entry.disks]
         self._records.put(entry.instance, values, f"Guest {entry.name}")
         self._entries[entry.instance] = entry
 
@@ -89,12 +93,18 @@ class Ledger:
             return list(self._entries.values())
 
 
+def _fields(disk: HeldDisk) -> list[Any]:
+    return [disk.vdev, disk.role.value, disk.size_gb, *((True,) if disk.found else ())]
+
+
 def _read(values: dict[str, Any] | None) -> LedgerEntry | None:
     """The entry in a file; None for a file that makes no sense, as one of another version."""
     if values is None:
         return None
     try:
-        disks = tuple(HeldDisk(vdev, DiskRole(role), float(size)) for vdev, role, size in values.get("disks", ()))
+        disks = tuple(
+            HeldDisk(vdev, DiskRole(role), float(size), *found) for vdev, role, size, *found in values.get("disks", ())
+        )
         return LedgerEntry(**{**values, "disks": disks})
     except (TypeError, ValueError):
         return None

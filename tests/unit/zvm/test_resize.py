@@ -59,11 +59,11 @@ def test_a_guest_that_does_not_answer_is_stopped_for_it(world: World, platform: 
 
 def test_disks_come_and_go(world: World, platform: Zvm) -> None:
     spec = world.spawn(platform, world.spec())
-    extra = (DiskSpec(DiskRole.EPHEMERAL, 1), DiskSpec(DiskRole.SWAP, 0.5))
+    extra = (DiskSpec(DiskRole.EPHEMERAL, 1, format="ext4"), DiskSpec(DiskRole.SWAP, 0.5))
     steps = platform.resize_steps(replace(spec, disks=extra))
     world.run_plain(steps)
     guest = world.wait_until_up(spec)
-    assert [(disk["vdev"], disk["filesystem"]) for disk in guest["disks"]][1:] == [("0101", "ext3"), ("0102", "swap")]
+    assert [(disk["vdev"], disk["filesystem"]) for disk in guest["disks"]][1:] == [("0101", "ext4"), ("0102", "swap")]
     with pytest.raises(Unsupported, match="cannot grow"):
         platform.resize_steps(replace(spec, disks=(DiskSpec(DiskRole.EPHEMERAL, 2), extra[1])))
     with pytest.raises(Unsupported, match="cannot grow"):
@@ -113,6 +113,68 @@ def test_refusals_before_anything_is_changed(world: World, platform: Zvm) -> Non
     with pytest.raises(Unsupported, match="was made with 2 processors"):
         platform.resize_steps(replace(spec, disks=(), vcpus=1))
     assert all(call.method == "GET" for call in world.calls)
+    platform.destroy(spec.uuid)
+
+
+def _add_disk_by_hand(platform: Zvm, userid: str) -> str:
+    """What an operator gives a guest beside us; returns its number."""
+    (made,) = platform.parts.api.add_disks(userid, [{"size": "1g", "format": "ext3"}], "An operator's disk")
+    return str(made["vdev"])
+
+
+def test_a_disk_that_is_not_ours_outlives_a_resize_that_fails(world: World, platform: Zvm) -> None:
+    spec = world.spawn(platform, world.spec(power_on=False))
+    foreign = _add_disk_by_hand(platform, world.userid(spec))
+    before = world.guest(spec)["disks"]
+    assert [disk["vdev"] for disk in before] == ["0100", foreign]
+    world.simulator.faults.add(Fault("SMAPI", "Image_Activate", Action.ERROR, status=596, reason="596/3661"))
+    extra = (DiskSpec(DiskRole.EPHEMERAL, 1), DiskSpec(DiskRole.SWAP, 0.5))
+    with pytest.raises(PlatformError):
+        world.run_plain(platform.resize_steps(replace(spec, disks=extra, power_on=True)))
+    world.simulator.faults.clear()
+    platform.power_off(spec.uuid)
+    assert world.guest(spec)["disks"] == before
+    platform.destroy(spec.uuid)
+
+
+def test_a_swap_disk_whose_removal_is_not_answered_is_made_again(world: World, platform: Zvm) -> None:
+    spec = world.spawn(platform, world.spec(disks=(*world.spec().disks, DiskSpec(DiskRole.SWAP, 0.5)), power_on=False))
+    world.simulator.faults.add(Fault("SMAPI", "Image_Disk_Delete_DM", Action.DROP_AFTER))
+    with pytest.raises(PlatformError):
+        world.run_plain(platform.resize_steps(replace(spec, disks=(), power_on=False)))
+    (planned,) = world.simulator.faults.faults()
+    assert planned.fired == 1
+    world.simulator.faults.clear()
+    disks = world.guest(spec)["disks"]
+    assert [disk["filesystem"] for disk in disks][1:] == ["swap"]
+    held = platform.parts.ledger.find(spec.uuid)
+    assert held is not None
+    assert [disk.vdev for disk in held.disks] == [disk["vdev"] for disk in disks]
+    platform.destroy(spec.uuid)
+
+
+def test_disks_that_were_only_found_are_never_deleted(world: World) -> None:
+    with world.started() as platform:
+        spec = world.spawn(
+            platform, world.spec(disks=(*world.spec().disks, DiskSpec(DiskRole.SWAP, 0.5)), power_on=False)
+        )
+    for record in (world.options.state_path / "zvm-guests").glob("*.json"):
+        record.unlink()
+    with world.started() as platform:
+        before = world.guest(spec)["disks"]
+        extra = (DiskSpec(DiskRole.ROOT, 0), DiskSpec(DiskRole.EPHEMERAL, 1), DiskSpec(DiskRole.SWAP, 0.5))
+        world.simulator.faults.add(Fault("SMAPI", "Image_Disk_Create_DM", Action.ERROR, status=596, reason="596/3661"))
+        with pytest.raises(PlatformError):
+            world.run_plain(platform.resize_steps(replace(spec, disks=extra, power_on=False)))
+        world.simulator.faults.clear()
+        assert world.guest(spec)["disks"] == before
+        platform.destroy(spec.uuid)
+
+
+def test_memory_that_could_not_be_given_back_is_not_changed(world: World, platform: Zvm) -> None:
+    spec = world.spawn(platform, world.spec(memory_mb=10000, power_on=False))
+    with pytest.raises(InvalidSpec, match="10000 MB"):
+        platform.resize_steps(replace(spec, disks=(), memory_mb=12288, power_on=False))
     platform.destroy(spec.uuid)
 
 

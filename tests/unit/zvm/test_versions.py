@@ -102,10 +102,10 @@ def test_processors_that_a_guest_was_made_with(recorded: Recorded, connector: Ca
 
 
 def test_memory_in_four_digits() -> None:
-    assert resize.memory_text(_spec(memory_mb=9999)) == "9999m"
-    assert resize.memory_text(_spec(memory_mb=12288)) == "12g"
+    assert resize.memory_text("one", 9999) == "9999m"
+    assert resize.memory_text("one", 12288) == "12g"
     with pytest.raises(InvalidSpec, match="multiple of 1024"):
-        resize.memory_text(_spec(memory_mb=12000))
+        resize.memory_text("one", 12000)
 
 
 def test_a_clash_takes_the_next_userid_and_sixteen_are_enough(
@@ -148,7 +148,8 @@ def test_userids_are_well_formed() -> None:
 def test_a_ledger_survives(tmp_path: Path) -> None:
     from bigiron.zvm.ledger import HeldDisk, LedgerEntry
 
-    entry = LedgerEntry(INSTANCE, "NVAAAAAA", "one", True, "rhel9.4", 1024, 2, (HeldDisk("0100", DiskRole.ROOT, 3.0),))
+    disks = HeldDisk("0100", DiskRole.ROOT, 3.0), HeldDisk("0101", DiskRole.EPHEMERAL, 1.0, found=True)
+    entry = LedgerEntry(INSTANCE, "NVAAAAAA", "one", True, "rhel9.4", 1024, 2, disks)
     Ledger(tmp_path).put(entry)
     again = Ledger(tmp_path)
     assert again.find(INSTANCE.upper()) == entry
