@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 
 from bigiron.errors import AuthError, InvalidSpec, PlatformError, Timeout, Unavailable, Unsupported
 from bigiron.journal import Call, Journal
-from bigiron.zvm.errors import Answer, Full, Locked, Rejected, translate
+from bigiron.zvm.errors import Answer, Damaged, Full, Locked, Rejected, translate
 from bigiron.zvm.options import ZvmOptions
 from bigiron.zvm.token import Token
 
@@ -50,6 +50,11 @@ class Connector:
         """Close the connections and end all waiting; safe to call twice."""
         self._closed.set()
         self._http.close()
+
+    def pause(self, seconds: float) -> None:
+        """Wait so long; raises Unavailable where the connections are closed meanwhile."""
+        if self._closed.wait(seconds):
+            raise Unavailable("The connection to the Cloud Connector is closed, as the process ends.")
 
     # Requests with JSON on both sides
 
@@ -84,7 +89,7 @@ class Connector:
                 elif not (retry and isinstance(error, Full) and time.monotonic() < patient_until):
                     raise
                 LOG.debug("trying again in %.1f s: %s", pause, error)
-                self._closed.wait(pause)
+                self.pause(pause)
                 if undo is not None and isinstance(error, Locked):
                     undo()
 
@@ -101,16 +106,19 @@ class Connector:
     # Files
 
     def upload(self, stream: BinaryIO, size: int, what: str) -> str:
-        """Put a file of so many bytes on the connector's host and return its path there (PUT /files)."""
+        """Put a file of so many bytes on the connector's host and return its path there (PUT /files).
+
+        Raises Damaged.
+        """
         counted = _Upload(stream, size, what)
         headers = {**_OCTETS, "Content-Length": str(size)}
         timeout = self.options.deploy_timeout_s
         with self._answered("PUT", "/files", what, counted, headers, timeout, once=True) as response:
             output = checked(response.status_code, response.content, what, "PUT /files")
-        counted.finish()
+        path = str(output["dest_url"]).removeprefix("file://")
         if output.get("filesize_in_bytes") != size or output.get("md5sum") != counted.md5.hexdigest():
-            raise PlatformError(f"{what}: the file has arrived damaged at the Cloud Connector; try again.")
-        return str(output["dest_url"]).removeprefix("file://")
+            raise Damaged(f"{what}: the file has arrived damaged at the Cloud Connector; try again.", path)
+        return path
 
     @contextlib.contextmanager
     def download(self, path: str, what: str) -> Iterator[Iterator[bytes]]:
@@ -279,8 +287,3 @@ class _Upload:
     def __iter__(self) -> Iterator[bytes]:
         while chunk := self.read(_CHUNK):
             yield chunk
-
-    def finish(self) -> None:
-        """Fail where not all was asked for."""
-        if self._left:
-            raise PlatformError(f"{self._what}: the Cloud Connector took {self._left} bytes less than there are.")

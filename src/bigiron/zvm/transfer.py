@@ -23,7 +23,7 @@ from typing import BinaryIO
 from bigiron.errors import InvalidSpec, NotFound, PlatformError
 from bigiron.zvm import header
 from bigiron.zvm.api import Api
-from bigiron.zvm.errors import Exists
+from bigiron.zvm.errors import Damaged, Exists
 
 LOG = logging.getLogger(__name__)
 
@@ -119,7 +119,11 @@ class RestTransfer(Transfer):
 
     @contextlib.contextmanager
     def placed(self, stream: BinaryIO, size: int, what: str) -> Iterator[str]:
-        path = self._api.connector.upload(stream, size, what)
+        try:
+            path = self._api.connector.upload(stream, size, what)
+        except Damaged as error:
+            self._wipe(error.path)
+            raise
         try:
             yield path
         finally:

@@ -27,8 +27,10 @@ from bigiron.errors import (
     Unsupported,
 )
 from bigiron.journal import Call
+from bigiron.zvm.api import Api
 from bigiron.zvm.errors import Exists
 from bigiron.zvm.rest import Connector
+from bigiron.zvm.transfer import RestTransfer
 
 Make = Callable[..., Connector]
 
@@ -201,6 +203,18 @@ def test_an_upload_has_a_length_and_is_checked(recorded: Recorded, connector: Ma
     recorded.on("PUT", "/files", done(output))
     with pytest.raises(PlatformError, match="damaged"):
         connector().upload(io.BytesIO(content), len(content), "Uploading")
+
+
+def test_what_came_damaged_is_wiped(recorded: Recorded, connector: Make) -> None:
+    """It may be a config drive, with a password in it."""
+    content = bytes(1000)
+    output = {"filesize_in_bytes": 999, "dest_url": "file:///files/imported/1", "md5sum": "0" * 32}
+    recorded.on("PUT", "/files", done(output))
+    recorded.on("PUT", "/images/bigiron-blank")
+    transfer = RestTransfer(Api(connector()))
+    with pytest.raises(PlatformError, match="damaged"), transfer.placed(io.BytesIO(content), 1000, "Uploading"):
+        raise AssertionError("it is damaged")
+    assert recorded.bodies("PUT", "/images/bigiron-blank") == [{"location": {"dest_url": "file:///files/imported/1"}}]
 
 
 def test_an_upload_that_ends_early_fails(recorded: Recorded, connector: Make) -> None:
