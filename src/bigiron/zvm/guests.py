@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bigiron import naming
-from bigiron.errors import Conflict, Foreign, InvalidSpec, NotFound, PlatformError, Timeout
+from bigiron.errors import Conflict, Foreign, InvalidSpec, NotFound, PlatformError, Timeout, Unavailable
 from bigiron.model import GuestSpec
 from bigiron.zvm import disks
 from bigiron.zvm.api import Api
 from bigiron.zvm.directory import Entry
-from bigiron.zvm.errors import Exists
+from bigiron.zvm.errors import AWAY, Exists
 from bigiron.zvm.ledger import Ledger, LedgerEntry
 
 LOG = logging.getLogger(__name__)
@@ -62,7 +62,15 @@ class Guests:
         """Read what the connector has and look for our mark in what the ledger does not know."""
         present = set(self._api.known_userids())
         recorded = {entry.userid: entry for entry in self._ledger.entries()}
-        found = [_of_entry(entry) for entry in recorded.values() if entry.userid in present and not entry.making]
+        made = [entry for entry in recorded.values() if not entry.making]
+        for entry in made:
+            if entry.userid not in present:
+                LOG.error(
+                    "Guest %s (%s) is not in the Cloud Connector's list, so instance %s cannot be used: if z/VM has "
+                    "the userid still, enter it again (action register_vm) and restart nova-compute",
+                    entry.name, entry.userid, entry.instance,
+                )  # fmt: skip
+        found = [_of_entry(entry) for entry in made if entry.userid in present]
         prefix = self._options.userid_prefix.upper()
         unknown = sorted(userid for userid in present - set(recorded) if userid.startswith(prefix))
         if unknown:
@@ -76,6 +84,12 @@ class Guests:
         try:
             entry = self._api.entry(userid)
         except NotFound:
+            return None
+        except AWAY:
+            raise
+        except PlatformError as error:
+            # One entry of another's must not keep the service down, and with it every server of the host.
+            LOG.error("Userid %s is taken for another's: %s", userid, error)
             return None
         if entry.instance is None:
             return None
@@ -248,8 +262,8 @@ class Guests:
                     "Connector takes it for success that a disk in use cannot be deleted: see whether its own "
                     f"host has a disk of {userid} linked still (vmcp query virtual dasd), and detach that."
                 )
-            if pause:
-                self._stopping.wait(pause)
+            if pause and self._stopping.wait(pause):
+                raise Unavailable(f"Guest {userid} is in the directory still, and nova-compute ends. Delete it again.")
             pause = min(max(0.5, 2 * pause), 10.0)
             try:
                 self._api.delete(userid)

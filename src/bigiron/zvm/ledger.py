@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,6 +11,10 @@ from typing import Any
 
 from bigiron.model import DiskRole
 from bigiron.records import Records
+
+LOG = logging.getLogger(__name__)
+
+_FOLDER = "zvm-guests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +55,14 @@ class Ledger:
     """The files under `<state_path>/zvm-guests`, by instance uuid, and a copy in memory."""
 
     def __init__(self, state_path: Path) -> None:
-        self._records = Records(state_path / "zvm-guests")
+        self._records = Records(state_path / _FOLDER)
         self._lock = threading.Lock()
         self._entries: dict[str, LedgerEntry] = {}
         for key in self._records.keys():  # noqa: SIM118 - not a dictionary
             entry = _read(self._records.find(key))
-            if entry is not None:
+            if entry is None:
+                LOG.warning("%s/%s.json is no entry of a guest and is passed over", state_path / _FOLDER, key)
+            else:
                 self._entries[entry.instance] = entry
 
     def put(self, entry: LedgerEntry) -> None:

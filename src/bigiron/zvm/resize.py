@@ -17,6 +17,7 @@ from bigiron.model import DiskRole, DiskSpec, GuestSpec, PowerState
 from bigiron.zvm import disks
 from bigiron.zvm.api import Api
 from bigiron.zvm.directory import Entry, vdev
+from bigiron.zvm.errors import AWAY
 from bigiron.zvm.guests import Guest
 from bigiron.zvm.ledger import HeldDisk
 from bigiron.zvm.parts import Parts
@@ -114,6 +115,9 @@ def _answers(api: Api, guest: Guest) -> bool:
     """Whether the guest's operating system takes commands: it then says how many processors it has online."""
     try:
         return bool(api.info(guest.userid).get("online_cpu_num"))
+    except AWAY:
+        # Of the guest this says nothing, and it would be stopped for nothing.
+        raise
     except PlatformError as error:
         LOG.info("guest %s does not answer and is stopped for its resize: %s", guest.name, error)
         return False

@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from bigiron.errors import AuthError, NotFound, PlatformError, Timeout, Unavailable
+from bigiron.errors import NotFound, PlatformError
 from bigiron.zvm.api import Api
 from bigiron.zvm.directory import Coupling, vdev
+from bigiron.zvm.errors import AWAY
 
 LOG = logging.getLogger(__name__)
 
@@ -232,7 +233,7 @@ class Vswitches:
             return self._api.entry(userid).couplings
         except NotFound:
             return {}
-        except (Unavailable, Timeout, AuthError):
+        except AWAY:
             raise
         except PlatformError as error:
             LOG.error("The directory entry of %s cannot be read: %s", userid, error)
@@ -243,7 +244,7 @@ class Vswitches:
             return self._api.power_state(userid) == "on"
         except NotFound:
             return False
-        except (Unavailable, Timeout, AuthError):
+        except AWAY:
             raise
         except PlatformError as error:
             LOG.error("Whether %s runs cannot be told: %s", userid, error)
