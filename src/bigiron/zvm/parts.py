@@ -46,6 +46,8 @@ class Parts:
         self.transfer.start()
         self.guests.load()
         self._clear_snapshots()
+        if self.guests.all():
+            self.nics.read()
         self.watch.first_look()
         self.watch.start()
 

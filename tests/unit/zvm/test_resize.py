@@ -204,6 +204,20 @@ def test_adapters_come_and_go(world: World, platform: Zvm) -> None:
     platform.destroy(spec.uuid)
 
 
+def test_a_start_asks_once_for_all_adapters(world: World) -> None:
+    nics = world.nic(1), world.nic(2)
+    with world.started() as platform:
+        spec = world.spawn(platform, world.spec(nics=nics))
+        assert not platform.was_plugged(spec.uuid, nics), "it was not there when they were read"
+    world.calls.clear()
+    with world.started() as platform:
+        assert world.kinds()["GET /guests/nics"] == 1
+        assert platform.was_plugged(spec.uuid, nics)
+        assert not platform.was_plugged(spec.uuid, (*nics, world.nic(3)))
+        assert world.kinds()["GET /guests/nics"] == 1
+        platform.destroy(spec.uuid)
+
+
 def test_an_adapter_that_the_guest_cannot_configure_goes_again(world: World, platform: Zvm) -> None:
     spec = world.spawn(platform, world.spec())
     world.wait_until_up(spec)
