@@ -171,6 +171,18 @@ def test_disks_that_were_only_found_are_never_deleted(world: World) -> None:
         platform.destroy(spec.uuid)
 
 
+def test_disks_of_an_adopted_guest_are_known_by_their_size_and_stay(world: World, platform: Zvm) -> None:
+    disks = [{"size": "1g", "is_boot_disk": True}, {"size": "2g", "format": "ext3"}]
+    platform.parts.api.create("INST0001", {"vcpus": 1, "memory": 1024, "disk_list": disks}, "Making it")
+    spec = world.spec(power_on=False)
+    platform.adopt([(spec.uuid, "inst0001")])
+    same = (DiskSpec(DiskRole.ROOT, 1), DiskSpec(DiskRole.EPHEMERAL, 2))
+    assert platform.resize_steps(replace(spec, disks=same)) == []
+    with pytest.raises(Unsupported, match="disk 0101 of 2 GB that the flavor does not name"):
+        platform.resize_steps(replace(spec, disks=same[:1]))
+    platform.destroy(spec.uuid)
+
+
 def test_memory_that_could_not_be_given_back_is_not_changed(world: World, platform: Zvm) -> None:
     spec = world.spawn(platform, world.spec(memory_mb=10000, power_on=False))
     with pytest.raises(InvalidSpec, match="10000 MB"):

@@ -30,6 +30,7 @@ from bigiron.journal import Call
 from bigiron.zvm.api import Api
 from bigiron.zvm.errors import Exists
 from bigiron.zvm.rest import Connector
+from bigiron.zvm.token import Token
 from bigiron.zvm.transfer import RestTransfer
 
 Make = Callable[..., Connector]
@@ -86,6 +87,40 @@ def test_a_rejected_token_is_renewed_once(recorded: Recorded, connector: Make, t
     recorded.on("GET", "/guests", rejected)
     with pytest.raises(AuthError, match="token_path"):
         client.call("GET", "/guests", what="Listing")
+
+
+def test_who_waits_for_a_token_waits_for_one_time_out_only(tmp_path: Path) -> None:
+    asked: list[str] = []
+    begun = threading.Event()
+
+    def clock() -> float:
+        now = time.monotonic()
+        if threading.current_thread() is second:
+            begun.set()
+        return now
+
+    def ask(secret: str) -> str:
+        asked.append(secret)
+        if len(asked) == 1:
+            second.start()
+            assert begun.wait(10)
+        raise Timeout("no answer within 120 s")
+
+    token = Token(_secret(tmp_path), ask, clock)
+    failures: list[Exception] = []
+
+    def get() -> None:
+        try:
+            token.get()
+        except Timeout as error:
+            failures.append(error)
+
+    second = threading.Thread(target=get)
+    get()
+    second.join(10)
+    assert len(failures) == 2 and asked == ["shared secret"]
+    get()
+    assert len(asked) == 2, "who comes later asks again"
 
 
 def test_a_wrong_secret_names_the_option(recorded: Recorded, connector: Make, tmp_path: Path) -> None:
