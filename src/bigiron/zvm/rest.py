@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import requests
-from requests.adapters import HTTPAdapter
 
+from bigiron import pool
 from bigiron.errors import AuthError, InvalidSpec, PlatformError, Timeout, Unavailable, Unsupported
 from bigiron.journal import Call, Journal
 from bigiron.zvm.errors import Answer, Damaged, Full, Locked, Rejected, translate
@@ -26,7 +26,6 @@ from bigiron.zvm.token import Token
 
 LOG = logging.getLogger(__name__)
 
-_CONNECT_TIMEOUT_S = 10.0
 # The connector's server reads one block of 4096 bytes of a request; it gets ours, a little rewritten by the web side.
 _BODY_MAX = 3800
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -42,7 +41,7 @@ class Connector:
         self.options = options
         self.journal = journal
         self._base = options.cloud_connector_url.rstrip("/")
-        self._http = http_session(options)
+        self._http = pool.connections(options.ca_file, options.max_parallel)
         self._token = Token(options.token_path, self._ask_token)
         self._closed = threading.Event()
 
@@ -190,17 +189,10 @@ class Connector:
         started = time.monotonic()
         status, received = 0, 0
         try:
-            # A kept connection that the connector closes at the same moment costs the request: a read is repeated.
-            for attempt in (0, 1) if method == "GET" else (1,):
-                try:
-                    response = self._http.request(
-                        method, self._base + path, data=data, headers=headers, stream=stream,
-                        timeout=(_CONNECT_TIMEOUT_S, timeout), allow_redirects=False,
-                    )  # fmt: skip
-                    break
-                except requests.exceptions.ConnectionError as error:
-                    if attempt or isinstance(error, (requests.exceptions.SSLError, requests.exceptions.Timeout)):
-                        raise
+            response = pool.send(
+                self._http, method, self._base + path, body=lambda: data, headers=headers, timeout_s=timeout,
+                stream=stream, again=method == "GET",
+            )  # fmt: skip
             status = response.status_code
             received = 0 if stream else len(response.content)
             return response
@@ -224,17 +216,6 @@ class Connector:
             f"{what}: the Cloud Connector at {self._base} cannot be reached ({error}). Start it, or correct [zvm] "
             "cloud_connector_url."
         )
-
-
-def http_session(options: ZvmOptions) -> requests.Session:
-    """A pool of connections that verifies certificates and takes nothing from the environment."""
-    session = requests.Session()
-    session.trust_env = False
-    session.verify = options.ca_file or True
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=options.max_parallel, max_retries=0, pool_block=False)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
 
 
 def checked(status: int, content: bytes, what: str, detail: str) -> Any:
