@@ -31,7 +31,7 @@ from bigiron.zvm.api import Api
 from bigiron.zvm.errors import Exists
 from bigiron.zvm.rest import Connector
 from bigiron.zvm.token import Token
-from bigiron.zvm.transfer import RestTransfer
+from bigiron.zvm.transfer import RestTransfer, SharedTransfer
 
 Make = Callable[..., Connector]
 
@@ -306,3 +306,17 @@ def test_the_certificate_is_verified(recorded: Recorded, connector: Make, tmp_pa
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+def test_a_shared_directory_that_is_gone_is_named(connector: Make, tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    transfer = SharedTransfer(Api(connector()), folder)
+    gone = pytest.raises(PlatformError, match=r"shared_path = .*shared cannot be used")
+    with gone, transfer.placed(io.BytesIO(b"data"), 4, "Uploading"):
+        raise AssertionError("it is gone")
+    folder.mkdir()
+    with gone, transfer.config_drive(tmp_path / "no.iso", "NV000001", "rhel9"):
+        raise AssertionError("there is none")
+    with transfer.placed(io.BytesIO(b"data"), 4, "Uploading") as path:
+        assert Path(path).read_bytes() == b"data"
+    assert not list(folder.iterdir())
