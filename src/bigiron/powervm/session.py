@@ -14,15 +14,14 @@ import requests
 from pypowervm import const
 from pypowervm import exceptions as pvm
 from pypowervm.adapter import Response, Session
-from requests.adapters import HTTPAdapter
 
+from bigiron import pool
 from bigiron.journal import Call as Call
 from bigiron.journal import Journal as Journal
 from bigiron.powervm.options import PowerVMOptions
 
 LOG = logging.getLogger(__name__)
 
-_CONNECT_TIMEOUT_S = 10.0
 _REJECTED_PAUSE_S = 300.0
 _LOGON_TIMEOUT_S = 120.0
 _EVENTS = "/uom/Event"
@@ -68,7 +67,7 @@ class PowerVMSession(Session):
             self._logged_in = False
             with contextlib.suppress(pvm.Error):
                 # The service may be gone already; it forgets sessions by itself.
-                self.request("DELETE", const.LOGON_PATH, relogin=False, timeout=_CONNECT_TIMEOUT_S)
+                self.request("DELETE", const.LOGON_PATH, relogin=False, timeout=pool.CONNECT_TIMEOUT_S)
         self._http.close()
 
     def request(
@@ -130,18 +129,11 @@ class PowerVMSession(Session):
         started = time.monotonic()
         status, received = 0, 0
         try:
-            # A kept connection that the service closes at the same moment costs the request; a read may be repeated,
-            # but not that of events: those that the lost answer carried are gone, and the reader must know.
-            for attempt in (0, 1) if method == "GET" and _EVENTS not in path else (1,):
-                try:
-                    answer = self._http.request(
-                        method, self.dest + path, data=counted.payload(), headers=sent, stream=stream,
-                        timeout=(_CONNECT_TIMEOUT_S, timeout), allow_redirects=False,
-                    )  # fmt: skip
-                    break
-                except requests.exceptions.ConnectionError as error:
-                    if attempt or isinstance(error, (requests.exceptions.SSLError, requests.exceptions.Timeout)):
-                        raise
+            # No read of events is repeated: those that the lost answer carried are gone, and the reader must know.
+            answer = pool.send(
+                self._http, method, self.dest + path, body=counted.payload, headers=sent, timeout_s=timeout,
+                stream=stream, again=method == "GET" and _EVENTS not in path,
+            )  # fmt: skip
             status = answer.status_code
             received = 0 if stream else len(answer.content)
             return answer
@@ -225,11 +217,4 @@ def _encoded(body: str | bytes | None) -> bytes:
 
 
 def _http_session(options: PowerVMOptions) -> requests.Session:
-    session = requests.Session()
-    # Without this, REQUESTS_CA_BUNDLE and proxy variables of the environment would override the options.
-    session.trust_env = False
-    session.verify = options.rest_cacert or True
-    pool = HTTPAdapter(pool_connections=1, pool_maxsize=max(4, options.max_parallel), max_retries=0)
-    session.mount("http://", pool)
-    session.mount("https://", pool)
-    return session
+    return pool.connections(options.rest_cacert, max(4, options.max_parallel))

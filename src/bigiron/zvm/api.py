@@ -126,7 +126,7 @@ class Api:
         self.action(userid, "register_vm", what=f"Registering guest {userid}", meta=os_version, net_set="0")
 
     def power_state(self, userid: str) -> str:
-        """`on` or `off`, straight from CP; raises NotFound."""
+        """`on` or `off`, straight from CP, for which a userid that does not exist is one that is not logged on."""
         what = f"Asking for the power state of {userid}"
         return str(self.connector.call("GET", _guest(userid, "power_state_real"), what=what)).strip().lower()
 

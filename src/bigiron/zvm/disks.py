@@ -100,16 +100,18 @@ def held(spec: GuestSpec, made: Sequence[Mapping[str, Any]]) -> tuple[HeldDisk, 
 
 
 def of_entry(entry: Entry) -> tuple[HeldDisk, ...]:
-    """The disks of an entry that another driver made: the first is the root disk."""
+    """The disks of an entry that this ledger did not see made: the first is the root disk, and of the others nothing
+    says what they are for."""
     return tuple(
-        HeldDisk(disk.vdev, DiskRole.EPHEMERAL if number else DiskRole.ROOT, _gb(disk.device, disk.units))
+        HeldDisk(disk.vdev, DiskRole.EPHEMERAL if number else DiskRole.ROOT, _gb(disk.device, disk.units), found=True)
         for number, disk in enumerate(entry.minidisks)
     )
 
 
 def _gb(device: str, units: int) -> float:
+    """As it was asked for: in whole megabytes, which a disk exceeds by less than a cylinder of 0.7 MB."""
     per_unit = 512 if device.startswith(("9336", "FB")) else 737280
-    return units * per_unit / 2**30
+    return units * per_unit // 2**20 / _MB_PER_GB
 
 
 def _root_size(spec: GuestSpec, disk: DiskSpec, header: Header, options: ZvmOptions) -> str:

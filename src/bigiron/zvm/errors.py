@@ -20,6 +20,9 @@ from bigiron.errors import (
     Unsupported,
 )
 
+AWAY = (Unavailable, Timeout, Busy, AuthError)
+"""What says nothing of the object that was asked about: the connector does not answer, or not now."""
+
 
 class Exists(Conflict):
     """There is an object of that name already."""
@@ -31,6 +34,14 @@ class Unreached(Unavailable):
 
 class Locked(Busy):
     """Somebody else changes the directory entry just now; nothing was done."""
+
+
+class Damaged(PlatformError):
+    """A file has not arrived as it was sent, and what did arrive is at this path."""
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class Rejected(Busy):

@@ -22,7 +22,7 @@ from bigiron.model import GuestSpec
 from bigiron.zvm import disks
 from bigiron.zvm.api import Api
 from bigiron.zvm.directory import Entry
-from bigiron.zvm.errors import Exists, Unreached
+from bigiron.zvm.errors import AWAY, Exists, Unreached
 from bigiron.zvm.late import LateCreates
 from bigiron.zvm.ledger import Ledger, LedgerEntry
 
@@ -64,7 +64,15 @@ class Guests:
         """Read what the connector has and look for our mark in what the ledger does not know."""
         present = set(self._api.known_userids())
         recorded = {entry.userid: entry for entry in self._ledger.entries()}
-        found = [_of_entry(entry) for entry in recorded.values() if entry.userid in present and not entry.making]
+        made = [entry for entry in recorded.values() if not entry.making]
+        for entry in made:
+            if entry.userid not in present:
+                LOG.error(
+                    "Guest %s (%s) is not in the Cloud Connector's list, so instance %s cannot be used: if z/VM has "
+                    "the userid still, enter it again (action register_vm) and restart nova-compute",
+                    entry.name, entry.userid, entry.instance,
+                )  # fmt: skip
+        found = [_of_entry(entry) for entry in made if entry.userid in present]
         prefix = self._options.userid_prefix.upper()
         unclaimed = present - set(recorded) - self.late.userids()
         unknown = sorted(userid for userid in unclaimed if userid.startswith(prefix))
@@ -80,10 +88,17 @@ class Guests:
             entry = self._api.entry(userid)
         except NotFound:
             return None
+        except AWAY:
+            raise
+        except PlatformError as error:
+            # One entry of another's must not keep the service down, and with it every server of the host.
+            LOG.error("Userid %s is taken for another's: %s", userid, error)
+            return None
         if entry.instance is None:
             return None
         record = LedgerEntry(
-            entry.instance, userid, userid, making=False, memory_mb=entry.memory_mb, vcpus=entry.vcpus
+            entry.instance, userid, userid, making=False, memory_mb=entry.memory_mb, vcpus=entry.vcpus,
+            disks=disks.of_entry(entry),
         )  # fmt: skip
         self._ledger.put(record)
         return _of_entry(record)
@@ -262,8 +277,8 @@ class Guests:
                     "Connector takes it for success that a disk in use cannot be deleted: see whether its own "
                     f"host has a disk of {userid} linked still (vmcp query virtual dasd), and detach that."
                 )
-            if pause:
-                self._stopping.wait(pause)
+            if pause and self._stopping.wait(pause):
+                raise Unavailable(f"Guest {userid} is in the directory still, and nova-compute ends. Delete it again.")
             pause = min(max(0.5, 2 * pause), 10.0)
             try:
                 self._api.delete(userid)

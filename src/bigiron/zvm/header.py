@@ -34,11 +34,6 @@ class Header:
         """The kind of disk pool that can hold it."""
         return "ECKD" if self.unit == "CYL" else "FBA"
 
-    @property
-    def text(self) -> str:
-        """As the connector writes it in its list of images."""
-        return f"{self.units}:{self.unit}"
-
 
 def parse(name: str, beginning: bytes) -> Header:
     """The header at the beginning of an image; raises InvalidSpec for what is no z/VM disk image."""

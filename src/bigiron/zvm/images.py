@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -17,11 +18,11 @@ from bigiron.zvm import disks, header
 from bigiron.zvm.api import Api
 from bigiron.zvm.errors import Exists
 from bigiron.zvm.header import Header
-from bigiron.zvm.transfer import BLANK, Transfer
+from bigiron.zvm.transfer import Transfer
 
 LOG = logging.getLogger(__name__)
 
-_UUID_LENGTH = 36
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class Images:
 
 
 def _is_glance(name: str) -> bool:
-    return len(name) == _UUID_LENGTH and name.count("-") == 4 and name != BLANK
+    return _UUID.fullmatch(name) is not None
 
 
 def _read_exactly(stream: BinaryIO, count: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,14 +12,22 @@ from typing import Any
 from bigiron.model import DiskRole
 from bigiron.records import Records
 
+LOG = logging.getLogger(__name__)
+
+_FOLDER = "zvm-guests"
+
 
 @dataclass(frozen=True, slots=True)
 class HeldDisk:
-    """A minidisk of ours: its device number and what was asked for."""
+    """A minidisk of a guest of ours: its device number and what was asked for.
+
+    One that was only `found` in the directory entry may be another's, and is never deleted without its guest.
+    """
 
     vdev: str
     role: DiskRole
     size_gb: float
+    found: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +57,14 @@ class Ledger:
     """The files under `<state_path>/zvm-guests`, by instance uuid, and a copy in memory."""
 
     def __init__(self, state_path: Path) -> None:
-        self._records = Records(state_path / "zvm-guests")
+        self._records = Records(state_path / _FOLDER)
         self._lock = threading.Lock()
         self._entries: dict[str, LedgerEntry] = {}
         for key in self._records.keys():  # noqa: SIM118 - not a dictionary
             entry = _read(self._records.find(key))
-            if entry is not None:
+            if entry is None:
+                LOG.warning("%s/%s.json is no entry of a guest and is passed over", state_path / _FOLDER, key)
+            else:
                 self._entries[entry.instance] = entry
 
     def put(self, entry: LedgerEntry) -> None:
@@ -70,7 +81,7 @@ class Ledger:
 
     def _write(self, entry: LedgerEntry) -> None:
         values = asdict(entry)
-        values["disks"] = [[disk.vdev, disk.role.value, disk.size_gb] for disk in entry.disks]
+        values["disks"] = [_fields(disk) for disk in entry.disks]
         self._records.put(entry.instance, values, f"Guest {entry.name}")
         self._entries[entry.instance] = entry
 
@@ -91,12 +102,18 @@ class Ledger:
             return list(self._entries.values())
 
 
+def _fields(disk: HeldDisk) -> list[Any]:
+    return [disk.vdev, disk.role.value, disk.size_gb, *((True,) if disk.found else ())]
+
+
 def _read(values: dict[str, Any] | None) -> LedgerEntry | None:
     """The entry in a file; None for a file that makes no sense, as one of another version."""
     if values is None:
         return None
     try:
-        disks = tuple(HeldDisk(vdev, DiskRole(role), float(size)) for vdev, role, size in values.get("disks", ()))
+        disks = tuple(
+            HeldDisk(vdev, DiskRole(role), float(size), *found) for vdev, role, size, *found in values.get("disks", ())
+        )
         return LedgerEntry(**{**values, "disks": disks})
     except (TypeError, ValueError):
         return None

@@ -31,6 +31,16 @@ class Nics:
         self._api = api
         self._power = power
         self._announce = announce
+        self._read: frozenset[tuple[str, str]] = frozenset()
+
+    def read(self) -> None:
+        """Read once which guests have adapters for which ports: Nova asks for each as it starts."""
+        rows = self._api.all_nics()
+        self._read = frozenset((str(row["userid"]).upper(), str(row.get("port") or "")) for row in rows)
+
+    def was_there(self, guest: Guest, nic: NicSpec) -> bool:
+        """Whether the port had its adapter when they were read."""
+        return (guest.userid, nic.id) in self._read
 
     def make(self, guest: Guest, nics: Iterable[NicSpec], active: bool = False) -> None:
         """Make adapters, in this order, and have the guest configure them at its next start, or now with `active`."""

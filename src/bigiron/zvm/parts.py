@@ -53,6 +53,8 @@ class Parts:
         self.guests.load()
         self.guests.late.start()
         self._clear_snapshots()
+        if self.guests.all():
+            self.nics.read()
         self.watch.first_look()
         self.watch.start()
 

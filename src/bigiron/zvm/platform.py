@@ -24,7 +24,8 @@ from bigiron.model import (
     NicSpec,
     PowerState,
 )
-from bigiron.zvm import console, disks, nics, report, resize, steps
+from bigiron.zvm import console, disks, report, resize, steps
+from bigiron.zvm import nics as adapters
 from bigiron.zvm.guests import Guest
 from bigiron.zvm.options import ZvmOptions
 from bigiron.zvm.parts import Parts
@@ -147,7 +148,7 @@ class Zvm(Hypervisor):
         if not replacing:
             self.parts.guests.check_free(spec)
         for nic in spec.nics:
-            nics.check(nic)
+            adapters.check(nic)
 
     def spawn_steps(self, spec: GuestSpec) -> Sequence[Step]:
         return steps.spawn_steps(self.parts, spec)
@@ -234,7 +235,7 @@ class Zvm(Hypervisor):
     # Network adapters
 
     def attach(self, uuid: str, nic: NicSpec) -> None:
-        nics.check(nic)
+        adapters.check(nic)
         self.parts.nics.attach(self.parts.guests.find(uuid), nic)
 
     def detach(self, uuid: str, nic: NicSpec) -> None:
@@ -242,6 +243,10 @@ class Zvm(Hypervisor):
 
     def plug(self, uuid: str, nic: NicSpec) -> None:
         self.parts.nics.plug(self.parts.guests.find(uuid), nic)
+
+    def was_plugged(self, uuid: str, nics: Sequence[NicSpec]) -> bool:
+        guest = self.parts.guests.find(uuid)
+        return all(self.parts.nics.was_there(guest, nic) for nic in nics)
 
     def unplug(self, uuid: str, nic: NicSpec) -> None:
         try:

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from bigiron.errors import Conflict, NotFound, PlatformError, Timeout
+from bigiron.errors import Conflict, NotFound, PlatformError, Timeout, Unavailable
 from bigiron.model import GuestEvent, PowerState
 from bigiron.zvm.api import Api
 from bigiron.zvm.guests import Guest
@@ -60,6 +60,9 @@ class Power:
             return known[0]
         asked = time.monotonic()
         power = self._seen(guest, self._api.power_state(guest.userid))
+        if power is PowerState.STOPPED and known is not None and known[0] is not PowerState.STOPPED:
+            # CP says the same of a userid that is no longer in the directory.
+            self._api.entry(guest.userid)
         return self._remember(guest, power, asked)
 
     def last_known(self, guest: Guest) -> PowerState:
@@ -131,6 +134,7 @@ class Power:
         """Have the operating system stop; False where it did not in time."""
         if self.state(guest) is PowerState.STOPPED:
             return True
+        deadline = time.monotonic() + timeout_s
         fields = {"timeout": timeout_s, "poll_interval": _POLL_S}
         try:
             self._api.action(
@@ -139,10 +143,22 @@ class Power:
             )  # fmt: skip
         except NotFound:
             raise
+        except (Unavailable, Timeout) as error:
+            LOG.info("guest %s may be shutting down: %s", guest.name, error)
+            if not self._goes_off(guest, deadline):
+                return False
         except PlatformError as error:
             LOG.info("guest %s is not shut down: %s", guest.name, error)
             return False
         self._made(guest, PowerState.STOPPED)
+        return True
+
+    def _goes_off(self, guest: Guest, deadline: float) -> bool:
+        """Whether the guest is off by then; to stop it before that would cut its system off in its shutdown."""
+        while self.state(guest) is not PowerState.STOPPED:
+            if time.monotonic() > deadline:
+                return False
+            self._api.connector.pause(_POLL_S)
         return True
 
     def restart(self, guest: Guest, hard: bool) -> None:
@@ -158,7 +174,7 @@ class Power:
         timeout = self._api.connector.options.reachable_timeout_s + _SLACK_S
         try:
             self._api.action(guest.userid, "reboot", what=f"Rebooting guest {guest.name}", timeout_s=timeout)
-        except (NotFound, Timeout):
+        except (NotFound, Timeout, Unavailable):
             raise
         except PlatformError as error:
             LOG.warning("guest %s does not reboot by itself and is restarted: %s", guest.name, error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bigiron.errors import NotFound, PlatformError
 from bigiron.model import DiskReport, GuestReport, PowerState
 from bigiron.zvm.api import Api
+from bigiron.zvm.errors import AWAY
 from bigiron.zvm.guests import Guest
 from bigiron.zvm.ledger import Ledger
 from bigiron.zvm.power import Power
@@ -35,7 +36,7 @@ def _macs(api: Api, guest: Guest) -> tuple[str, ...]:
     """The connector fails for a guest without adapters."""
     try:
         adapters = api.adapters(guest.userid)
-    except NotFound:
+    except (NotFound, *AWAY):
         raise
     except PlatformError:
         return ()

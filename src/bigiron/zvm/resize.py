@@ -7,8 +7,9 @@ cannot be taken back live: undone, it goes with the guest's next start. Minidisk
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from bigiron.errors import InvalidSpec, PlatformError, Unsupported
 from bigiron.hypervisor import STOPPED, Key, Step, Values
@@ -16,6 +17,7 @@ from bigiron.model import DiskRole, DiskSpec, GuestSpec, PowerState
 from bigiron.zvm import disks
 from bigiron.zvm.api import Api
 from bigiron.zvm.directory import Entry, vdev
+from bigiron.zvm.errors import AWAY
 from bigiron.zvm.guests import Guest
 from bigiron.zvm.ledger import HeldDisk
 from bigiron.zvm.parts import Parts
@@ -34,7 +36,7 @@ def steps(parts: Parts, spec: GuestSpec, timeout_s: int = 0) -> Sequence[Step]:
     guest = parts.guests.find(spec.uuid)
     entry = parts.api.entry(guest.userid)
     power = parts.power.state(guest)
-    plan = _DiskPlan.of(parts, guest, spec)
+    plan = _DiskPlan.of(parts, guest, entry, spec)
     _check(parts.api, entry, spec)
     memory, cpus = spec.memory_mb != entry.memory_mb, spec.vcpus != entry.vcpus
     changed = memory or cpus or plan.changes
@@ -59,7 +61,7 @@ def steps(parts: Parts, spec: GuestSpec, timeout_s: int = 0) -> Sequence[Step]:
         found.append(SetProcessors(parts, guest, entry.vcpus, spec.vcpus, live, last))
         last = (PROCESSORS,)
     if plan.changes:
-        found.append(ChangeDisks(parts, guest, spec, plan, last))
+        found.append(ChangeDisks(parts, guest, plan, last))
         last = (DISKS,)
     if not live and spec.power_on:
         found.append(Start(parts.power, guest, last))
@@ -91,29 +93,31 @@ def _check(api: Api, entry: Entry, spec: GuestSpec) -> None:
             f"Guest {spec.name} was made with {len(entry.made_cpus)} processors, and Cloud Connector {version} cannot "
             "take those away. Use a flavor with as many, or a connector of version 1.6.6 or later."
         )
-    memory_text(spec)
+    if spec.memory_mb != entry.memory_mb:
+        memory_text(spec.name, spec.memory_mb)
+        # What it has now must be what an undo or a revert can give it again.
+        memory_text(spec.name, entry.memory_mb)
 
 
-def memory_text(spec: GuestSpec) -> str:
+def memory_text(name: str, memory_mb: int) -> str:
     """The memory as the connector takes it, in four digits; raises InvalidSpec."""
-    if spec.memory_mb <= _MAX_M:
-        return f"{spec.memory_mb}m"
-    if spec.memory_mb % 1024:
+    if memory_mb <= _MAX_M:
+        return f"{memory_mb}m"
+    if memory_mb % 1024:
         raise InvalidSpec(
-            f"Guest {spec.name} cannot be resized to {spec.memory_mb} MB: the Cloud Connector takes whole GB from "
-            f"{_MAX_M} MB on. Use a flavor whose memory is a multiple of 1024 MB."
+            f"Guest {name} cannot be resized to or from {memory_mb} MB: the Cloud Connector takes whole GB from "
+            f"{_MAX_M} MB on. Use flavors whose memory is a multiple of 1024 MB, and make a new server for another."
         )
-    return f"{spec.memory_mb // 1024}g"
-
-
-def _size_text(memory_mb: int) -> str:
-    return f"{memory_mb}m" if memory_mb <= _MAX_M else f"{memory_mb // 1024}g"
+    return f"{memory_mb // 1024}g"
 
 
 def _answers(api: Api, guest: Guest) -> bool:
     """Whether the guest's operating system takes commands: it then says how many processors it has online."""
     try:
         return bool(api.info(guest.userid).get("online_cpu_num"))
+    except AWAY:
+        # Of the guest this says nothing, and it would be stopped for nothing.
+        raise
     except PlatformError as error:
         LOG.info("guest %s does not answer and is stopped for its resize: %s", guest.name, error)
         return False
@@ -179,7 +183,7 @@ class SetMemory(Step):
     def _set(self, memory_mb: int, live: bool) -> None:
         action = "live_resize_mem" if live else "resize_mem"
         what = f"Giving guest {self._guest.name} {memory_mb} MB of memory"
-        self._parts.api.action(self._guest.userid, action, what=what, size=_size_text(memory_mb))
+        self._parts.api.action(self._guest.userid, action, what=what, size=memory_text(self._guest.name, memory_mb))
         self._parts.guests.note(self._guest.instance, memory_mb=memory_mb)
 
 
@@ -212,52 +216,76 @@ class SetProcessors(Step):
         self._parts.guests.note(self._guest.instance, vcpus=count)
 
 
+@dataclass(frozen=True, slots=True)
 class _DiskPlan:
-    """Which further disks come and which go."""
+    """Which further disks come and which go; `numbers` are all that the entry has before, others' among them."""
 
-    def __init__(self, held: tuple[HeldDisk, ...], gone: tuple[HeldDisk, ...], new: tuple[DiskSpec, ...]) -> None:
-        self.held = held
-        self.gone = gone
-        self.new = new
+    held: tuple[HeldDisk, ...]
+    gone: tuple[HeldDisk, ...]
+    new: tuple[DiskSpec, ...]
+    numbers: frozenset[str]
 
     @property
     def changes(self) -> bool:
         return bool(self.gone or self.new)
 
     @classmethod
-    def of(cls, parts: Parts, guest: Guest, spec: GuestSpec) -> _DiskPlan:
+    def of(cls, parts: Parts, guest: Guest, entry: Entry, spec: GuestSpec) -> _DiskPlan:
         """The difference between the disks that the guest has and those of the spec; raises Unsupported for growth."""
+        numbers = frozenset(disk.vdev for disk in entry.minidisks)
         record = parts.ledger.find(guest.instance)
-        held = record.disks if record is not None else ()
+        # A resize that was ended in its middle may have deleted some.
+        held = tuple(disk for disk in record.disks if disk.vdev in numbers) if record is not None else ()
         for disk in spec.disks:
             if disk.role is DiskRole.ROOT:
-                cls._check_root(held, disk, spec)
-        wanted = Counter((disk.role, disk.size_gb) for disk in spec.disks if disk.role is not DiskRole.ROOT)
-        gone = []
-        for one in held:
-            if one.role is DiskRole.ROOT:
-                continue
-            if wanted[(one.role, one.size_gb)]:
-                wanted[(one.role, one.size_gb)] -= 1
-            else:
-                gone.append(one)
-        new = [DiskSpec(role, size_gb) for (role, size_gb), count in wanted.items() for _ in range(count)]
-        kept = [one for one in gone if one.role is DiskRole.EPHEMERAL]
-        if kept and any(disk.role is DiskRole.EPHEMERAL for disk in new):
-            raise Unsupported(
-                f"Guest {spec.name} has an ephemeral disk of {kept[0].size_gb:g} GB, and a minidisk cannot grow. Use a "
-                "flavor with the same ephemeral disk."
-            )
-        return cls(held, tuple(gone), tuple(new))
+                _check_root(held, disk, spec)
+        gone, new = _differences(held, spec)
+        _check_ephemeral(gone, new, spec)
+        return cls(held, gone, new, numbers)
 
-    @staticmethod
-    def _check_root(held: tuple[HeldDisk, ...], disk: DiskSpec, spec: GuestSpec) -> None:
-        now = next((one.size_gb for one in held if one.role is DiskRole.ROOT), 0.0)
-        if disk.size_gb > now:
+
+def _differences(held: Sequence[HeldDisk], spec: GuestSpec) -> tuple[tuple[HeldDisk, ...], tuple[DiskSpec, ...]]:
+    """The disks beside the root disk that go, and those that come."""
+    new = [disk for disk in spec.disks if disk.role is not DiskRole.ROOT]
+    gone = []
+    for one in held:
+        if one.role is DiskRole.ROOT:
+            continue
+        match = next((disk for disk in new if _is(one, disk)), None)
+        if match is None:
+            gone.append(one)
+        else:
+            new.remove(match)
+    return tuple(gone), tuple(new)
+
+
+def _is(one: HeldDisk, disk: DiskSpec) -> bool:
+    """Nothing but its size tells what a disk is that was only found."""
+    return one.size_gb == disk.size_gb and (one.found or one.role is disk.role)
+
+
+def _check_root(held: Sequence[HeldDisk], disk: DiskSpec, spec: GuestSpec) -> None:
+    now = next((one.size_gb for one in held if one.role is DiskRole.ROOT), 0.0)
+    if disk.size_gb > now:
+        raise Unsupported(
+            f"Guest {spec.name} has a root disk of {now:g} GB, and a minidisk cannot grow to {disk.size_gb:g} GB. "
+            "Use a flavor with the same disk, or make a new server from a snapshot."
+        )
+
+
+def _check_ephemeral(gone: Sequence[HeldDisk], new: Sequence[DiskSpec], spec: GuestSpec) -> None:
+    for disk in gone:
+        if disk.found:
             raise Unsupported(
-                f"Guest {spec.name} has a root disk of {now:g} GB, and a minidisk cannot grow to {disk.size_gb:g} GB. "
-                "Use a flavor with the same disk, or make a new server from a snapshot."
+                f"Guest {spec.name} has a disk {disk.vdev} of {disk.size_gb:g} GB that the flavor does not name and "
+                "that may be another's. Use a flavor with such a disk, or have it deleted from the directory first."
             )
+    kept = [one for one in gone if one.role is DiskRole.EPHEMERAL]
+    if kept and any(disk.role is DiskRole.EPHEMERAL for disk in new):
+        raise Unsupported(
+            f"Guest {spec.name} has an ephemeral disk of {kept[0].size_gb:g} GB, and a minidisk cannot grow. Use a "
+            "flavor with the same ephemeral disk."
+        )
 
 
 class ChangeDisks(Step):
@@ -266,46 +294,43 @@ class ChangeDisks(Step):
     name = "change disks"
     provides = DISKS
 
-    def __init__(
-        self, parts: Parts, guest: Guest, spec: GuestSpec, plan: _DiskPlan, after: tuple[Key[None], ...]
-    ) -> None:
+    def __init__(self, parts: Parts, guest: Guest, plan: _DiskPlan, after: tuple[Key[None], ...]) -> None:
         self.needs = after
         self._parts = parts
         self._guest = guest
         self._plan = plan
-        self._deleted: list[HeldDisk] = []
 
     def execute(self, values: Values) -> None:
-        made = self._make(self._plan.new)
+        made = self._make(self._plan.new, self._plan.numbers)
         for disk in self._plan.gone:
             self._delete(disk.vdev)
-            self._deleted.append(disk)
         self._note([*(disk for disk in self._plan.held if disk not in self._plan.gone), *made])
 
     def revert(self, values: Values) -> None:
         """What was deleted comes back empty: it was swap, or the ephemeral disk that a resize had added."""
-        kept = self._kept()
-        self._delete_new()
-        again = self._make([DiskSpec(disk.role, disk.size_gb) for disk in self._deleted])
-        self._note([*kept, *again])
+        there = self._delete_all_but(self._plan.numbers)
+        kept = [disk for disk in self._plan.held if disk.vdev in there]
+        lost = [DiskSpec(disk.role, disk.size_gb) for disk in self._plan.held if disk.vdev not in there]
+        self._note([*kept, *self._make(lost, there)])
 
-    def _kept(self) -> Sequence[HeldDisk]:
-        return [disk for disk in self._plan.held if disk not in self._deleted]
+    def _delete_all_but(self, numbers: frozenset[str]) -> frozenset[str]:
+        """Delete the disks that came since the entry had these; returns which of them it still has.
 
-    def _delete_new(self) -> None:
-        """A request for several disks may have made some of them before it failed."""
-        numbers = {disk.vdev for disk in self._kept()}
-        for disk in self._parts.api.entry(self._guest.userid).minidisks:
-            if disk.vdev not in numbers:
-                self._delete(disk.vdev)
+        A request for several disks may have made some before it failed, and one for a deletion may have done it.
+        """
+        now = frozenset(disk.vdev for disk in self._parts.api.entry(self._guest.userid).minidisks)
+        for number in sorted(now - numbers):
+            self._delete(number)
+        return now & numbers
 
-    def _make(self, new: Sequence[DiskSpec]) -> Sequence[HeldDisk]:
+    def _make(self, new: Sequence[DiskSpec], numbers: frozenset[str]) -> Sequence[HeldDisk]:
+        """Make disks beside those that the entry has."""
         if not new:
             return ()
         options = self._parts.options
         what = f"Making disks of guest {self._guest.name}"
         wanted = [disks.empty(disk, options) for disk in new]
-        undo = self._delete_new if len(new) > 1 else None
+        undo = partial(self._undo, numbers) if len(new) > 1 else None
         made = self._parts.api.add_disks(self._guest.userid, wanted, what, undo)
         found = [
             HeldDisk(vdev(str(answer["vdev"])), disk.role, disk.size_gb) for disk, answer in zip(new, made, strict=True)
@@ -313,6 +338,9 @@ class ChangeDisks(Step):
         told = [disks.mount(disk, held, options) for disk, held in zip(new, found, strict=True)]
         self._parts.api.configure_disks(self._guest.userid, told, what)
         return found
+
+    def _undo(self, numbers: frozenset[str]) -> None:
+        self._delete_all_but(numbers)
 
     def _delete(self, number: str) -> None:
         what = f"Deleting disk {number} of guest {self._guest.name}"

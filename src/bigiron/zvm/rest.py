@@ -16,18 +16,17 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
+from bigiron import pool
 from bigiron.errors import AuthError, InvalidSpec, PlatformError, Timeout, Unavailable, Unsupported
 from bigiron.journal import Call, Journal
-from bigiron.zvm.errors import Answer, Full, Locked, Rejected, Unreached, translate
+from bigiron.zvm.errors import Answer, Damaged, Full, Locked, Rejected, Unreached, translate
 from bigiron.zvm.options import ZvmOptions
 from bigiron.zvm.token import Token
 
 LOG = logging.getLogger(__name__)
 
-_CONNECT_TIMEOUT_S = 10.0
 # The connector's server reads one block of 4096 bytes of a request; it gets ours, a little rewritten by the web side.
 _BODY_MAX = 3800
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -43,7 +42,7 @@ class Connector:
         self.options = options
         self.journal = journal
         self._base = options.cloud_connector_url.rstrip("/")
-        self._http = http_session(options)
+        self._http = pool.connections(options.ca_file, options.max_parallel)
         self._token = Token(options.token_path, self._ask_token)
         self._closed = threading.Event()
 
@@ -51,6 +50,11 @@ class Connector:
         """Close the connections and end all waiting; safe to call twice."""
         self._closed.set()
         self._http.close()
+
+    def pause(self, seconds: float) -> None:
+        """Wait so long; raises Unavailable where the connections are closed meanwhile."""
+        if self._closed.wait(seconds):
+            raise Unavailable("The connection to the Cloud Connector is closed, as the process ends.")
 
     # Requests with JSON on both sides
 
@@ -85,7 +89,7 @@ class Connector:
                 elif not (retry and isinstance(error, Full) and time.monotonic() < patient_until):
                     raise
                 LOG.debug("trying again in %.1f s: %s", pause, error)
-                self._closed.wait(pause)
+                self.pause(pause)
                 if undo is not None and isinstance(error, Locked):
                     undo()
 
@@ -102,16 +106,19 @@ class Connector:
     # Files
 
     def upload(self, stream: BinaryIO, size: int, what: str) -> str:
-        """Put a file of so many bytes on the connector's host and return its path there (PUT /files)."""
+        """Put a file of so many bytes on the connector's host and return its path there (PUT /files).
+
+        Raises Damaged.
+        """
         counted = _Upload(stream, size, what)
         headers = {**_OCTETS, "Content-Length": str(size)}
         timeout = self.options.deploy_timeout_s
         with self._answered("PUT", "/files", what, counted, headers, timeout, once=True) as response:
             output = checked(response.status_code, response.content, what, "PUT /files")
-        counted.finish()
+        path = str(output["dest_url"]).removeprefix("file://")
         if output.get("filesize_in_bytes") != size or output.get("md5sum") != counted.md5.hexdigest():
-            raise PlatformError(f"{what}: the file has arrived damaged at the Cloud Connector; try again.")
-        return str(output["dest_url"]).removeprefix("file://")
+            raise Damaged(f"{what}: the file has arrived damaged at the Cloud Connector; try again.", path)
+        return path
 
     @contextlib.contextmanager
     def download(self, path: str, what: str) -> Iterator[Iterator[bytes]]:
@@ -183,17 +190,10 @@ class Connector:
         started = time.monotonic()
         status, received = 0, 0
         try:
-            # A kept connection that the connector closes at the same moment costs the request: a read is repeated.
-            for attempt in (0, 1) if method == "GET" else (1,):
-                try:
-                    response = self._http.request(
-                        method, self._base + path, data=data, headers=headers, stream=stream,
-                        timeout=(_CONNECT_TIMEOUT_S, timeout), allow_redirects=False,
-                    )  # fmt: skip
-                    break
-                except requests.exceptions.ConnectionError as error:
-                    if attempt or isinstance(error, (requests.exceptions.SSLError, requests.exceptions.Timeout)):
-                        raise
+            response = pool.send(
+                self._http, method, self._base + path, body=lambda: data, headers=headers, timeout_s=timeout,
+                stream=stream, again=method == "GET",
+            )  # fmt: skip
             status = response.status_code
             received = 0 if stream else len(response.content)
             return response
@@ -224,17 +224,6 @@ def _is_unreached(error: requests.exceptions.RequestException) -> bool:
     """Whether there was no connection, so that nothing can have been asked for."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
     return isinstance(reason, NewConnectionError | ConnectTimeoutError)
-
-
-def http_session(options: ZvmOptions) -> requests.Session:
-    """A pool of connections that verifies certificates and takes nothing from the environment."""
-    session = requests.Session()
-    session.trust_env = False
-    session.verify = options.ca_file or True
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=options.max_parallel, max_retries=0, pool_block=False)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
 
 
 def checked(status: int, content: bytes, what: str, detail: str) -> Any:
@@ -287,8 +276,3 @@ class _Upload:
     def __iter__(self) -> Iterator[bytes]:
         while chunk := self.read(_CHUNK):
             yield chunk
-
-    def finish(self) -> None:
-        """Fail where not all was asked for."""
-        if self._left:
-            raise PlatformError(f"{self._what}: the Cloud Connector took {self._left} bytes less than there are.")

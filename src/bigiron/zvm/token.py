@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bigiron.errors import AuthError
+from bigiron.errors import AuthError, PlatformError
 
 LOG = logging.getLogger(__name__)
 
@@ -43,27 +43,38 @@ class Token:
         self._now = now
         self._lock = threading.Lock()
         self._held: Held | None = None if secret_file else Held()
+        self._failure: tuple[PlatformError, float] | None = None
 
     def get(self, fresh_for_s: float = 0.0) -> Held:
         """The token, good for at least so many seconds more; raises AuthError."""
-        held = self._held
-        if held is not None and held.until > self._clock() + fresh_for_s:
+        held, began = self._held, self._clock()
+        if held is not None and held.until > began + fresh_for_s:
             return held
         with self._lock:
             held = self._held
             if held is None or held.until <= self._clock() + fresh_for_s:
-                self._held = held = self._new()
+                self._held = held = self._new(began)
             return held
 
     def renew(self, rejected: Held) -> Held:
         """A token in the place of one that was rejected, unless another thread has it already."""
+        began = self._clock()
         with self._lock:
             if self._held is None or self._held is rejected:
-                self._held = self._new()
+                self._held = self._new(began)
             return self._held
 
-    def _new(self) -> Held:
-        token = self._ask(self._secret())
+    def _new(self, began: float) -> Held:
+        """Ask for a token. Who has waited since `began` while another asked in vain gets that one's failure: where the
+        connector hangs, the last of many would wait for all the time-outs of those before it."""
+        if self._failure is not None and self._failure[1] > began:
+            error = self._failure[0]
+            raise type(error)(error.message, detail=error.detail) from error
+        try:
+            token = self._ask(self._secret())
+        except PlatformError as error:
+            self._failure = error, self._clock()
+            raise
         return Held({"X-Auth-Token": token}, self._clock() + self._life(token) * _KEPT)
 
     def _secret(self) -> str:

@@ -23,7 +23,7 @@ from typing import BinaryIO
 from bigiron.errors import AuthError, InvalidSpec, NotFound, PlatformError, Timeout, Unavailable
 from bigiron.zvm import header
 from bigiron.zvm.api import Api
-from bigiron.zvm.errors import Exists
+from bigiron.zvm.errors import Damaged, Exists
 
 LOG = logging.getLogger(__name__)
 
@@ -123,7 +123,11 @@ class RestTransfer(Transfer):
 
     @contextlib.contextmanager
     def placed(self, stream: BinaryIO, size: int, what: str) -> Iterator[str]:
-        path = self._api.connector.upload(stream, size, what)
+        try:
+            path = self._api.connector.upload(stream, size, what)
+        except Damaged as error:
+            self._wipe(error.path)
+            raise
         try:
             yield path
         finally:
@@ -189,8 +193,14 @@ class SharedTransfer(Transfer):
     def placed(self, stream: BinaryIO, size: int, what: str) -> Iterator[str]:
         with self._scratch() as folder:
             path = folder / "image"
-            with path.open("wb") as file:
-                shutil.copyfileobj(stream, file, _CHUNK)
+            with self._named():
+                file = path.open("wb")
+            with file:
+                while chunk := stream.read(_CHUNK):
+                    with self._named():
+                        file.write(chunk)
+                with self._named():
+                    file.flush()
                 written = file.tell()
             if written != size:
                 raise PlatformError(f"{what}: the data has {written} bytes instead of {size}; upload the image again.")
@@ -200,8 +210,9 @@ class SharedTransfer(Transfer):
     def config_drive(self, iso: Path, userid: str, distro: str) -> Iterator[str]:
         with self._scratch() as folder:
             path = folder / _CONFIG_DRIVE
-            shutil.copyfile(iso, path)
-            path.chmod(0o640)
+            with self._named():
+                shutil.copyfile(iso, path)
+                path.chmod(0o640)
             yield str(path)
 
     @contextlib.contextmanager
@@ -210,16 +221,30 @@ class SharedTransfer(Transfer):
             folder.chmod(0o770)
             copy = folder / "image"
             self._api.export_image(image, str(copy), what)
-            with copy.open("rb") as file:
+            with self._named():
+                file = copy.open("rb")
+            with file:
                 yield iter(lambda: file.read(_CHUNK), b"")
 
     @contextlib.contextmanager
     def _scratch(self) -> Iterator[Path]:
         """A directory of one's own, which the connector's group can read where shared_path gives it on (setgid)."""
-        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self._folder) as name:
+        with self._named():
+            made = tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self._folder)
+        with made as name:
             folder = Path(name)
             folder.chmod(0o750)
             yield folder
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise PlatformError(
+                f"[zvm] shared_path = {self._folder} cannot be used ({error}). See that it is mounted, has room, and "
+                "that nova-compute and the Cloud Connector's group can read and write there."
+            ) from error
 
 
 class ScpTransfer(SharedTransfer):

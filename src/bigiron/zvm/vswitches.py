@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from bigiron.errors import AuthError, NotFound, PlatformError, Timeout, Unavailable
+from bigiron.errors import NotFound, PlatformError
 from bigiron.zvm.api import Api
 from bigiron.zvm.directory import Coupling, vdev
+from bigiron.zvm.errors import AWAY
 
 LOG = logging.getLogger(__name__)
 
@@ -191,10 +192,11 @@ class Vswitches:
         found = zip(wanted, self._all(self._couplings, wanted), strict=True)
         return {userid: couplings for userid, couplings in found if couplings is not None}
 
-    def running(self, userids: Iterable[str]) -> set[str]:
-        """Those of the guests that are logged on."""
+    def running(self, userids: Iterable[str]) -> dict[str, bool]:
+        """Whether each of the guests is logged on; nothing of one of which that cannot be told."""
         wanted = sorted(userids)
-        return {userid for userid, on in zip(wanted, self._all(self._is_on, wanted), strict=True) if on}
+        found = zip(wanted, self._all(self._is_on, wanted), strict=True)
+        return {userid: on for userid, on in found if on is not None}
 
     def ipl_time(self) -> str:
         """When z/VM was started."""
@@ -231,22 +233,22 @@ class Vswitches:
             return self._api.entry(userid).couplings
         except NotFound:
             return {}
-        except (Unavailable, Timeout, AuthError):
+        except AWAY:
             raise
         except PlatformError as error:
             LOG.error("The directory entry of %s cannot be read: %s", userid, error)
             return None
 
-    def _is_on(self, userid: str) -> bool:
+    def _is_on(self, userid: str) -> bool | None:
         try:
             return self._api.power_state(userid) == "on"
         except NotFound:
             return False
-        except (Unavailable, Timeout, AuthError):
+        except AWAY:
             raise
         except PlatformError as error:
-            LOG.warning("Whether %s runs is not known, and it is taken for one that does not: %s", userid, error)
-            return False
+            LOG.error("Whether %s runs cannot be told: %s", userid, error)
+            return None
 
 
 def _owner(key: str) -> tuple[str, str]:

@@ -33,6 +33,7 @@ class Watch:
         self._callbacks: list[Callable[[bool], None]] = []
         self._away_since: float | None = None
         self._told_away = False
+        self._gone: set[str] = set()
 
     def subscribe(self, callback: Callable[[bool], None]) -> None:
         """Call back with False once the connector has not answered for a while, True when it does again."""
@@ -81,7 +82,9 @@ class Watch:
             try:
                 self._power.state(guest, max_age_s=self._pause_s / 2)
             except NotFound:
-                LOG.warning("guest %s (%s) is gone from z/VM, and not by our doing", guest.name, guest.userid)
+                if guest.instance not in self._gone:
+                    LOG.warning("guest %s (%s) is gone from z/VM, and not by our doing", guest.name, guest.userid)
+                self._gone.add(guest.instance)
             except (Unavailable, Timeout) as error:
                 self._away(error)
                 return

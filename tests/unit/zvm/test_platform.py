@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -182,6 +183,16 @@ def test_an_image_that_was_removed_is_fetched_again(world: World, platform: Zvm)
     # Unused since now, and not long enough.
     assert platform.trim_images((), 1000.0) == []
     assert platform.trim_images({world.image.id}, 0.0) == [image.id]
+
+
+def test_an_image_of_another_name_is_anothers(world: World, platform: Zvm) -> None:
+    name = "golden-rhel94-image-of-teamx00000000"
+    assert (len(name), name.count("-")) == (36, 4), "as long as an id of Glance's"
+    with platform.parts.transfer.placed(io.BytesIO(disk_image()), len(disk_image()), "Their image") as path:
+        platform.parts.api.import_image(name, path, "rhel9.4", "Their image")
+    assert platform.trim_images({world.image.id}, 0.0) == []
+    assert name in world.images_left()
+    platform.parts.api.delete_image(name)
 
 
 def test_bad_images_leave_nothing(world: World, platform: Zvm) -> None:

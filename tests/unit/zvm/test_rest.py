@@ -27,8 +27,11 @@ from bigiron.errors import (
     Unsupported,
 )
 from bigiron.journal import Call
+from bigiron.zvm.api import Api
 from bigiron.zvm.errors import Exists
 from bigiron.zvm.rest import Connector
+from bigiron.zvm.token import Token
+from bigiron.zvm.transfer import RestTransfer, SharedTransfer
 
 Make = Callable[..., Connector]
 
@@ -84,6 +87,40 @@ def test_a_rejected_token_is_renewed_once(recorded: Recorded, connector: Make, t
     recorded.on("GET", "/guests", rejected)
     with pytest.raises(AuthError, match="token_path"):
         client.call("GET", "/guests", what="Listing")
+
+
+def test_who_waits_for_a_token_waits_for_one_time_out_only(tmp_path: Path) -> None:
+    asked: list[str] = []
+    begun = threading.Event()
+
+    def clock() -> float:
+        now = time.monotonic()
+        if threading.current_thread() is second:
+            begun.set()
+        return now
+
+    def ask(secret: str) -> str:
+        asked.append(secret)
+        if len(asked) == 1:
+            second.start()
+            assert begun.wait(10)
+        raise Timeout("no answer within 120 s")
+
+    token = Token(_secret(tmp_path), ask, clock)
+    failures: list[Exception] = []
+
+    def get() -> None:
+        try:
+            token.get()
+        except Timeout as error:
+            failures.append(error)
+
+    second = threading.Thread(target=get)
+    get()
+    second.join(10)
+    assert len(failures) == 2 and asked == ["shared secret"]
+    get()
+    assert len(asked) == 2, "who comes later asks again"
 
 
 def test_a_wrong_secret_names_the_option(recorded: Recorded, connector: Make, tmp_path: Path) -> None:
@@ -203,6 +240,18 @@ def test_an_upload_has_a_length_and_is_checked(recorded: Recorded, connector: Ma
         connector().upload(io.BytesIO(content), len(content), "Uploading")
 
 
+def test_what_came_damaged_is_wiped(recorded: Recorded, connector: Make) -> None:
+    """It may be a config drive, with a password in it."""
+    content = bytes(1000)
+    output = {"filesize_in_bytes": 999, "dest_url": "file:///files/imported/1", "md5sum": "0" * 32}
+    recorded.on("PUT", "/files", done(output))
+    recorded.on("PUT", "/images/bigiron-blank")
+    transfer = RestTransfer(Api(connector()))
+    with pytest.raises(PlatformError, match="damaged"), transfer.placed(io.BytesIO(content), 1000, "Uploading"):
+        raise AssertionError("it is damaged")
+    assert recorded.bodies("PUT", "/images/bigiron-blank") == [{"location": {"dest_url": "file:///files/imported/1"}}]
+
+
 def test_an_upload_that_ends_early_fails(recorded: Recorded, connector: Make) -> None:
     recorded.on("PUT", "/files", "uploaded")
     with pytest.raises(PlatformError, match="ends 6 bytes too early"):
@@ -257,3 +306,17 @@ def test_the_certificate_is_verified(recorded: Recorded, connector: Make, tmp_pa
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+def test_a_shared_directory_that_is_gone_is_named(connector: Make, tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    transfer = SharedTransfer(Api(connector()), folder)
+    gone = pytest.raises(PlatformError, match=r"shared_path = .*shared cannot be used")
+    with gone, transfer.placed(io.BytesIO(b"data"), 4, "Uploading"):
+        raise AssertionError("it is gone")
+    folder.mkdir()
+    with gone, transfer.config_drive(tmp_path / "no.iso", "NV000001", "rhel9"):
+        raise AssertionError("there is none")
+    with transfer.placed(io.BytesIO(b"data"), 4, "Uploading") as path:
+        assert Path(path).read_bytes() == b"data"
+    assert not list(folder.iterdir())

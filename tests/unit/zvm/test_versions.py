@@ -12,12 +12,12 @@ from tests.support.zvm_host import disk_image
 from tests.unit.zvm.recorded import Recorded, done, failed
 
 from bigiron import naming
-from bigiron.errors import Conflict, InvalidSpec, Unsupported
+from bigiron.errors import Conflict, InvalidSpec, Unavailable, Unsupported
 from bigiron.model import DiskRole, DiskSpec, GuestSpec
 from bigiron.zvm import directory, resize
 from bigiron.zvm.api import Api
 from bigiron.zvm.guests import Guests
-from bigiron.zvm.ledger import Ledger
+from bigiron.zvm.ledger import HeldDisk, Ledger, LedgerEntry
 from bigiron.zvm.rest import Connector
 
 INSTANCE = "5d4b5c2e-1111-4222-8333-444455556666"
@@ -102,10 +102,10 @@ def test_processors_that_a_guest_was_made_with(recorded: Recorded, connector: Ca
 
 
 def test_memory_in_four_digits() -> None:
-    assert resize.memory_text(_spec(memory_mb=9999)) == "9999m"
-    assert resize.memory_text(_spec(memory_mb=12288)) == "12g"
+    assert resize.memory_text("one", 9999) == "9999m"
+    assert resize.memory_text("one", 12288) == "12g"
     with pytest.raises(InvalidSpec, match="multiple of 1024"):
-        resize.memory_text(_spec(memory_mb=12000))
+        resize.memory_text("one", 12000)
 
 
 def test_a_clash_takes_the_next_userid_and_sixteen_are_enough(
@@ -146,9 +146,8 @@ def test_userids_are_well_formed() -> None:
 
 
 def test_a_ledger_survives(tmp_path: Path) -> None:
-    from bigiron.zvm.ledger import HeldDisk, LedgerEntry
-
-    entry = LedgerEntry(INSTANCE, "NVAAAAAA", "one", True, "rhel9.4", 1024, 2, (HeldDisk("0100", DiskRole.ROOT, 3.0),))
+    disks = HeldDisk("0100", DiskRole.ROOT, 3.0), HeldDisk("0101", DiskRole.EPHEMERAL, 1.0, found=True)
+    entry = LedgerEntry(INSTANCE, "NVAAAAAA", "one", True, "rhel9.4", 1024, 2, disks)
     Ledger(tmp_path).put(entry)
     again = Ledger(tmp_path)
     assert again.find(INSTANCE.upper()) == entry
@@ -158,3 +157,61 @@ def test_a_ledger_survives(tmp_path: Path) -> None:
     assert Ledger(tmp_path).entries() == []
     (tmp_path / "zvm-guests" / "x.json").write_text('{"instance": "x"}')
     assert Ledger(tmp_path).entries() == []
+
+
+# What is found at the start, and a guest that goes while the process ends
+
+
+def _entry(userid: str, *more: str) -> dict[str, Any]:
+    return done({"user_direct": [f"USER {userid} ****** 1G 2G G", *more]})
+
+
+def test_an_odd_entry_of_another_does_not_keep_the_service_down(
+    recorded: Recorded, connector: Callable[..., Connector], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    guests = Guests(_api(recorded, connector, "1.6.7"), Ledger(tmp_path))
+    recorded.on("GET", "/guests", done(["NVOTHER", "NV000001"]))
+    recorded.on("GET", "/guests/NVOTHER/user_direct", done({"user_direct": ["USER NVOTHER NOLOG"]}))
+    mark, root = f"* NOVA:{INSTANCE.upper()}", "MDISK 0100 3390 1 4370 VOL001 MR"
+    recorded.on("GET", "/guests/NV000001/user_direct", _entry("NV000001", mark, root))
+    guests.load()
+    assert [guest.userid for guest in guests.all()] == ["NV000001"]
+    assert "NVOTHER" in caplog.text
+
+
+def test_a_connector_that_goes_away_at_the_start_is_no_odd_entry(
+    recorded: Recorded, connector: Callable[..., Connector], tmp_path: Path
+) -> None:
+    guests = Guests(_api(recorded, connector, "1.6.7"), Ledger(tmp_path))
+    recorded.on("GET", "/guests", done(["NV000001"]))
+    recorded.on("GET", "/guests/NV000001/user_direct", failed(101, 101, 1, 110), status=500)
+    with pytest.raises(Unavailable):
+        guests.load()
+
+
+def test_a_guest_that_the_connector_has_lost_is_named(
+    recorded: Recorded, connector: Callable[..., Connector], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.put(LedgerEntry(INSTANCE, "NV000001", "instance-1", making=False))
+    guests = Guests(_api(recorded, connector, "1.6.7"), ledger)
+    recorded.on("GET", "/guests", done([]))
+    guests.load()
+    assert guests.all() == []
+    assert "instance-1 (NV000001)" in caplog.text and "register_vm" in caplog.text
+    assert ledger.find(INSTANCE) is not None, "a delete still finds it"
+
+
+def test_a_delete_does_not_go_on_asking_when_the_process_ends(
+    recorded: Recorded, connector: Callable[..., Connector], tmp_path: Path
+) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.put(LedgerEntry(INSTANCE, "NV000001", "instance-1", making=False))
+    guests = Guests(_api(recorded, connector, "1.6.7"), ledger)
+    recorded.on("GET", "/guests/NV000001/user_direct", _entry("NV000001", f"* NOVA:{INSTANCE.upper()}"))
+    recorded.on("DELETE", "/guests/NV000001")
+    guests.stop()
+    with pytest.raises(Unavailable, match="NV000001"):
+        guests.remove(INSTANCE)
+    assert recorded.paths().count("DELETE /guests/NV000001") == 1
+    assert ledger.find(INSTANCE) is not None

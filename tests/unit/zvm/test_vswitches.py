@@ -106,8 +106,8 @@ def test_who_runs(recorded: Recorded, switches: Vswitches, caplog: pytest.LogCap
     recorded.on("GET", "/guests/NV2/power_state_real", done("off"))
     recorded.on("GET", "/guests/NV3/power_state_real", failed(404, 404, 1, 10), status=404)
     recorded.on("GET", "/guests/NV4/power_state_real", failed(500, 500, 8, 1, "what is this?"), status=500)
-    assert switches.running(["NV1", "NV2", "NV3", "NV4"]) == {"NV1"}
-    assert "Whether NV4 runs is not known" in caplog.text
+    assert switches.running(["NV1", "NV2", "NV3", "NV4"]) == {"NV1": True, "NV2": False, "NV3": False}
+    assert "Whether NV4 runs cannot be told" in caplog.text
 
 
 def test_a_connector_that_is_away_is_no_guest_that_is_off(connector: Make) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.unit.zvm.recorded import Answer, Recorded, done
+from tests.unit.zvm.recorded import Answer, Recorded, done, failed
 
+from bigiron.errors import NotFound
 from bigiron.model import GuestEvent, PowerState
 from bigiron.zvm.api import Api
 from bigiron.zvm.guests import Guests
@@ -18,6 +19,7 @@ from bigiron.zvm.watch import Watch
 
 INSTANCE = "5d4b5c2e-1111-4222-8333-444455556666"
 STATE = "/guests/NVAAAAAA/power_state_real"
+ENTRY = "/guests/NVAAAAAA/user_direct"
 
 
 class Watched:
@@ -47,10 +49,24 @@ def watched(recorded: Recorded, connector: Callable[..., Connector], tmp_path: P
 
 def test_a_change_is_told_once(watched: Watched) -> None:
     watched.recorded.on("GET", STATE, done("on"), done("on"), done("off"), done("off"), done("on"))
+    watched.recorded.on("GET", ENTRY, done({"user_direct": ["USER NVAAAAAA ****** 1G 2G G"]}))
     watched.watch.first_look()
     for _ in range(4):
         watched.watch.look()
     assert watched.events == [GuestEvent(INSTANCE, PowerState.STOPPED), GuestEvent(INSTANCE, PowerState.RUNNING)]
+
+
+def test_a_guest_that_somebody_has_deleted_is_no_guest_that_is_off(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched.recorded.on("GET", STATE, done("on"), done("off"))
+    watched.recorded.on("GET", ENTRY, failed(8, 400, 4, 1, "Image or profile name not defined"), status=404)
+    for _ in range(3):
+        watched.watch.look()
+    assert watched.events == []
+    assert caplog.text.count("guest one (NVAAAAAA) is gone from z/VM") == 1
+    with pytest.raises(NotFound):
+        watched.power.state(watched.guests.find(INSTANCE))
 
 
 def test_our_own_operations_are_no_news(watched: Watched) -> None:

@@ -41,7 +41,7 @@ class Platform(Protocol):
     def adapters(self) -> list[Adapter]: ...
     def switches(self, names: Iterable[str]) -> dict[str, Switch]: ...
     def couplings(self, userids: Iterable[str]) -> dict[str, Mapping[str, Coupling]]: ...
-    def running(self, userids: Iterable[str]) -> set[str]: ...
+    def running(self, userids: Iterable[str]) -> dict[str, bool]: ...
     def ipl_time(self) -> str: ...
     def apply(self, op: Op) -> None: ...
 
@@ -143,7 +143,7 @@ class CouplingReconciler(PortBook):
         ours = {row.port: row for row in rows if row.port in ports}
         self._note_gone(rows)
         if not whole:
-            self._read_again(self._left)
+            self._read_again(self._left | self._uncoupled(rows))
         wanted, refused = self._wanted(rows, ours, ports)
         seen = self._seen(rows, wanted, refused, whole)
         if whole:
@@ -186,6 +186,13 @@ class CouplingReconciler(PortBook):
                 self._couplings[adapter.userid] = {vdev: to for vdev, to in known.items() if vdev != adapter.vdev}
             granted = {name for name, switch in self._switches.items() if adapter.userid in switch.grants}
             self._left |= {(adapter.userid, name) for name in granted}
+
+    def _uncoupled(self, rows: Iterable[Adapter]) -> set[tuple[str, str]]:
+        """Guests and the switches that an adapter of ours has left by no doing of ours: with a guest that is deleted
+        and made anew, as in a rebuild, the connector takes its rights too."""
+        before = {(row.key, row.port): row.switch for row in self._rows & set(self._managed.values())}
+        left = {(row.userid, was) for row in rows if (was := before.get((row.key, row.port), row.switch)) != row.switch}
+        return {(userid, switch) for userid, switch in left if switch in self._switches}
 
     def _read_again(self, rights: Collection[tuple[str, str]]) -> None:
         """Read what decides about rights that may go: others may have given and taken adapters since it was read."""
@@ -258,7 +265,13 @@ class CouplingReconciler(PortBook):
         if whole:
             astray |= {key for key, to in wanted.items() if coupled.get(key, "") != (to.switch if to else "")}
         # A guest that is new does not run before its ports are up; see `_missed`.
-        running = self._platform.running({userid for userid, _ in astray} - fresh)
+        powers = self._platform.running({userid for userid, _ in astray} - fresh)
+        for key in [key for key in astray if key[0] not in powers and key[0] not in fresh]:
+            # Coupled in its entry only, it would be reported up and carry nothing if it runs.
+            del wanted[key]
+            refused[key] = f"whether {key[0]} runs cannot be told"
+            self._deferred = True
+        running = {userid for userid, on in powers.items() if on}
         live = {key: coupled.get(key, "") for key in wanted if key[0] in running} if whole else {}
         return Seen(rows, self._switches, self._couplings, running, live)
 
@@ -311,7 +324,7 @@ class CouplingReconciler(PortBook):
         """The adapters that were coupled in the directory only, for a guest that runs by now and has not noticed it."""
         done = [op for op in ops if isinstance(op, Couple) and not op.running and _key(op) not in failed]
         started = self._platform.running({op.userid for op in done})
-        return {_key(op): "its guest was started before it was coupled" for op in done if op.userid in started}
+        return {_key(op): "its guest was started before it was coupled" for op in done if started.get(op.userid, True)}
 
     # Reports
 

@@ -10,9 +10,10 @@ from functools import partial
 from typing import TypeVar
 
 from bigiron.complaints import Complaints
-from bigiron.errors import AuthError, Busy, NotFound, PlatformError, Timeout, Unavailable
+from bigiron.errors import NotFound, PlatformError
 from bigiron.model import GuestUsage, MemoryUsage, NicUsage, PowerState, ProcessorUsage
 from bigiron.zvm.api import Api
+from bigiron.zvm.errors import AWAY
 from bigiron.zvm.metrics.adapters import AdapterNames
 from bigiron.zvm.metrics.guests import Finder
 from bigiron.zvm.metrics.statistics import CpuDates, CpuReading, NicDates, NicReading
@@ -21,7 +22,6 @@ T = TypeVar("T")
 
 _AT_ONCE = 250
 """Userids in one request: the connector's server reads 4096 bytes of one."""
-_AWAY = (Unavailable, Timeout, Busy, AuthError)
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ class GuestUsages:
         """An answer; None where there is none, which is told once."""
         try:
             answer = ask()
-        except (*_AWAY, NotFound):
+        except (*AWAY, NotFound):
             raise
         except PlatformError as error:
             self._complaints.tell(subject, f"{error.message} What they tell is left out until they can be read again.")

@@ -426,3 +426,34 @@ def test_a_binding_that_nobody_follows_up_is_not_waited_for_for_ever(bench: Benc
 def test_an_agent_that_starts_awaits_what_is_bound_and_has_no_adapter(bench: Bench) -> None:
     bench.server.bind(A)
     assert bench.restarted().awaits
+
+
+def test_a_guest_that_was_made_anew_between_two_looks_is_granted_the_switch_again(bench: Bench) -> None:
+    """As in a rebuild: the connector has taken the right with the old guest, and the new one has the same name."""
+    bench.server.bind(A, vlan=0)
+    bench.system.add("NV000001", "1000", A)
+    assert bench.look() and bench.server.up == {A}
+    bench.system.apply(Revoke("NV000001", "VSW1"))
+    bench.system.remove("NV000001", "1000")
+    bench.system.add("NV000001", "1000", A)
+    assert bench.look()
+    assert bench.system.grants("VSW1") == {"NV000001"}
+    bench.system.log_on("NV000001")
+    assert bench.system.live["NV000001", "1000"] == "VSW1"
+
+
+def test_a_port_is_not_up_while_nobody_can_tell_whether_its_guest_runs(bench: Bench) -> None:
+    """Coupled in the directory alone it would carry nothing, and CP says nothing of it to a look."""
+    bench.server.bind(A)
+    bench.system.add("NV000001", "1000", A)
+    assert bench.look() and bench.server.up == {A}
+    bench.system.log_on("NV000001")
+    bench.system.add("NV000001", "1003", B, running=True)
+    bench.server.bind(B)
+    bench.system.untold.add("NV000001")
+    bench.reconciler.changed()
+    bench.look()
+    assert bench.server.up == {A} and bench.system.done == []
+    bench.system.untold.clear()
+    assert bench.look()
+    assert bench.server.up == {A, B} and bench.system.live["NV000001", "1003"] == "VSW1"

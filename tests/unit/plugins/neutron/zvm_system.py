@@ -28,6 +28,8 @@ class FakeSystem:
     """By the words of a change or the name of a reading: what it raises."""
     unreadable: set[str] = field(default_factory=set)
     """Guests whose entries make no sense."""
+    untold: set[str] = field(default_factory=set)
+    """Guests of which CP does not tell whether they run."""
     ipl: str = "IPL at 1"
 
     def add(self, userid: str, number: str, port: str, *, running: bool = False) -> Key:
@@ -99,10 +101,10 @@ class FakeSystem:
             found[userid] = {number: to for (owner, number), to in self.directory.items() if owner == userid}
         return found
 
-    def running(self, userids: Iterable[str]) -> set[str]:
+    def running(self, userids: Iterable[str]) -> dict[str, bool]:
         for userid in sorted(userids):
             self._note(f"power {userid}")
-        return set(userids) & self.on
+        return {userid: userid in self.on for userid in userids if userid not in self.untold}
 
     def ipl_time(self) -> str:
         self._note("ipl")

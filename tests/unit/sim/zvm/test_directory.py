@@ -41,12 +41,15 @@ def test_uncoupling_keeps_the_adapter() -> None:
     assert nic == Nic("1000", "123456")
 
 
-@pytest.mark.parametrize(
-    "text", ["", "MDISK 0100", "USER OTHER X 1G 1G G", "USER LINUX X 1G", "USER LINUX X lots 1G G"]
-)
+@pytest.mark.parametrize("text", ["", "MDISK 0100", "USER OTHER X 1G 1G G", "USER LINUX", "USER LINUX X lots 1G G"])
 def test_what_is_no_entry_is_refused(text: str) -> None:
     with pytest.raises(SmapiError):
         directory.parse("LINUX", text)
+
+
+def test_storage_and_class_may_be_left_out() -> None:
+    for text in ("USER LINUX NOLOG", "USER LINUX LBYONLY 1M"):
+        assert directory.memory_mb(Entry("LINUX", directory.parse("LINUX", text))) == 1
 
 
 def test_an_entry_is_created_once(z: Zvm) -> None:

@@ -58,10 +58,10 @@ def megabytes(text: str) -> int:
 
 
 def parse(userid: str, text: str) -> tuple[str, ...]:
-    """The statements of an entry as it is sent; its first one names the userid."""
+    """The statements of an entry as it is sent; its first one names the userid. Storage and class may be left out."""
     lines = tuple(line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith("*DVHOPT"))
     first = lines[0].split() if lines else []
-    if len(first) < 5 or first[0].upper() not in ("USER", "IDENTITY") or first[1].upper() != userid:
+    if len(first) < 3 or first[0].upper() not in ("USER", "IDENTITY") or first[1].upper() != userid:
         raise SmapiError(400, 0, f"the entry of {userid} must begin with USER {userid} password storage maximum class")
     if sum(line.upper().startswith(("USER ", "IDENTITY ")) for line in lines) > 1:
         raise SmapiError(400, 40, "Multiple user statements")
@@ -79,8 +79,9 @@ def user(entry: Entry) -> list[str]:
 
 
 def memory_mb(entry: Entry) -> int:
-    """The storage that the virtual machine gets at logon."""
-    return megabytes(user(entry)[3])
+    """The storage that the virtual machine gets at logon: a megabyte where the entry says nothing."""
+    said = user(entry)[3:4]
+    return megabytes(said[0]) if said else 1
 
 
 def reserved_mb(entry: Entry) -> int:
