@@ -107,9 +107,13 @@ def of_entry(entry: Entry) -> tuple[HeldDisk, ...]:
     )
 
 
+def size_bytes(device: str, units: int) -> int:
+    """The size of a minidisk: an FBA disk or one in storage has blocks, any other the cylinders of a 3390 disk."""
+    return units * (512 if device.startswith(("9336", "FB")) else 737280)
+
+
 def _gb(device: str, units: int) -> float:
-    per_unit = 512 if device.startswith(("9336", "FB")) else 737280
-    return units * per_unit / 2**30
+    return size_bytes(device, units) / 2**30
 
 
 def _root_size(spec: GuestSpec, disk: DiskSpec, header: Header, options: ZvmOptions) -> str:
