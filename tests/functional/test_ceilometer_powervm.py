@@ -26,7 +26,7 @@ from tests.support.telemetry_conf import instance_uuid
 from bigiron.plugins.ceilometer.powervm import PowerVMPollster
 from bigiron.sim.kernel.faults import Action
 from bigiron.sim.powervm.model import power
-from bigiron.sim.powervm.pcm.documents import traffic
+from bigiron.sim.powervm.pcm.documents import traffic, usage
 from bigiron.sim.powervm.pcm.vios_document import _transfers
 
 NS = 1_000_000_000
@@ -81,6 +81,24 @@ def test_samples_are_what_the_model_did(watched: Telemetry) -> None:
         watched.pass_time(60)
 
 
+def test_what_is_donated_and_what_waited_is_told(watched: Telemetry) -> None:
+    """Of one that gives away its own idle processors, and of one that is capped."""
+    with watched.host.world.lock:
+        for name, sharing in (("own", "sre idle procs active"), ("db", "capped")):
+            watched.partition(name).processors.sharing = sharing
+            watched.host.world.touch(watched.partition(name))
+    watched.pass_time(30)
+    before = watched.poll()
+    watched.pass_time(300)
+    samples = watched.poll()
+    for name in ("own", "db"):
+        check_model(watched, samples, name)
+    donated = [volume(one, "powervm.cpu.donated", "own") for one in (before, samples)]
+    assert donated[1] - donated[0] == pytest.approx(300 * 0.4 * 2 * NS, rel=0.01)
+    waited = [volume(one, "powervm.cpu.wait", "db") for one in (before, samples)]
+    assert waited[1] - waited[0] == pytest.approx(60 * 0.5 * NS, rel=0.01)
+
+
 def check_model(watched: Telemetry, samples: list[dict[str, Any]], name: str) -> None:
     facts, busy = watched.facts(name), watched.busy(name)
     assert busy > 0
@@ -89,6 +107,12 @@ def check_model(watched: Telemetry, samples: list[dict[str, Any]], name: str) ->
     assert volume(samples, "power.state", name) == 1
     assert volume(samples, "memory", name) == volume(samples, "memory.resident", name) == 2048
     assert volume(samples, "powervm.processor.units", name) == (2.0 if name == "own" else 0.5)
+    model = usage(facts, watched.newest().time)
+    for part, seconds in (
+        ("entitled", model.entitled), ("capped", model.capped), ("uncapped", model.uncapped), ("idle", model.idle),
+        ("donated", model.donated), ("wait", model.waiting),
+    ):  # fmt: skip
+        assert volume(samples, f"powervm.cpu.{part}", name) == pytest.approx(seconds * NS, abs=20), part
     pools = volumes(samples, "powervm.processor.pool", name)
     assert list(pools.values()) == ([] if name == "own" else [0])
     # One port; the adapter for management is the platform's.

@@ -6,9 +6,10 @@ The drawing is Plotly's, whose script comes with its Python package: the page lo
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,8 +26,14 @@ from werkzeug.wrappers import Request, Response
 
 from bigiron.lab.ports import LOOPBACK
 
-_EVERY_S = 5.0
+_EVERY_S = 1.0
+"""When a counter was measured is known as exactly, and so is how fast it grew in 30 s."""
+_TIMEOUT_S = 5.0
 _KEPT = 2000
+_UNCHANGED_S = 90.0
+"""An exporter shows what the last poll brought: a counter that is there for so long has been measured again."""
+_STEADY_S = 30.0
+"""How often a gauge that does not change is drawn."""
 _FORGOTTEN_S = 900.0
 """A server that has had no samples for so long is shown no more."""
 
@@ -51,7 +58,7 @@ class Chart:
 
 
 CHARTS = (
-    Chart("Processors at work", "processors", (Line("ceilometer_cpu", 1e-9),)),
+    Chart("Processors at work", "", (Line("ceilometer_cpu", 1e-9),)),
     Chart("Memory in use", "MiB", (Line("ceilometer_memory_usage", counter=False),)),
     Chart(
         "Network", "MB/s",
@@ -65,7 +72,10 @@ CHARTS = (
     ),
 )  # fmt: skip
 
+_DASHES = ("solid", "dot")
+"""Of a server's lines in one chart."""
 Point = tuple[float, float]
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class History:
@@ -75,35 +85,71 @@ class History:
         self._charts = charts
         self._lock = threading.Lock()
         self._last: dict[tuple[str, str], Point] = {}
+        self._rates: dict[tuple[str, str], float] = {}
+        self._dated: set[tuple[str, str]] = set()
+        """The counters of whose last value it is known when it came."""
+        self._names: dict[str, str] = {}
+        """Of servers, by their uuids."""
         self._points: dict[tuple[str, str], deque[Point]] = defaultdict(lambda: deque(maxlen=_KEPT))
 
     def add(self, page: str, at: float) -> None:
         """Take an exporter's page that was read at a time."""
-        values = _values(page, {line.meter for chart in self._charts for line in chart.lines})
+        wanted = {line.meter for chart in self._charts for line in chart.lines}
+        values: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+        names = {}
+        for family in text_string_to_metric_families(page):
+            for sample in family.samples if family.name in wanted else ():
+                server, name = _server(sample.labels)
+                names[server] = name
+                values[family.name][server][sample.labels["resource"]] = sample.value
         with self._lock:
+            self._names |= names
             for chart in self._charts:
                 for line in chart.lines:
                     for server, found in values.get(line.meter, {}).items():
                         self._note(line, server, found, at)
+            self._forget(at)
+
+    def _forget(self, now: float) -> None:
+        """What has had no samples for long."""
+        for line in [key for key, points in self._points.items() if now - points[-1][0] >= _FORGOTTEN_S]:
+            del self._points[line]
+        for counter in [key for key, (at, _value) in self._last.items() if now - at >= _FORGOTTEN_S]:
+            del self._last[counter]
+            self._rates.pop(counter, None)
+            self._dated.discard(counter)
+        shown = {server for _meter, server in self._points}
+        self._names = {server: name for server, name in self._names.items() if server in shown}
 
     def _note(self, line: Line, server: str, found: Mapping[str, float], at: float) -> None:
-        points = self._points[line.meter, server]
-        if not line.counter:
-            points.append((at, line.scale * sum(found.values())))
+        key = line.meter, server
+        if line.counter:
+            measured = [self._measure(line.meter, resource, value, at) for resource, value in found.items()]
+            if any(measured):
+                rates = (self._rates.get((line.meter, resource), 0.0) for resource in found)
+                self._points[key].append((at, line.scale * sum(rates)))
             return
-        rates = [rate for resource, value in found.items() if (rate := self._rate(line.meter, resource, value, at))]
-        if rates:
-            points.append((at, line.scale * sum(rates)))
+        points, value = self._points[key], line.scale * sum(found.values())
+        if not points or points[-1][1] != value or at - points[-1][0] >= _STEADY_S:
+            points.append((at, value))
 
-    def _rate(self, meter: str, resource: str, value: float, at: float) -> float | None:
-        """How fast a counter has grown since it was last measured; None where it has not been measured since."""
-        before = self._last.get((meter, resource))
-        if before is not None and before[1] == value:
-            return None
-        self._last[meter, resource] = (at, value)
-        if before is None or value < before[1]:
-            return None
-        return (value - before[1]) / (at - before[0])
+    def _measure(self, meter: str, resource: str, value: float, at: float) -> bool:
+        """Note how fast a counter has grown since it was last measured; whether it has been measured since."""
+        key = meter, resource
+        before = self._last.get(key)
+        if before is not None and before[1] == value and at - before[0] < _UNCHANGED_S:
+            return False
+        self._last[key] = (at, value)
+        if before is None:
+            return False
+        dated, grown = key in self._dated, value - before[1]
+        self._dated.add(key)
+        # When the value was measured that was there at first nobody knows.
+        if grown < 0 or (grown > 0 and not dated):
+            self._rates.pop(key, None)
+            return False
+        self._rates[key] = grown / (at - before[0])
+        return True
 
     def drawn(self, now: float) -> list[dict[str, Any]]:
         """The charts with their lines, as the page draws them."""
@@ -114,23 +160,29 @@ class History:
             ]
 
     def _lines(self, chart: Chart, now: float) -> Iterator[dict[str, Any]]:
-        for line in chart.lines:
-            for (meter, server), points in sorted(self._points.items()):
-                if meter == line.meter and points and now - points[-1][0] < _FORGOTTEN_S:
+        names = _names({server: self._names[server] for _meter, server in self._points})
+        for number, line in enumerate(chart.lines):
+            for (meter, server), points in sorted(self._points.items(), key=lambda item: names[item[0][1]]):
+                if meter == line.meter and now - points[-1][0] < _FORGOTTEN_S:
                     stamps = [datetime.fromtimestamp(at, UTC).isoformat() for at, _ in points]
-                    yield {"name": server + line.suffix, "x": stamps, "y": [value for _, value in points]}
+                    yield {
+                        "name": names[server] + line.suffix, "server": server, "dash": _DASHES[number], "x": stamps,
+                        "y": [value for _, value in points],
+                    }  # fmt: skip
 
 
-def _values(page: str, meters: Iterable[str]) -> dict[str, dict[str, dict[str, float]]]:
-    """Values by meter, by server, and by resource."""
-    wanted = set(meters)
-    found: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
-    for family in text_string_to_metric_families(page):
-        if family.name in wanted:
-            for sample in family.samples:
-                server = sample.labels.get("resource_name", "").partition(":")[0] or sample.labels["resource"]
-                found[family.name][server][sample.labels["resource"]] = sample.value
-    return found
+def _names(labels: Mapping[str, str]) -> dict[str, str]:
+    """What to call servers, by their uuids: by their names, with the beginning of the uuid where two have one name."""
+    shared = Counter(labels.values())
+    return {uuid: name if shared[name] == 1 else f"{name} ({uuid[:8]})" for uuid, name in labels.items()}
+
+
+def _server(labels: Mapping[str, str]) -> tuple[str, str]:
+    """Of which server a sample is, and its name: resources have its uuid in their ids, and `name:...` as their name."""
+    resource = labels["resource"]
+    found = _UUID.search(resource)
+    uuid = found.group() if found else resource
+    return uuid, labels.get("resource_name", "").partition(":")[0] or uuid
 
 
 class Reader:
@@ -155,7 +207,7 @@ class Reader:
         missing = []
         for exporter in self._exporters:
             try:
-                answer = requests.get(exporter, timeout=_EVERY_S)
+                answer = requests.get(exporter, timeout=_TIMEOUT_S)
                 answer.raise_for_status()
                 self._history.add(answer.text, self._now())
             except (requests.RequestException, ValueError):

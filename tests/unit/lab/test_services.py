@@ -82,10 +82,17 @@ def test_telemetry_adds_an_agent_for_each_simulated_system(tmp_path: Path, binar
     assert (paths.etc / "ceilometer-polling-2" / "polling.yaml").exists()
 
 
+def _clock_scale(tmp_path: Path, made: spec.LabSpec, binaries: broker.Binaries) -> str:
+    argv = _table(tmp_path, made, binaries)["sim-2"].argv
+    return argv[argv.index("--clock-scale") + 1]
+
+
 def test_a_zvm_host_has_an_agent_of_its_namespace(tmp_path: Path, binaries: broker.Binaries) -> None:
     measured = spec.LabSpec(driver="both", telemetry=True).equipped()
     agent = _table(tmp_path, measured, binaries)["ceilometer-polling-2"]
     assert agent.argv[1:3] == ("--polling-namespaces", "zvm")
+    assert _clock_scale(tmp_path, measured, binaries) == "1", "what is measured in a second is of a second"
+    assert _clock_scale(tmp_path, replace(measured, telemetry=False), binaries) == "20"
     paths = LabPaths(tmp_path / "lab")
     paths.create()
     configs.write(paths, measured)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -60,6 +61,15 @@ def test_a_system_that_was_restarted_counts_anew(tmp_path: Path) -> None:
     assert second.kernel_ns - first.kernel_ns == SECOND // 2
     assert second.user_ns - first.user_ns == 3 * SECOND
     assert second.idle_ns - first.idle_ns == int(36.5 * SECOND)
+
+
+def test_a_declared_frequency_that_two_stretches_contradict_is_not_believed(tmp_path: Path) -> None:
+    """Such as one that is the processors' clock."""
+    declared = [replace(sample(second, a=50 * second), hertz=800.0) for second in (30, 60, 90, 120)]
+    processors = host(tmp_path, *declared)
+    user = [processors.read().user_ns for _ in declared]
+    steps = [later - earlier for earlier, later in itertools.pairwise(user)]
+    assert steps == [30 * SECOND // 16, 15 * SECOND, 15 * SECOND], "half of one processor"
 
 
 def test_the_clock_is_read_from_the_management_partition(tmp_path: Path) -> None:

@@ -184,8 +184,8 @@ def _processor(partition: PartitionFacts, time: float) -> dict[str, Any]:
         "utilizedCappedProcCycles": cycles(used.capped),
         "utilizedUnCappedProcCycles": cycles(used.uncapped),
         "idleProcCycles": cycles(used.idle),
-        "donatedProcCycles": 0,
-        "timeSpentWaitingForDispatch": 0,
+        "donatedProcCycles": cycles(used.donated),
+        "timeSpentWaitingForDispatch": cycles(used.waiting),
         "totalInstructions": int(cycles(used.busy) * _INSTRUCTIONS_PER_CYCLE),
         "totalInstructionsExecutionTime": cycles(dispatched),
     }

@@ -179,13 +179,15 @@ class SystemFacts:
     vioses: tuple[ViosFacts, ...]
 
 
+_DONATING = frozenset({"sre idle procs active", "sre idle procs always"})
+"""Ways of sharing in which a partition that runs gives away the idle time of its own processors."""
 MeterOf = Callable[[Partition], Meter | None]
 
 
 def share_of(processors: Processors) -> Share:
     """What a partition with these processors may use."""
     if processors.dedicated:
-        return Share(processors.vcpus, processors.vcpus, None)
+        return Share(processors.vcpus, processors.vcpus, None, processors.sharing in _DONATING)
     limit = processors.units if processors.sharing == "capped" else float(processors.vcpus)
     return Share(processors.units, limit, processors.pool)
 

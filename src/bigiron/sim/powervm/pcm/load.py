@@ -16,6 +16,8 @@ class Share:
     """The most it can use at a time: its entitlement where it is capped, else its virtual processors."""
     pool: int | None
     """The shared processor pool that it draws from; None has processors of its own."""
+    donates: bool = False
+    """Whether its own processors work for others while they have nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,15 @@ class Usage:
     """Dispatched beyond it."""
     idle: float = 0.0
     """The part of the dispatched time in which there was nothing to do."""
+    donated: float = 0.0
+    """The part of it in which others were served."""
+    waiting: float = 0.0
+    """How long there was work that had to wait for a processor."""
 
     @property
     def busy(self) -> float:
         """What was really used."""
-        return self.capped + self.uncapped - self.idle
+        return self.capped + self.uncapped - self.idle - self.donated
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -41,6 +47,8 @@ class Usage:
             self.capped + other.capped,
             self.uncapped + other.uncapped,
             self.idle + other.idle,
+            self.donated + other.donated,
+            self.waiting + other.waiting,
         )
 
 
@@ -75,10 +83,14 @@ class Meter:
 
 
 def _used(share: Share, level: float, seconds: float) -> Usage:
-    used = min(level * share.entitled, share.limit) * seconds
+    wanted = level * share.entitled
+    used = min(wanted, share.limit) * seconds
+    waiting = max(0.0, wanted - share.limit) * seconds
     entitled = share.entitled * seconds
     if share.pool is None:
-        # Processors of its own are dispatched all the time; what they do not do is idle.
-        return Usage(entitled, entitled, 0.0, entitled - used)
+        # Processors of its own are dispatched all the time; what they do not do is idle, or given away.
+        rest = entitled - used
+        idle, donated = (0.0, rest) if share.donates else (rest, 0.0)
+        return Usage(entitled, entitled, 0.0, idle, donated, waiting)
     within = min(used, entitled)
-    return Usage(entitled, within, used - within, 0.0)
+    return Usage(entitled, within, used - within, 0.0, 0.0, waiting)

@@ -14,6 +14,7 @@ from bigiron.sim.powervm.pcm.load import Meter, Share
 SHARED = Share(entitled=0.5, limit=2.0, pool=0)
 CAPPED = Share(entitled=0.5, limit=0.5, pool=0)
 OWN = Share(entitled=2.0, limit=2.0, pool=None)
+DONATING = Share(entitled=2.0, limit=2.0, pool=None, donates=True)
 
 
 def meter(profile: str, share: Share = SHARED) -> Meter:
@@ -44,13 +45,25 @@ def test_processors_of_its_own_are_dispatched_also_while_idle() -> None:
     assert used.busy == pytest.approx(4)
 
 
+def test_processors_that_are_given_away_while_idle_are_not_idle() -> None:
+    used = meter("steady", DONATING).at(1100)
+    assert (used.idle, used.donated, used.busy) == (0, pytest.approx(80), pytest.approx(120))
+
+
+def test_work_waits_where_no_more_processors_may_be_used() -> None:
+    assert meter("burst").at(1300).waiting == 0
+    assert meter("burst", CAPPED).at(1300).waiting == meter("burst", CAPPED).at(1540).waiting == pytest.approx(0.5 * 60)
+
+
 def test_nothing_is_used_before_the_start() -> None:
     assert meter("steady").at(900).busy == 0
 
 
 @given(
     st.lists(
-        st.tuples(st.floats(0, 5000), st.sampled_from(sorted(PROFILES)), st.sampled_from([SHARED, CAPPED, OWN])),
+        st.tuples(
+            st.floats(0, 5000), st.sampled_from(sorted(PROFILES)), st.sampled_from([SHARED, CAPPED, OWN, DONATING])
+        ),
         max_size=8,
     )
 )
@@ -64,5 +77,5 @@ def test_totals_never_fall(changes: list[tuple[float, str, Share]]) -> None:
         totals.append(running.at(now))
     totals.append(running.at(now + 100))
     for earlier, later in itertools.pairwise(totals):
-        for name in ("entitled", "capped", "uncapped", "idle", "busy"):
+        for name in ("entitled", "capped", "uncapped", "idle", "donated", "waiting", "busy"):
             assert getattr(later, name) >= getattr(earlier, name) - 1e-6
