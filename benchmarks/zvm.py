@@ -193,6 +193,7 @@ def run() -> dict[str, float]:
         iso = system.folder / "config.iso"
         write_iso(iso, [("openstack/latest/meta_data.json", "{}")])
         by_rest = _ours(system, iso, 1)
+        by_scp = _ours(system, iso, 1, scp_host="nova@127.0.0.1")
         shared = system.folder / "shared"
         shared.mkdir()
         ours = _ours(system, iso, GUESTS, shared_path=str(shared))
@@ -202,6 +203,7 @@ def run() -> dict[str, float]:
     return {
         "zvm.spawn.calls": round(calls, 2),
         "zvm.spawn.calls.all_by_rest": by_rest["calls"],
+        "zvm.spawn.calls.by_scp": by_scp["calls"],
         "zvm.spawn.calls.in_tree": round(in_tree, 2),
         "zvm.spawn.calls_ratio_to_in_tree": round(calls / in_tree, 2),
         "zvm.spawn.seconds.16": round(ours["seconds"], 1),

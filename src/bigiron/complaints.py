@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 
 LOG = logging.getLogger(__name__)
 
@@ -22,6 +23,15 @@ class Complaints:
                 return
             self._told.add(subject)
         LOG.warning("%s", message)
+
+    def judge(self, subject: str, troubles: Sequence[str], until: str, well: str) -> None:
+        """Tell of several things that were tried together: of the first trouble and how many more there were, and what
+        that means until it is over; or that all is well."""
+        if not troubles:
+            self.well(subject, well)
+            return
+        more = f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else ""
+        self.tell(subject, f"{troubles[0]}{more} {until}")
 
     def well(self, subject: str, message: str) -> None:
         """The subject works; says so where it did not."""

@@ -449,7 +449,7 @@ FEATURES: tuple[Feature, ...] = (
         _Y,
         "by the polling namespace ``powervm``; of storage adapters, not of single disks",
         zvm=_P,
-        zvm_note="by the polling namespace ``zvm``; none of disks, of which the Cloud Connector tells nothing",
+        zvm_note="by the polling namespace ``zvm``; of disks only their sizes: nobody counts what goes through them",
     ),
 )
 

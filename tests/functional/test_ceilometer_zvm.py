@@ -26,7 +26,10 @@ OF_THE_SWITCH = {
     for way in ("incoming", "outgoing")
     for what in ("bytes", "packets", "packets.drop", "packets.error")
 }
-ALL = OF_NOVA | {"power.state"} | OF_CP | OF_THE_SWITCH
+OF_THE_DIRECTORY = {"disk.device.capacity", "disk.device.allocation"}
+ALL = OF_NOVA | OF_THE_DIRECTORY | {"power.state"} | OF_CP | OF_THE_SWITCH
+CYLINDER = 737280
+"""Bytes of a cylinder that Linux has formatted."""
 BYTE_STATS = "Virtual_Network_Vswitch_Query_Byte_Stats"
 PERFORMANCE = "System_Image_Performance_Query"
 
@@ -85,6 +88,11 @@ def check_model(watched: Telemetry, samples: list[dict[str, Any]], name: str, cp
     assert volume(samples, "memory", name) == 1024
     part = watched.meter(name).phase(system.clock.now()).memory
     assert volume(samples, "memory.usage", name) == pytest.approx(1024 * part, abs=0.01)
+    (root,) = watched.world.guests()[watched.userid(name)]["disks"]
+    assert volumes(samples, "disk.device.capacity", name) == {
+        f"{instance_uuid(name)}-{root['vdev'].lower().zfill(4)}": root["size"] * CYLINDER
+    }
+    assert volume(samples, "disk.device.allocation", name) == root["size"] * CYLINDER
     machine = watched.machine(name)
     counted = [traffic(system, machine, adapter) for adapter in machine.adapters.values()]
     macs = {
@@ -133,7 +141,7 @@ def test_a_stopped_guest_has_its_state(watched: Telemetry) -> None:
     watched.world.simulator.clock.set_scale(10)
     watched.platform.power_off(watched.specs["web"].uuid)
     samples = watched.poll()
-    assert meters(samples, "web") == OF_NOVA | {"power.state"}
+    assert meters(samples, "web") == OF_NOVA | OF_THE_DIRECTORY | {"power.state"}
     assert volume(samples, "power.state", "web") == 5
     watched.platform.power_on(watched.specs["web"].uuid)
     watched.world.wait_until_up(watched.specs["web"])
@@ -220,7 +228,7 @@ def test_figures_that_the_connector_has_kept_are_not_told_as_new(tmp_path: Path)
         ended = datetime.now(UTC)
         assert meters(first, "web") == ALL
         for one in first:
-            if one["counter_name"] not in OF_NOVA:
+            if one["counter_name"] not in OF_NOVA | OF_THE_DIRECTORY:
                 assert began <= datetime.fromisoformat(one["timestamp"]).replace(tzinfo=UTC) <= ended
         for _ in range(2):
             found.pass_time(60)
@@ -241,5 +249,5 @@ def stamps(samples: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
     return {
         (one["counter_name"], one["resource_id"]): one["timestamp"]
         for one in samples
-        if one["counter_name"] not in OF_NOVA
+        if one["counter_name"] not in OF_NOVA | OF_THE_DIRECTORY
     }

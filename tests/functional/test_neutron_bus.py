@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import copy
 import os
+import queue
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from bigiron.powervm.network.clients import ClientAdapter
 from bigiron.powervm.network.trunks import Bridge, SharedAdapter, Trunk, apply
 from bigiron.powervm.network.vif_events import VifEvent
 from bigiron.zvm.directory import Coupling
+from bigiron.zvm.portline import AGENT, COMPUTE, PortLine
 
 HOST = "power1"
 GUEST = "9f3c2a10-0000-4000-8000-000000000001"
@@ -228,7 +230,7 @@ def test_the_agent_serves_until_it_is_stopped(bus: tuple[Server, Reports]) -> No
     assert system.closed
 
 
-def test_the_zvm_agent_serves_until_it_is_stopped(bus: tuple[Server, Reports]) -> None:
+def test_the_zvm_agent_serves_until_it_is_stopped(bus: tuple[Server, Reports], tmp_path: Path) -> None:
     server, reports = bus
     server.vif_type, server.network = "zvm", "VSW1"
     zvm_conf.register(cfg.CONF)
@@ -237,7 +239,10 @@ def test_the_zvm_agent_serves_until_it_is_stopped(bus: tuple[Server, Reports]) -
     system.define("VSW1")
     networks = Networks(system, {}, {})
     networks.refresh()
-    made: Any = (connector, system, networks, "ZVM1")
+    line, nova = PortLine(str(tmp_path), AGENT, COMPUTE), PortLine(str(tmp_path), COMPUTE, AGENT)
+    told: queue.Queue[Sequence[str]] = queue.Queue()
+    nova.start(told.put)
+    made: Any = (connector, system, networks, "ZVM1", line)
     stopping = threading.Event()
     thread = threading.Thread(target=zvm_agent.run, args=(cfg.CONF, zvm_agent.Host(*made), stopping))
     thread.start()
@@ -252,11 +257,13 @@ def test_the_zvm_agent_serves_until_it_is_stopped(bus: tuple[Server, Reports]) -
         system.add("NV000001", "1000", PORT)
         until("the port is up", lambda: server.status == "ACTIVE")
         assert system.directory == {("NV000001", "1000"): Coupling("VSW1", 100)}
+        assert told.get(timeout=10) == [PORT]
 
         server.deleted = True
         AgentNotifierApi(topics.AGENT).port_delete(neutron_context.get_admin_context(), PORT)
         until("its adapter is cut off", lambda: system.directory == {})
     finally:
+        nova.close()
         stopping.set()
         thread.join(30)
     assert not thread.is_alive()

@@ -96,7 +96,7 @@ class Guaranteed(GuaranteedCloud):
         (group,) = self.neutron._ports[port]["resource_request"]["request_groups"]
         assert profile["allocation"] == {group["id"]: self.providers[SECOND]}
         (claimed,) = self.claimed(server)
-        # Nova 34 finds no port's name by the id of a group, so the function may be one of the other port.
+        # Nova finds no port's name by the id of a group, so the function may be one of the other port.
         assert profile["pci_slot"] == claimed
         assert self.ways(server) == [(2, 12.0)]
         assert (self.used(FIRST), self.used(SECOND)) == (0, 1_100_000)
@@ -134,6 +134,29 @@ class Guaranteed(GuaranteedCloud):
         assert "50% free" in message
         self.wait_until(lambda: self.used(location) == 0, "Placement has it back")
         self.delete(other)
+
+
+class GuaranteedByPort(GuaranteedCloud):
+    """A Neutron without the API extension: a request goes by the id of its port, by which Nova finds the provider."""
+
+    neutron_fixture = base.SeaNeutron
+
+    def test_the_claimed_device_is_of_the_port_that_was_given_out(self) -> None:
+        for location, number, other in ((FIRST, 1, SECOND), (SECOND, 2, FIRST)):
+            self.give(self.providers[other], GBPS)
+            self.give(self.providers[location], 10 * GBPS)
+            port = self.guaranteed_port(1_100_000, location)
+            request = self.neutron._ports[port]["resource_request"]["request_groups"][0]
+            self.neutron._ports[port]["resource_request"] = {key: request[key] for key in ("required", "resources")}
+            server = self.boot(flavor_id=self.make_flavor(memory_mb=512), networks=[{"port": port}])
+            profile = self.neutron._ports[port]["binding:profile"]
+            assert profile["allocation"] == self.providers[location]
+            (claimed,) = self.claimed(server)
+            assert profile["pci_slot"] == claimed
+            assert claimed.startswith(f"{number:04x}:00:")
+            assert self.ways(server) == [(number, 12.0)]
+            self.delete(server)
+            self.wait_until(lambda where=location: self.used(where) == 0, "Placement has it back")
 
 
 class GuaranteedSpawning(GuaranteedCloud, Spawning):

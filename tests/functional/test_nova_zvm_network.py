@@ -6,7 +6,7 @@ Neutron's server is Nova's fixture, as both cannot be had in one process: what i
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from tests.functional import base
@@ -18,6 +18,7 @@ from bigiron.plugins.neutron.zvm_networks import Networks
 from bigiron.plugins.neutron.zvm_reconcile import CouplingReconciler
 from bigiron.zvm.api import Api
 from bigiron.zvm.options import ZvmOptions
+from bigiron.zvm.portline import AGENT, COMPUTE, PortLine
 from bigiron.zvm.rest import Connector
 from bigiron.zvm.vswitches import Vswitches
 
@@ -50,20 +51,33 @@ class Agent:
     def __init__(self, cloud: NetworkedCloud) -> None:
         self._cloud = cloud
         simulator = cloud.world.simulator
+        self.tells_neutron = True
+        self.line = PortLine(str(cloud.port_line), AGENT, COMPUTE)
         self._connector = Connector(ZvmOptions(simulator.url, token_path=str(simulator.layout.token)))
         platform = Vswitches(Api(self._connector))
         networks = Networks(platform, {}, {})
         networks.refresh()
         reconciler = CouplingReconciler(self, platform, networks)
+        self.looking = threading.Lock()
+        """Held by a pass; by a test, so that there is none."""
+        look = reconciler.look
+        reconciler.look = lambda: self._look(look)  # type: ignore[method-assign]
         self.loop = LookLoop(reconciler, base.HOST, 0.1, 1800.0, 1.0)
         self._thread = threading.Thread(target=self.loop.run, name="z/VM agent", daemon=True)
         self.guests_that_ran: list[bool] = []
         """Whether the guest ran already when its port came up, for each report."""
+        reconciler.announce = self.line.tell
+        self.line.start(self.loop.adapters_made)
         self._thread.start()
+
+    def _look(self, look: Callable[[], bool]) -> bool:
+        with self.looking:
+            return look()
 
     def stop(self) -> None:
         self.loop.stop()
         self._thread.join()
+        self.line.close()
         self._connector.close()
 
     def port_changed(self, port: dict[str, Any]) -> None:
@@ -84,13 +98,16 @@ class Agent:
         )  # fmt: skip
 
     def lookup(self, devices: Collection[str]) -> list[Port]:
+        """What Neutron is asked for counts as being built."""
+        for port_id in devices:
+            self._cloud.neutron._ports[port_id]["status"] = "BUILD"
         return [port for port in self.ports() if port.id in devices]
 
     def report(self, up: Collection[str], down: Collection[str]) -> None:
         for port_id in down:
             if port_id in self._cloud.neutron._ports:
                 self._cloud.neutron._ports[port_id]["status"] = "DOWN"
-        for port_id in up:
+        for port_id in up if self.tells_neutron else ():
             port = self._cloud.neutron._ports[port_id]
             port["status"] = "ACTIVE"
             self.guests_that_ran.append(self._cloud.guest_of({"id": port["device_id"]})["state"] != "off")
@@ -102,9 +119,14 @@ class NetworkedCloud(ZVMCloud):
     """Nova waits for its ports, and the agent brings them up."""
 
     neutron_fixture = VlanNeutron
+    has_line = False
+    """Whether nova-compute hears the agent."""
 
     def after_services(self) -> None:
         self.flags(vif_plugging_timeout=60)
+        self.port_line = self.scratch / "line"
+        self.port_line.mkdir()
+        self.options = {**self.options, "port_line": str(self.port_line)} if self.has_line else self.options
         self.agent = Agent(self)
         self.addCleanup(self.agent.stop)
         self.neutron.agent = self.agent
@@ -149,6 +171,21 @@ class CoupledPorts(NetworkedCloud):
         assert len(self.agent.guests_that_ran) == 1, "nothing had to be coupled again"
         self.delete(server)
 
+    def test_a_guest_that_is_made_again_before_the_agent_looks_gets_its_port(self) -> None:
+        server = self.boot()
+        with self.agent.looking:
+            self.simulator.journal.clear()
+            self.api.post_server_action(server["id"], {"rebuild": {"imageRef": self.image_id}})
+            self.wait_until(self._has_a_new_adapter, "the guest is made again")
+        self.settle(server, "ACTIVE")
+        assert self.coupled(server) == [(SWITCH, [VLAN])]
+        assert self.agent.guests_that_ran == [False, False]
+        self.delete(server)
+
+    def _has_a_new_adapter(self) -> bool:
+        done = [one.template for one in self.simulator.journal.entries() if one.method == "SMAPI" and not one.status]
+        return "Virtual_Network_Adapter_Create_Extended_DM" in done
+
     def test_without_an_agent_the_build_ends_after_the_time_out_and_leaves_nothing(self) -> None:
         self.agent.stop()
         self.flags(vif_plugging_timeout=1)
@@ -158,3 +195,24 @@ class CoupledPorts(NetworkedCloud):
     def port(self) -> str:
         body = {"port": {"network_id": base.SeaNeutron.network_1["id"]}}
         return str(self.neutron.create_port(body)["port"]["id"])
+
+
+class ToldPorts(NetworkedCloud):
+    """nova-compute and the agent tell each other of ports."""
+
+    has_line = True
+
+    def test_a_server_starts_when_the_agent_says_so_whatever_neutron_does(self) -> None:
+        self.agent.tells_neutron = False
+        server = self.boot()
+        assert self.coupled(server) == [(SWITCH, [VLAN])]
+        assert self.agent.guests_that_ran == []
+        self.delete(server)
+
+    def test_the_agent_looks_when_an_adapter_is_made(self) -> None:
+        # Its next look by itself is an hour away, once it has looked up from the pause that it is in.
+        self.agent.loop._polling_interval = 3600.0
+        self.agent.loop.adapters_made([])
+        server = self.boot()
+        assert self.agent.guests_that_ran == [False]
+        self.delete(server)

@@ -109,6 +109,17 @@ def test_a_server_on_zvm_lives_and_leaves_nothing(zvm_lab: Lab, zvm_parts: dict[
 
 
 @pytest.mark.full
+@pytest.mark.timeout(3600)
+def test_the_wide_slice_of_tempest_passes(zvm_lab: Lab) -> None:
+    before = _platform(zvm_lab).inventory()
+    counts = zvm_lab.tempest("wide", 3500, 4, "--platform", "zvm")
+    assert counts["passed"] >= 350
+    assert counts["failed"] == 0
+    assert _platform(zvm_lab).inventory().left_from(before) == []
+    assert _platform(zvm_lab).ask("/audit") == []
+
+
+@pytest.mark.full
 def test_each_image_boots_on_its_own_platform(zvm_lab: Lab, zvm_parts: dict[str, str]) -> None:
     """The same lab, stopped and started again with a PowerVM host beside the one that it had."""
     (kept,) = _boot(zvm_lab.cloud(), zvm_parts, zvm_parts["image_id"])

@@ -44,6 +44,16 @@ class Lab:
         answer: dict[str, Any] = json.loads(self.command(*words, "--json", seconds=seconds).stdout)
         return answer
 
+    def tempest(self, name: str, seconds: int, concurrency: int, *options: str) -> dict[str, int]:
+        """Run a slice of Tempest; returns how many tests passed, were skipped, and failed, which none must."""
+        result = self.command(
+            "tempest", "--slice", name, "--concurrency", str(concurrency), "--timeout", str(seconds - 20), "--json",
+            *options, seconds=seconds, check=False,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stdout + result.stderr
+        counts: dict[str, int] = json.loads(result.stdout)
+        return counts
+
     def cloud(self) -> Connection:
         """Return the OpenStack SDK's connection as the lab's administrator, made from clouds.yaml as a user would."""
         return Connection(config=OpenStackConfig(config_files=[str(self.paths.clouds_yaml)]).get_one("bigiron"))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,11 +84,7 @@ def obtain(cache: Path) -> Binaries:
 def _check_libraries(binaries: Binaries) -> None:
     """Name the system packages whose shared libraries the emulator lacks."""
     programs = [*binaries.erlang.glob("erts-*/bin/beam.smp"), *binaries.erlang.glob("lib/crypto-*/priv/lib/crypto.so")]
-    missing = set()
-    for file in programs:
-        listing = subprocess.run(["ldd", str(file)], capture_output=True, text=True, timeout=30, check=False).stdout
-        missing |= {line.split()[0] for line in listing.splitlines() if line.rstrip().endswith("not found")}
-    if missing:
+    if missing := debian.missing_libraries(programs):
         packages = sorted({_LIBRARY_PACKAGES.get(name.split(".so")[0].split("-")[0], name) for name in missing})
         raise LabError(f"RabbitMQ lacks {', '.join(sorted(missing))}: install {' '.join(packages)}")
 

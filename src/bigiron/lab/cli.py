@@ -92,6 +92,10 @@ def prepare(as_json: bool) -> None:
     "--telemetry/--no-telemetry", default=None,
     help="Run Ceilometer's polling agent for each host, with figures for Prometheus and a page with charts.",
 )  # fmt: skip
+@click.option(
+    "--open-vswitch/--no-open-vswitch", default=None,
+    help="Run an Open vSwitch and Neutron's agent for it on each PowerVM host, and have it carry the ports.",
+)  # fmt: skip
 @click.option("--debug/--no-debug", default=None, help="Let the services log at debug level.")
 @click.option(
     "--set", "chosen", multiple=True, metavar="PROGRAM:GROUP.OPTION=VALUE",

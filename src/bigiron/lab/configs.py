@@ -38,6 +38,8 @@ _HOST_FILES = {"nova-compute.conf.j2": ("nova-compute", "nova.conf")}
 _SEA_FILES = {"neutron-sea-agent.conf.j2": ("neutron-sea-agent", "neutron.conf")}
 """For those of PowerVM."""
 _ZVM_FILES = {"neutron-zvm-agent.conf.j2": ("neutron-zvm-agent", "neutron.conf")}
+_SWITCHED_FILES = {"neutron-openvswitch-agent.conf.j2": ("neutron-openvswitch-agent", "neutron.conf")}
+"""For those with an Open vSwitch."""
 _DIRECT_FILES = {"neutron-sriov-agent.conf.j2": ("neutron-sriov-agent", "neutron.conf")}
 """For those that have SR-IOV adapters."""
 _POLLING_FILES = {
@@ -64,7 +66,9 @@ _HOST_STATE_FOLDERS = (
     ("neutron-sea-agent", "lock"),
     ("neutron-sriov-agent", "lock"),
     ("neutron-zvm-agent", "lock"),
+    ("neutron-openvswitch-agent", "lock"),
     ("sim", ""),
+    ("port-line", ""),
 )
 
 
@@ -96,6 +100,8 @@ class Renderer:
             "log_megabytes": LOG_MEGABYTES,
             "region": lab_spec.REGION,
             "control_host": lab_spec.CONTROL_HOST,
+            "physical_bridge": lab_spec.PHYSICAL_BRIDGE,
+            "executables": Path(sys.executable).parent,
             "physical_network": lab_spec.PHYSICAL_NETWORK,
             "physical_networks": self.spec.physical_networks,
             "flat_networks": self.spec.flat_networks,
@@ -109,7 +115,9 @@ class Renderer:
 
 
 def _mechanism_drivers(spec: LabSpec) -> list[str]:
-    drivers = {"powervm": ["pvm_sea", "pvm_sriov"], "zvm": ["zvm"]}
+    # The first one that can bind a port does.
+    switched = ["openvswitch"] if spec.switched_hosts else []
+    drivers = {"powervm": [*switched, "pvm_sea", "pvm_sriov"], "zvm": ["zvm"]}
     return [name for platform in spec.platform_names for name in drivers[platform]] or ["lab_fake"]
 
 
@@ -160,6 +168,7 @@ def _files_of(host: Host, spec: LabSpec) -> dict[str, tuple[str, str]]:
         | (_SEA_FILES if host.platform == "powervm" else {})
         | (_ZVM_FILES if host.platform == "zvm" else {})
         | (_DIRECT_FILES if host in spec.direct_hosts else {})
+        | (_SWITCHED_FILES if host in spec.switched_hosts else {})
         | (_POLLING_FILES if host in spec.measured_hosts else {})
     )
 
@@ -171,7 +180,7 @@ def settings(texts: Iterable[str]) -> dict[str, str]:
     """
     programs = [
         *filter(None, map(_program, _FILES.values())),
-        *(folder for folder, _ in (_HOST_FILES | _SEA_FILES | _ZVM_FILES | _DIRECT_FILES).values()),
+        *(folder for folder, _ in (_HOST_FILES | _SEA_FILES | _ZVM_FILES | _DIRECT_FILES | _SWITCHED_FILES).values()),
         "ceilometer-polling",
     ]
     found = {}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bigiron.lab.errors import LabError
@@ -36,6 +37,18 @@ def unpack(cache: Path, name: str, packages: Sequence[str], advice: str) -> None
     shutil.rmtree(cache / name, ignore_errors=True)
     unpacked.rename(cache / name)
     shutil.rmtree(debs)
+
+
+def missing_libraries(files: Iterable[Path], extra: Path | None = None) -> set[str]:
+    """Return the shared libraries that programs lack on this machine; `extra` is a folder of further ones."""
+    environment = {**os.environ, **({"LD_LIBRARY_PATH": str(extra)} if extra else {})}
+    missing = set()
+    for file in files:
+        listing = subprocess.run(
+            ["ldd", str(file)], capture_output=True, text=True, timeout=30, check=False, env=environment
+        ).stdout
+        missing |= {line.split()[0] for line in listing.splitlines() if line.rstrip().endswith("not found")}
+    return missing
 
 
 def _private_apt_options(cache: Path) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import openstack
 import requests
@@ -12,8 +13,9 @@ from keystoneauth1.exceptions import ClientException
 from openstack.connection import Connection
 from openstack.exceptions import SDKException
 
-from bigiron.lab import broker
+from bigiron.lab import broker, openvswitch
 from bigiron.lab.novnc import PAGE
+from bigiron.lab.paths import LabPaths
 from bigiron.lab.spec import REGION, Host, LabSpec
 
 _ANSWER_SECONDS = 5.0
@@ -43,17 +45,23 @@ class Health:
     younger than the process, because the database still shows the one before as up for a minute.
     """
 
-    def __init__(self, spec: LabSpec) -> None:
+    def __init__(self, paths: LabPaths, spec: LabSpec) -> None:
         self._spec = spec
         self._cloud: Connection | None = None
         self._reporting: dict[str, Callable[[float], bool]] = {}
         self._simulators: dict[str, list[tuple[str, str]]] = {}
         self._refusals = _REFUSAL | {host.named("sim"): _CONNECTOR_REFUSAL for host in spec.hosts_of("zvm")}
         self._exporters: dict[str, str] = {}
+        self._sockets: dict[str, Path] = {}
         for host in spec.hosts:
             self._reporting[host.named("nova-compute")] = partial(self._compute, host.compute)
             for agent in ("neutron-sea-agent", "neutron-sriov-agent", "neutron-zvm-agent"):
                 self._reporting[host.named(agent)] = partial(self._agent, host.compute, f"bigiron-{agent}")
+            stock = "neutron-openvswitch-agent"
+            self._reporting[host.named(stock)] = partial(self._agent, host.compute, stock)
+            for program in ("ovsdb-server", "ovs-vswitchd"):
+                folder = paths.switch(host.named("ovs-vswitchd"))
+                self._sockets[host.named(program)] = folder / f"{program}.ctl"
             self._simulators[host.named("sim")] = _questions(host)
             self._exporters[host.named("ceilometer-polling")] = host.named("exporter")
 
@@ -63,6 +71,8 @@ class Health:
             return broker.answers(self._spec.ports["broker"])
         if check in self._simulators:
             return all(self._answers(name, path) for name, path in self._simulators[check])
+        if check in self._sockets:
+            return openvswitch.answers(self._sockets[check])
         if check in self._exporters:
             return self._answers(self._exporters[check], "/metrics")
         if check in self._reporting:

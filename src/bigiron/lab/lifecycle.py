@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bigiron.lab import broker, configs, database, health, novnc, seed, spec, supervise
+from bigiron.lab import broker, configs, database, health, novnc, openvswitch, seed, services, spec, supervise
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import LabPaths, cache_root
 from bigiron.lab.progress import Reporter
@@ -37,6 +37,7 @@ class Wishes:
     broker_url: str | None = None
     debug: bool | None = None
     telemetry: bool | None = None
+    open_vswitch: bool | None = None
     settings: Mapping[str, str] | None = None
 
     def applied(self, current: LabSpec) -> LabSpec:
@@ -109,6 +110,7 @@ def _launch(paths: LabPaths, wanted: LabSpec, report: Reporter) -> tuple[LabSpec
         wanted = replace(wanted, platforms=_platforms(paths, wanted))
     if wanted.broker_url:
         broker.require(wanted.broker_url)
+    switch = openvswitch.obtain(cache_root()) if wanted.switched_hosts else None
     wanted = wanted.equipped()
     prepare(report, with_broker=not wanted.broker_url)
     spec.save(paths, wanted)
@@ -118,6 +120,9 @@ def _launch(paths: LabPaths, wanted: LabSpec, report: Reporter) -> tuple[LabSpec
         folder = paths.data / "broker"
         broker.write_files(folder, wanted.ports["broker"], wanted.secrets["broker"], wanted.secrets["cookie"])
         broker.erlang_root(folder, broker.obtain(cache_root()))
+    if switch:
+        for host in wanted.switched_hosts:
+            services.create_switch(paths, host, switch)
     return wanted, supervise.launch(paths, _table(paths, wanted))
 
 
@@ -134,12 +139,13 @@ def _platforms(paths: LabPaths, wanted: LabSpec) -> tuple[str, ...]:
 
 
 def _table(paths: LabPaths, wanted: LabSpec) -> tuple[Program, ...]:
-    return programs(paths, wanted, None if wanted.broker_url else broker.obtain(cache_root()))
+    switch = openvswitch.obtain(cache_root()) if wanted.switched_hosts else None
+    return programs(paths, wanted, None if wanted.broker_url else broker.obtain(cache_root()), switch)
 
 
 def _start_all(paths: LabPaths, wanted: LabSpec, supervisor: Supervisor, report: Reporter) -> LabSpec:
     """Start each program as soon as those it needs work; the slowest chain decides how long it takes."""
-    checks = health.Health(wanted)
+    checks = health.Health(paths, wanted)
     waiting = {each.name: each for each in _table(paths, wanted)}
     started: dict[str, float] = {}
     pids: dict[str, int] = {}
@@ -240,6 +246,7 @@ _OUTER = (
     "neutron-sea-agent",
     "neutron-sriov-agent",
     "neutron-zvm-agent",
+    "neutron-openvswitch-agent",
     "ceilometer-polling",
     "charts",
 )
@@ -255,7 +262,7 @@ def _stop(paths: LabPaths, report: Reporter, *, gently: bool = True) -> bool:
         # The guests' side first, so that nothing reports to a control plane that has gone; the broker last.
         names = supervisor.states().keys()
         outer = {name for name in names if name.startswith(_OUTER)}
-        base = {name for name in names if name.startswith(("broker", "sim", "keystone"))}
+        base = {name for name in names if name.startswith(("broker", "sim", "keystone", "ovs"))}
         for level in (outer, names - outer - base, base):
             supervisor.stop(level, _STOP_SECONDS)
     else:

@@ -79,6 +79,10 @@ class LabPaths:
         """The supervisor's socket, pid file and own log."""
         return self.root / "run"
 
+    def switch(self, program: str) -> Path:
+        """Sockets of an Open vSwitch, in the folder named after its `ovs-vswitchd` program."""
+        return self.run / program
+
     @property
     def spec(self) -> Path:
         """What `up` was asked for, and the ports and passwords it chose."""

@@ -5,19 +5,21 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bigiron.lab import broker
+from bigiron.lab import broker, openvswitch
 from bigiron.lab.database import file_url
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import LabPaths, program
-from bigiron.lab.spec import Host, LabSpec
+from bigiron.lab.spec import PHYSICAL_BRIDGE, Host, LabSpec
 
 # Steps that are no processes, but that programs wait for.
 BOOTSTRAP = "administrator"
 SEED = "users and catalog"
+DATABASE_SOCKET = "db.sock"
+"""The name that Open vSwitch's own tools look for."""
 _HURRIED = 20
 
 
@@ -37,7 +39,9 @@ class Program:
     """Whether it writes its log file itself, and begins a new one in time; otherwise the supervisor does."""
 
 
-def programs(paths: LabPaths, spec: LabSpec, broker_binaries: broker.Binaries | None) -> tuple[Program, ...]:
+def programs(
+    paths: LabPaths, spec: LabSpec, broker_binaries: broker.Binaries | None, switch: openvswitch.Binaries | None = None
+) -> tuple[Program, ...]:
     """Return the programs of this lab, in the order in which they are shown."""
     table = list(_control_plane(paths, spec))
     if broker_binaries is not None:
@@ -46,7 +50,9 @@ def programs(paths: LabPaths, spec: LabSpec, broker_binaries: broker.Binaries | 
         table += (_console_proxy(paths, name) for name in ("nova-novncproxy", "nova-serialproxy"))
     for host in spec.hosts:
         if host.platform != "fake":
-            table.append(_simulator(paths, spec, host))
+            table.append(_simulator(paths, spec, host, switch))
+        if switch is not None and host in spec.switched_hosts:
+            table += _switch(paths, host, switch)
         if host.platform == "powervm":
             table.append(_agent(paths, host, "sea"))
             if host in spec.direct_hosts:
@@ -121,7 +127,7 @@ def _console_proxy(paths: LabPaths, name: str) -> Program:
     )  # fmt: skip
 
 
-def _simulator(paths: LabPaths, spec: LabSpec, host: Host) -> Program:
+def _simulator(paths: LabPaths, spec: LabSpec, host: Host, switch: openvswitch.Binaries | None) -> Program:
     """The simulated system of a host; that of a z/VM runs the real Cloud Connector."""
     sim = host.named("sim")
     listen, control = (f"127.0.0.1:{spec.ports[host.named(name)]}" for name in ("sim", "sim_control"))
@@ -129,6 +135,12 @@ def _simulator(paths: LabPaths, spec: LabSpec, host: Host) -> Program:
         program("bigiron"), "sim", host.platform, "--system", str(host.document().resolve()),
         "--state", str(paths.data / sim), "--listen", listen, "--control", control, "--latency", spec.latency,
     )  # fmt: skip
+    if switch is not None and host in spec.switched_hosts:
+        folder = _sockets(paths, host)
+        return Program(
+            sim, (*command, "--ovsdb", f"unix:{folder / DATABASE_SOCKET}"), sim, sim, (host.named("ovs-vswitchd"),),
+            environment=switch.environment(folder), own_log=False,
+        )  # fmt: skip
     if host.platform != "zvm":
         return Program(sim, command, sim, sim, own_log=False)
     # The connector waits for 15 s in each shutdown: a lab without latency does not.
@@ -136,6 +148,49 @@ def _simulator(paths: LabPaths, spec: LabSpec, host: Host) -> Program:
     return Program(
         sim, (*command, "--clock-scale", str(scale), "--connector", str(connector_environment())), sim, sim,
         own_log=False, stop_seconds=20,
+    )  # fmt: skip
+
+
+def _sockets(paths: LabPaths, host: Host) -> Path:
+    return paths.switch(host.named("ovs-vswitchd"))
+
+
+def create_switch(paths: LabPaths, host: Host, switch: openvswitch.Binaries) -> None:
+    """Make the database of a host's Open vSwitch, with the bridges that its agent needs."""
+    _sockets(paths, host).mkdir(mode=0o700, parents=True, exist_ok=True)
+    openvswitch.create(_switch_database(paths, host), (openvswitch.INTEGRATION_BRIDGE, PHYSICAL_BRIDGE), switch)
+
+
+def _switch_database(paths: LabPaths, host: Host) -> Path:
+    return paths.data / host.named("ovsdb-server") / "conf.db"
+
+
+def _switch(paths: LabPaths, host: Host, switch: openvswitch.Binaries) -> Iterator[Program]:
+    """The Open vSwitch of a host and Neutron's own agent for it."""
+    folder = _sockets(paths, host)
+    server, daemon, agent = map(host.named, ("ovsdb-server", "ovs-vswitchd", "neutron-openvswitch-agent"))
+    environment = switch.environment(folder)
+    logging = ("-vconsole:info", "-vsyslog:off", "-vfile:off")
+    yield Program(
+        server,
+        (
+            switch.program("ovsdb-server"), str(_switch_database(paths, host)), *logging,
+            f"--remote=punix:{folder / DATABASE_SOCKET}", f"--unixctl={folder}/ovsdb-server.ctl",
+        ),
+        server, environment=environment, own_log=False,
+    )  # fmt: skip
+    yield Program(
+        daemon,
+        (
+            switch.program("ovs-vswitchd"), f"unix:{folder / DATABASE_SOCKET}", *logging,
+            "--enable-dummy=override", f"--unixctl={folder}/ovs-vswitchd.ctl",
+        ),
+        daemon, after=(server,), environment=environment, own_log=False,
+    )  # fmt: skip
+    options = paths.etc / agent / "neutron.conf"
+    yield Program(
+        agent, (program("neutron-openvswitch-agent"), "--config-file", str(options)), agent,
+        after=("neutron", daemon, SEED), environment=environment,
     )  # fmt: skip
 
 

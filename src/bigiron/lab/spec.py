@@ -33,7 +33,7 @@ PORT_NAMES = (
     "nova-serialproxy",
     "charts",
 )
-HOST_PORT_NAMES = ("consoles", "sim", "sim_control", "exporter")
+HOST_PORT_NAMES = ("consoles", "sim", "sim_control", "exporter", "openflow")
 SECRET_NAMES = (
     "admin",
     "demo",
@@ -50,6 +50,8 @@ SECRET_NAMES = (
 CONTROL_HOST = "lab-control"
 REGION = "RegionOne"
 PHYSICAL_NETWORK = "default"
+PHYSICAL_BRIDGE = "br-default"
+"""Of Open vSwitch, to that network."""
 _MAC_PREFIX = "020000"
 """The simulator's own."""
 _EXAMPLES = Path(__file__).parents[3] / "examples" / "systems"
@@ -114,7 +116,7 @@ class LabSpec:
     `systems` are system documents, one for each compute host; empty means one host of each platform, with the
     repository's example of it.
     `broker_url` empty means: run a private RabbitMQ. `telemetry` asks for a polling agent for each host, and a page
-    with charts.
+    with charts, `open_vswitch` for an Open vSwitch with Neutron's agent on each PowerVM host.
     `settings` holds options beyond those that the lab itself sets, PROGRAM:GROUP.OPTION -> value.
     """
 
@@ -124,6 +126,7 @@ class LabSpec:
     broker_url: str = ""
     debug: bool = False
     telemetry: bool = False
+    open_vswitch: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
     ports: Mapping[str, int] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -165,6 +168,11 @@ class LabSpec:
         return tuple(host for host in self.hosts if host.platform in PLATFORMS) if self.telemetry else ()
 
     @property
+    def switched_hosts(self) -> tuple[Host, ...]:
+        """The compute hosts with an Open vSwitch."""
+        return self.hosts_of("powervm") if self.open_vswitch else ()
+
+    @property
     def hosts(self) -> tuple[Host, ...]:
         """The compute hosts. Raises LabError for a system document that a lab of both platforms cannot read."""
         if self.driver != BOTH:
@@ -193,6 +201,8 @@ class LabSpec:
                     f"platform is {PLATFORM_TITLES[host.platform]}: start it with --platform {found}, or {BOTH}"
                 )
         _ = self.base_mac
+        if self.open_vswitch and not self.switched_hosts:
+            raise LabError("ports on Open vSwitch are PowerVM's: leave out --open-vswitch, or add --platform powervm")
         missing = [PLATFORM_TITLES[each] for each in PLATFORMS if not self.hosts_of(each)]
         if self.driver == BOTH and missing:
             raise LabError(

@@ -34,7 +34,7 @@ def collect(paths: LabPaths) -> list[ProgramStatus]:
     supervisor = supervise.connect(paths)
     if supervisor is None:
         return []
-    checks = health.Health(current)
+    checks = health.Health(paths, current)
     rows = [_own(supervisor.pid())]
     for name, process in supervisor.states().items():
         state = process.state.lower()

@@ -39,6 +39,14 @@ REST_OPTS: list[cfg.Opt] = [
     cfg.FloatOpt("call_timeout", default=120.0, min=1, help="Seconds that the Cloud Connector has for a quick answer."),
 ]
 
+PORT_LINE = cfg.StrOpt(
+    "port_line",
+    default="",
+    help="Directory in which nova-compute and the z/VM network agent have sockets to tell each other of ports at once: "
+    "the same in both, of a group that both are in, with mode 2770, and one for each z/VM system. Empty has them wait "
+    "for the agent's looks and for Neutron's events.",
+)
+
 
 class BadOption(ValueError):
     """An option that says how to reach the connector cannot work; the message quotes it."""

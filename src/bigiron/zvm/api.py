@@ -16,7 +16,7 @@ from bigiron.zvm.rest import Connector
 
 _CHANGE_S = 300.0
 """For what waits for the directory manager, which works on one change after the other."""
-Undo = Callable[[], None]
+Undo = Callable[[], object]
 _COMMENTS_SINCE = (1, 6, 7)
 _CPU_COMMANDS_SINCE = (1, 6, 6)
 
@@ -28,6 +28,8 @@ class Api:
         self.connector = connector
         self._options = connector.options
         self.version: tuple[int, ...] = ()
+        scp_host = self._options.scp_host
+        self._remote = {"remote_host": scp_host} if scp_host else {}
 
     def read_version(self) -> str:
         """Ask for the server's version (GET /) and remember it; api_version is 1.0 in all of them."""
@@ -79,14 +81,15 @@ class Api:
         return found
 
     def import_image(self, name: str, path: str, os_version: str, what: str) -> None:
-        """Copy a file of the connector's host into its images; raises Exists."""
-        image = {"image_name": name, "url": f"file://{path}", "image_meta": {"os_version": os_version}}
+        """Copy a file of the connector's host, or of scp_host, into its images; raises Exists."""
+        meta = {"os_version": os_version}
+        image = {"image_name": name, "url": f"file://{path}", "image_meta": meta, **self._remote}
         timeout = self._options.deploy_timeout_s
         self.connector.call("POST", "/images", {"image": image}, what=what, timeout_s=timeout)
 
     def export_image(self, name: str, path: str, what: str) -> None:
-        """Copy an image to a path on the connector's host, over what is there."""
-        body = {"location": {"dest_url": f"file://{path}"}}
+        """Copy an image to a path on the connector's host, or on scp_host, over what is there."""
+        body = {"location": {"dest_url": f"file://{path}", **self._remote}}
         self.connector.call("PUT", _image(name), body, what=what, timeout_s=self._options.deploy_timeout_s)
 
     def delete_image(self, name: str) -> None:
@@ -152,7 +155,11 @@ class Api:
 
     def deploy(self, userid: str, image: str, transport: str | None, what: str) -> None:
         """Write an image to the root disk, empty the reader and put the config drive there; raises NotFound."""
-        fields = {"image": image} | ({"transportfiles": transport} if transport else {})
+        fields = {"image": image}
+        if transport:
+            fields["transportfiles"] = transport
+            if self._options.scp_host:
+                fields["remotehost"] = self._options.scp_host
         self.action(userid, "deploy", what=what, timeout_s=self._options.deploy_timeout_s, **fields)
 
     # Disks of a guest

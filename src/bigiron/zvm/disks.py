@@ -108,10 +108,14 @@ def of_entry(entry: Entry) -> tuple[HeldDisk, ...]:
     )
 
 
+def size_bytes(device: str, units: int) -> int:
+    """The size of a minidisk: an FBA disk or one in storage has blocks, any other the cylinders of a 3390 disk."""
+    return units * (512 if device.startswith(("9336", "FB")) else 737280)
+
+
 def _gb(device: str, units: int) -> float:
     """As it was asked for: in whole megabytes, which a disk exceeds by less than a cylinder of 0.7 MB."""
-    per_unit = 512 if device.startswith(("9336", "FB")) else 737280
-    return units * per_unit // 2**20 / _MB_PER_GB
+    return size_bytes(device, units) // 2**20 / _MB_PER_GB
 
 
 def _root_size(spec: GuestSpec, disk: DiskSpec, header: Header, options: ZvmOptions) -> str:

@@ -28,6 +28,10 @@ class Exists(Conflict):
     """There is an object of that name already."""
 
 
+class Unreached(Unavailable):
+    """There was no connection to the connector: nothing was asked of it."""
+
+
 class Locked(Busy):
     """Somebody else changes the directory entry just now; nothing was done."""
 

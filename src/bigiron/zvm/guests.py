@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bigiron import naming
@@ -22,7 +22,8 @@ from bigiron.model import GuestSpec
 from bigiron.zvm import disks
 from bigiron.zvm.api import Api
 from bigiron.zvm.directory import Entry
-from bigiron.zvm.errors import AWAY, Exists
+from bigiron.zvm.errors import AWAY, Exists, Unreached
+from bigiron.zvm.late import LateCreates
 from bigiron.zvm.ledger import Ledger, LedgerEntry
 
 LOG = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Guests:
         self._api = api
         self._ledger = ledger
         self._options = api.connector.options
+        self.late = LateCreates(self._options.state_path, self._remove_late)
         self._lock = threading.Lock()
         self._known: dict[str, Guest] = {}
         self._stopping = threading.Event()
@@ -72,7 +74,8 @@ class Guests:
                 )  # fmt: skip
         found = [_of_entry(entry) for entry in made if entry.userid in present]
         prefix = self._options.userid_prefix.upper()
-        unknown = sorted(userid for userid in present - set(recorded) if userid.startswith(prefix))
+        unclaimed = present - set(recorded) - self.late.userids()
+        unknown = sorted(userid for userid in unclaimed if userid.startswith(prefix))
         if unknown:
             with ThreadPoolExecutor(_READERS, thread_name_prefix="bigiron-directory") as pool:
                 found += [guest for guest in pool.map(self._look, unknown) if guest is not None]
@@ -145,12 +148,12 @@ class Guests:
         """Make the directory entry with its disks, under the first userid that is free; marked and in the ledger."""
         instance = spec.uuid.lower()
         distro = disks.distro_of(spec)
-        taken = {entry.userid for entry in self._ledger.entries() if entry.instance != instance}
+        taken = {entry.userid for entry in self._ledger.entries() if entry.instance != instance} | self.late.userids()
         for userid in naming.userids(instance, self._options.userid_prefix):
             if userid in taken:
                 continue
             record = LedgerEntry(instance, userid, spec.name, True, distro, spec.memory_mb, spec.vcpus)
-            self._ledger.put(record)
+            self._ledger.put(replace(record, unanswered=True))
             body = self._body(spec, userid, disk_list)
             undo = functools.partial(self._delete, userid, instance, adopted=False)
             try:
@@ -159,10 +162,12 @@ class Guests:
                 self._refuse_own(spec, userid)
                 LOG.info("userid %s is another's; guest %s takes the next one", userid, spec.name)
                 continue
-            except NotFound as error:
-                raise InvalidSpec(f"{error.message} Check [zvm] user_profile and disk_pool.") from error
-            held = disks.held(spec, made)
-            self._ledger.change(instance, disks=held)
+            except PlatformError as error:
+                self._ledger.change(instance, unanswered=_is_unanswered(error))
+                if isinstance(error, NotFound):
+                    raise InvalidSpec(f"{error.message} Check [zvm] user_profile and disk_pool.") from error
+                raise
+            self._ledger.change(instance, unanswered=False, disks=disks.held(spec, made))
             return _of_entry(record)
         self._ledger.drop(instance)
         raise Conflict(
@@ -226,12 +231,22 @@ class Guests:
         userid = guest.userid if guest is not None else record.userid if record is not None else None
         if userid is not None:
             try:
-                self._delete(userid, instance.lower(), adopted=record is not None and record.adopted)
+                came = self._delete(userid, instance.lower(), adopted=record is not None and record.adopted)
+                if record is not None and record.unanswered and not came:
+                    self.late.note(userid, record.instance, record.name)
             except Foreign:
                 if record is None or not record.making:
                     raise
                 LOG.debug("userid %s is another's: a spawn of %s tried it and was ended", userid, record.name)
         self.forget(instance)
+
+    def _remove_late(self, userid: str, instance: str) -> bool:
+        """Remove a guest whose create had no effect when it was undone; False where it still has none."""
+        try:
+            self._api.entry(userid)
+        except NotFound:
+            return False
+        return self._delete(userid, instance, adopted=False)
 
     def forget(self, instance: str) -> None:
         """The guest is gone."""
@@ -239,9 +254,9 @@ class Guests:
             self._known.pop(instance.lower(), None)
         self._ledger.drop(instance)
 
-    def _delete(self, userid: str, instance: str, adopted: bool) -> None:
+    def _delete(self, userid: str, instance: str, adopted: bool) -> bool:
         """Delete and look whether it is gone: the connector takes some failures for success, and the directory manager
-        may still be at it when it answers."""
+        may still be at it when it answers. Returns whether there was one."""
         deadline = time.monotonic() + _GONE_S
         pause = 0.0
         while True:
@@ -251,10 +266,10 @@ class Guests:
                 if not pause:
                     # A delete that was cut off may have left it in the connector's own list.
                     self._api.delete(userid)
-                return
+                return bool(pause)
             if entry.instance != instance and not (adopted and entry.instance is None):
                 if pause:
-                    return
+                    return True
                 self._refuse_foreign(entry, instance)
             if time.monotonic() > deadline:
                 raise Timeout(
@@ -339,6 +354,12 @@ class Guests:
     def stop(self) -> None:
         """End all waiting."""
         self._stopping.set()
+        self.late.stop()
+
+
+def _is_unanswered(error: PlatformError) -> bool:
+    """Whether what was asked for may be done all the same."""
+    return isinstance(error, Timeout | Unavailable) and not isinstance(error, Unreached)
 
 
 def _of_entry(entry: LedgerEntry) -> Guest:

@@ -9,7 +9,7 @@ added to a running guest gets another MAC from CP until the guest is logged on a
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from bigiron.errors import Conflict, InvalidSpec, NotFound, PlatformError, Unsupported
@@ -26,9 +26,11 @@ LOG = logging.getLogger(__name__)
 class Nics:
     """The adapters of this host's guests."""
 
-    def __init__(self, api: Api, power: Power) -> None:
+    def __init__(self, api: Api, power: Power, announce: Callable[[Sequence[str]], None]) -> None:
+        """`announce` tells the network agent of ports whose adapters were made."""
         self._api = api
         self._power = power
+        self._announce = announce
         self._read: frozenset[tuple[str, str]] = frozenset()
 
     def read(self) -> None:
@@ -54,6 +56,7 @@ class Nics:
         self._api.add_interfaces(
             guest.userid, self._distro(guest), networks, active, what, undo if len(networks) > 1 else None
         )
+        self._announce(ports)
 
     def attach(self, guest: Guest, nic: NicSpec) -> None:
         """Give a guest one more adapter, running or not; undone if the guest cannot configure it."""

@@ -29,6 +29,8 @@ class ZvmOptions:
     ephemeral_format: str = "ext3"
     shared_path: str = ""
     """A directory that the connector sees under the same path: files are handed over there, and not by REST."""
+    scp_host: str = ""
+    """`user@host`, as whom and where the connector can run scp to copy files from and to this host."""
     connector_image_repository: str = "/var/lib/zvmsdk/images"
     """What `sdk_image_repository` in the connector's zvmsdk.conf says."""
     call_timeout_s: float = 120.0
@@ -38,6 +40,8 @@ class ZvmOptions:
     """How long a soft reboot may take until the guest answers again."""
     power_poll_s: float = 30.0
     """How often guests are asked whether they still run; 0 never asks."""
+    port_line: str = ""
+    """Directory of the sockets at which nova-compute and the network agent hear each other; empty where they do not."""
     max_parallel: int = 64
     state_path: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / "bigiron-zvm")
     """Where the ledger of guests is kept; must survive a restart of the process."""

@@ -15,6 +15,7 @@ from bigiron.zvm.metrics.guests import KnownGuests
 from bigiron.zvm.metrics.usage import GuestUsages
 from bigiron.zvm.nics import Nics
 from bigiron.zvm.options import ZvmOptions
+from bigiron.zvm.portline import AGENT, COMPUTE, Heard, PortLine
 from bigiron.zvm.power import Power
 from bigiron.zvm.rest import Connector
 from bigiron.zvm.transfer import delete_image, transfer
@@ -34,17 +35,23 @@ class Parts:
         self.transfer = transfer(self.api)
         self.images = Images(self.api, self.transfer, ImageCache(options.state_path))
         self.power = Power(self.api, self.ledger)
-        self.nics = Nics(self.api, self.power)
+        self.port_line = PortLine(options.port_line, COMPUTE, AGENT)
+        self.nics = Nics(self.api, self.power, self.port_line.tell)
         self.captures = Captures(self.api, self.transfer, self.ledger, self.power)
         self.usages = GuestUsages(self.api, KnownGuests(self.guests))
         self.watch = Watch(options.power_poll_s, self.guests, self.power, self.host.ping)
 
-    def start(self) -> None:
-        """Connect, check the options against the connector, and read what is there."""
+    def start(self, wired: Heard) -> None:
+        """Connect, check the options against the connector, and read what is there.
+
+        `wired` is called with the ports that the network agent says are coupled.
+        """
+        self.port_line.start(wired)
         self.host.version_text = self.api.read_version()
         self.host.read()
         self.transfer.start()
         self.guests.load()
+        self.guests.late.start()
         self._clear_snapshots()
         if self.guests.all():
             self.nics.read()
@@ -62,6 +69,7 @@ class Parts:
 
     def close(self) -> None:
         """Stop the threads and close the connections; safe to call twice."""
+        self.port_line.close()
         self.guests.stop()
         self.watch.stop()
         self.connector.close()

@@ -48,6 +48,7 @@ class Zvm(Hypervisor):
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[GuestEvent], None]] = []
         self._reachable: list[Callable[[bool], None]] = []
+        self._wired: list[Callable[[str], None]] = []
 
     # The connection
 
@@ -59,7 +60,7 @@ class Zvm(Hypervisor):
             parts.power.subscribe(self._state_changed)
             parts.watch.subscribe(self._reachable_changed)
             try:
-                parts.start()
+                parts.start(self._ports_wired)
             except BaseException:
                 parts.close()
                 raise
@@ -76,6 +77,14 @@ class Zvm(Hypervisor):
 
     def subscribe_reachable(self, callback: Callable[[bool], None]) -> None:
         self._reachable.append(callback)
+
+    def subscribe_wired(self, callback: Callable[[str], None]) -> None:
+        self._wired.append(callback)
+
+    def _ports_wired(self, ports: Sequence[str]) -> None:
+        for callback in self._wired:
+            for port in ports:
+                callback(port)
 
     def _state_changed(self, event: GuestEvent) -> None:
         for callback in self._callbacks:
@@ -173,7 +182,7 @@ class Zvm(Hypervisor):
                 removed.append(uuid)
             except PlatformError as error:
                 LOG.warning("What is left of instance %s could not be removed: %s", uuid, error)
-        return removed
+        return [*removed, *self.parts.guests.late.look()]
 
     # Power
 

@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import requests
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from bigiron import pool
 from bigiron.errors import AuthError, InvalidSpec, PlatformError, Timeout, Unavailable, Unsupported
 from bigiron.journal import Call, Journal
-from bigiron.zvm.errors import Answer, Damaged, Full, Locked, Rejected, translate
+from bigiron.zvm.errors import Answer, Damaged, Full, Locked, Rejected, Unreached, translate
 from bigiron.zvm.options import ZvmOptions
 from bigiron.zvm.token import Token
 
@@ -66,7 +67,7 @@ class Connector:
         what: str,
         timeout_s: float | None = None,
         retry: bool = True,
-        undo: Callable[[], None] | None = None,
+        undo: Callable[[], object] | None = None,
     ) -> Any:
         """Send a request and return the `output` of its answer; `what` names the action and the object for errors.
 
@@ -212,10 +213,17 @@ class Connector:
             )
         if isinstance(error, requests.exceptions.ReadTimeout):
             return Timeout(f"{what}: the Cloud Connector did not answer within {timeout_s:.0f} s.")
-        return Unavailable(
+        kind = Unreached if _is_unreached(error) else Unavailable
+        return kind(
             f"{what}: the Cloud Connector at {self._base} cannot be reached ({error}). Start it, or correct [zvm] "
             "cloud_connector_url."
         )
+
+
+def _is_unreached(error: requests.exceptions.RequestException) -> bool:
+    """Whether there was no connection, so that nothing can have been asked for."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(reason, NewConnectionError | ConnectTimeoutError)
 
 
 def checked(status: int, content: bytes, what: str, detail: str) -> Any:

@@ -1,4 +1,4 @@
-"""Files on their way to and from the connector's host: by REST, or through a directory that both hosts see.
+"""Files on their way to and from the connector's host: by REST, through a directory that both hosts see, or by scp.
 
 The connector keeps what was uploaded for ever and under a name of its own, and the guest knows a config drive by its
 name, cfgdrive.iso. So an upload is imported as an image and exported from there under the right name, which needs a
@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from bigiron.errors import InvalidSpec, NotFound, PlatformError
+from bigiron.errors import AuthError, InvalidSpec, NotFound, PlatformError, Timeout, Unavailable
 from bigiron.zvm import header
 from bigiron.zvm.api import Api
 from bigiron.zvm.errors import Damaged, Exists
@@ -29,6 +29,8 @@ LOG = logging.getLogger(__name__)
 
 BLANK = "bigiron-blank"
 _BLANK_OS = "rhel9"
+_BLANK_CONTENT = header.write(1) + bytes(header.HEADER_BYTES)
+_MAKING_BLANK = "Making a blank image"
 _CONFIG_DRIVE = "cfgdrive.iso"
 _SYSTEM_AREA = 32768
 _CHUNK = 1 << 20
@@ -63,7 +65,11 @@ class Transfer(abc.ABC):
 def transfer(api: Api) -> Transfer:
     """The one that the options ask for."""
     options = api.connector.options
-    return SharedTransfer(api, Path(options.shared_path)) if options.shared_path else RestTransfer(api)
+    if options.shared_path:
+        return SharedTransfer(api, Path(options.shared_path))
+    if options.scp_host:
+        return ScpTransfer(api, options.state_path / "zvm-transfer")
+    return RestTransfer(api)
 
 
 def _drive_image(userid: str) -> str:
@@ -103,11 +109,9 @@ class RestTransfer(Transfer):
         try:
             self._api.image(BLANK)
         except NotFound:
-            content = header.write(1) + bytes(header.HEADER_BYTES)
-            what = "Making a blank image"
-            path = self._api.connector.upload(io.BytesIO(content), len(content), what)
+            path = self._api.connector.upload(io.BytesIO(_BLANK_CONTENT), len(_BLANK_CONTENT), _MAKING_BLANK)
             with contextlib.suppress(Exists):
-                self._api.import_image(BLANK, path, _BLANK_OS, what)
+                self._api.import_image(BLANK, path, _BLANK_OS, _MAKING_BLANK)
         probe = f"{folder_of(self._repository, _BLANK_OS, BLANK)}/probe"
         try:
             self._api.export_image(BLANK, probe, "Looking for the connector's images")
@@ -177,6 +181,9 @@ class SharedTransfer(Transfer):
                 f"[zvm] shared_path = {self._folder} is no directory that nova-compute can write to. Make it, with the "
                 "connector's group and mode 2770, or leave the option out."
             )
+        self._clear()
+
+    def _clear(self) -> None:
         # What an ended process has left; others that use the directory are done with theirs in less time.
         for left in self._folder.glob(f"{_SCRATCH}*"):
             if left.stat().st_mtime < time.time() - _STALE_S:
@@ -238,6 +245,34 @@ class SharedTransfer(Transfer):
                 f"[zvm] shared_path = {self._folder} cannot be used ({error}). See that it is mounted, has room, and "
                 "that nova-compute and the Cloud Connector's group can read and write there."
             ) from error
+
+
+class ScpTransfer(SharedTransfer):
+    """By scp, which the connector runs, from a directory of this host's to one of its own and back."""
+
+    def start(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._clear()
+        host = self._api.connector.options.scp_host
+        try:
+            self._try_both_ways()
+        except (Unavailable, Timeout, AuthError):
+            raise
+        except PlatformError as error:
+            raise InvalidSpec(
+                f"[zvm] scp_host = {host} is nobody as whom the Cloud Connector can copy files from and to this host "
+                f"({error.message}). Have the connector's user log on there with its key, or leave the option out."
+            ) from error
+
+    def _try_both_ways(self) -> None:
+        try:
+            self._api.image(BLANK)
+        except NotFound:
+            stream, size = io.BytesIO(_BLANK_CONTENT), len(_BLANK_CONTENT)
+            with self.placed(stream, size, _MAKING_BLANK) as path, contextlib.suppress(Exists):
+                self._api.import_image(BLANK, path, _BLANK_OS, _MAKING_BLANK)
+        with self.fetched(BLANK, "", "Fetching a blank image"):
+            return
 
 
 def _with_header(iso: bytes) -> bytes:

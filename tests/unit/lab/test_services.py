@@ -123,7 +123,7 @@ def test_no_secret_is_on_a_command_line(tmp_path: Path, binaries: broker.Binarie
 def test_a_program_that_does_not_answer_does_not_work(tmp_path: Path, binaries: broker.Binaries) -> None:
     """Every check ends with an answer, not an error, while nothing listens yet."""
     made = spec.LabSpec(driver="both", telemetry=True).equipped()
-    checks = health.Health(made)
+    checks = health.Health(LabPaths(tmp_path), made)
     for each in _table(tmp_path, made, binaries).values():
         assert checks.works(each.check, since=0.0) is False
 
@@ -170,7 +170,7 @@ def test_a_host_with_sriov_adapters_has_their_agent(tmp_path: Path, binaries: br
     assert [name for name in table if "sriov" in name] == ["neutron-sriov-agent-2"]
     assert {"sim-2", "neutron"} <= set(table["neutron-sriov-agent-2"].after)
     assert table["neutron-sriov-agent-2"].argv[-1] == str(paths.etc / "neutron-sriov-agent-2" / "neutron.conf")
-    assert health.Health(made).works("neutron-sriov-agent-2", since=0.0) is False
+    assert health.Health(LabPaths(tmp_path), made).works("neutron-sriov-agent-2", since=0.0) is False
     nova = (paths.etc / "nova-compute-2" / "nova.conf").read_text(encoding="utf-8")
     wanted = [("0001:00:*.*", "default"), ("0001:01:*.*", "fast"), ("0002:00:*.*", "fast")]
     for address, network in wanted:

@@ -112,6 +112,30 @@ def test_files_through_a_shared_directory(world: World) -> None:
     assert list(folder.iterdir()) == []
 
 
+def test_files_by_scp(world: World) -> None:
+    with world.started(scp_host="nova@127.0.0.1") as platform:
+        spec = world.spawn(platform, world.spec(config_drive=True))
+        assert world.wait_until_up(spec)["config_drive"] is not None
+        platform.power_off(spec.uuid)
+        with platform.root_disk(spec.uuid) as disk:
+            assert len(disk.stream.read()) == disk.size_bytes
+        platform.destroy(spec.uuid)
+        world.calls.clear()
+        world.simulator.journal.clear()
+        again = world.spawn(platform, world.spec(config_drive=True))
+        assert dict(world.kinds()) == {"POST /guests": 1, "POST /guests/*/action": 2}
+        (copied,) = [one.query for one in world.simulator.journal.entries() if one.template == "scp"]
+        assert "nova@127.0.0.1:" in copied and copied.endswith("/cfgdrive.iso")
+        platform.destroy(again.uuid)
+        assert list((platform.parts.options.state_path / "zvm-transfer").iterdir()) == []
+
+
+def test_scp_that_does_not_work_is_told_at_the_start(world: World) -> None:
+    world.simulator.faults.add(Fault("TOOL", "scp", Action.ERROR, message="Permission denied (publickey)"))
+    with pytest.raises(InvalidSpec, match="scp_host = nova@127"), world.started(scp_host="nova@127.0.0.1"):
+        pass
+
+
 # Images
 
 

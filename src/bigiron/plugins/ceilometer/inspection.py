@@ -70,7 +70,8 @@ def vnics(usage: GuestUsage) -> Iterator[Measured]:
             name=nic.name,
             mac=nic.mac,
             fref=None,
-            parameters={"location": nic.location},
+            # The first two are those that libvirt always gives, where it knows none.
+            parameters={"interfaceid": None, "bridge": None, "location": nic.location},
             rx_bytes=nic.in_bytes,
             tx_bytes=nic.out_bytes,
             rx_packets=nic.in_packets,

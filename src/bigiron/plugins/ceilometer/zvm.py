@@ -6,7 +6,7 @@ The connector keeps figures for some minutes, so that every sample has the time 
 from __future__ import annotations
 
 from ceilometer import sample
-from ceilometer.compute.pollsters import instance_stats, net
+from ceilometer.compute.pollsters import disk, instance_stats, net
 from oslo_config import cfg
 
 from bigiron.model import GuestUsage
@@ -27,8 +27,10 @@ class ZvmPollster(GuestPollster):
         return open_metrics(options.to_zvm(conf))
 
     def _measured_at(self, usage: GuestUsage, at: float | None) -> float | None:
-        """All that is known of a running guest is measured, its state too."""
+        """All that is known of a running guest is measured, its state too, but for the sizes of its disks."""
         found = super()._measured_at(usage, at)
+        if self.inspector_method == "inspect_disk_info":
+            return found
         return usage.processor.at if found is None and usage.processor is not None else found
 
 
@@ -45,6 +47,9 @@ OutgoingBytesPollster = of(ZvmPollster, net.OutgoingBytesPollster)
 OutgoingPacketsPollster = of(ZvmPollster, net.OutgoingPacketsPollster)
 OutgoingDropPollster = of(ZvmPollster, net.OutgoingDropPollster)
 OutgoingErrorsPollster = of(ZvmPollster, net.OutgoingErrorsPollster)
+# Of minidisks, which have all of their extent; nobody counts what goes through them.
+CapacityPollster = of(ZvmPollster, disk.PerDeviceCapacityPollster)
+AllocationPollster = of(ZvmPollster, disk.PerDeviceAllocationPollster)
 
 
 class SamplesPollster(ZvmPollster):

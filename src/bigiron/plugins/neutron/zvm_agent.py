@@ -25,6 +25,7 @@ from bigiron.plugins.neutron.zvm_networks import Networks
 from bigiron.plugins.neutron.zvm_reconcile import CouplingReconciler
 from bigiron.zvm.api import Api
 from bigiron.zvm.options import ZvmOptions
+from bigiron.zvm.portline import AGENT, COMPUTE, PortLine
 from bigiron.zvm.rest import Connector
 from bigiron.zvm.vswitches import Vswitches
 
@@ -39,6 +40,12 @@ class Host:
     platform: Vswitches
     networks: Networks
     system: str
+    port_line: PortLine
+
+    def close(self) -> None:
+        """End both connections."""
+        self.port_line.close()
+        self.connector.close()
 
 
 def connect(options: cfg.ConfigOpts, journal: Journal | None = None) -> Host:
@@ -68,7 +75,7 @@ def connect(options: cfg.ConfigOpts, journal: Journal | None = None) -> Host:
     except BaseException:
         connector.close()
         raise
-    return Host(connector, platform, networks, system)
+    return Host(connector, platform, networks, system, PortLine(options.zvm.port_line, AGENT, COMPUTE))
 
 
 def state(host_name: str, host: Host) -> dict[str, Any]:
@@ -82,9 +89,10 @@ def configurations(host: Host) -> dict[str, Any]:
 
 
 def work_loop(options: cfg.ConfigOpts, host: Host, api: agent_rpc.PluginApi) -> LookLoop:
-    """The loop over the system's adapters and Neutron's ports."""
+    """The loop over the system's adapters and Neutron's ports; what it couples, nova-compute is told at once."""
     agent = options.AGENT
     reconciler = CouplingReconciler(rpc.NeutronServer(options.host, api, ZVM), host.platform, host.networks)
+    reconciler.announce = host.port_line.tell
     return LookLoop(
         reconciler, options.host, agent.polling_interval, agent.heal_and_optimize_interval, agent.exception_interval
     )
@@ -100,9 +108,10 @@ def heartbeat(options: cfg.ConfigOpts, host: Host, loop: LookLoop, api: agent_rp
 def run(options: cfg.ConfigOpts, host: Host, stopping: threading.Event) -> None:
     """Serve until `stopping` is set."""
     loop = work_loop(options, host, agent_rpc.PluginApi(topics.PLUGIN))
+    host.port_line.start(loop.adapters_made)
     beat = heartbeat(options, host, loop, agent_rpc.PluginReportStateAPI(topics.REPORTS))
     serves = "; ".join(f"{physnet} through {name}" for physnet, name in sorted(host.networks.serving.items()))
-    service.serve(options, ZVM, host.connector.close, loop, beat, serves, stopping)
+    service.serve(options, ZVM, host.close, loop, beat, serves, stopping)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -54,11 +54,13 @@ def register(conf: cfg.ConfigOpts) -> None:
     """Register what the z/VM agent reads; calling it again changes nothing."""
     conf.register_opts(COMMON_OPTS + OPTS, GROUP)
     zvm_rest.register(conf)
+    conf.register_opt(zvm_rest.PORT_LINE, zvm_rest.GROUP)
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """For the configuration reference."""
-    return [(GROUP, OPTS + COMMON_OPTS), (zvm_rest.GROUP, zvm_rest.REST_OPTS), ("VSWITCH", VSWITCH_OPTS)]
+    connector = [*zvm_rest.REST_OPTS, zvm_rest.PORT_LINE]
+    return [(GROUP, OPTS + COMMON_OPTS), (zvm_rest.GROUP, connector), ("VSWITCH", VSWITCH_OPTS)]
 
 
 def mappings(conf: cfg.ConfigOpts) -> Mapping[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from bigiron.plugins.neutron.kinds import ZVM
@@ -74,6 +74,10 @@ class LookLoop(PassLoop[Look]):
         heal = super()._due()
         look = (self._looked + pause, Look())
         return look if look[0] < heal[0] else heal
+
+    def adapters_made(self, ports: Sequence[str]) -> None:
+        """nova-compute has made the adapters of these ports."""
+        self._queue.put(Look())
 
     # What Neutron tells
 

@@ -166,15 +166,21 @@ class CouplingReconciler(PortBook):
         self._left = {one for one in self._left if one[0] in doubtful}
         self._rows = frozenset(rows)
         self._managed |= {row.port: row for row in rows if row.port in ours}
-        self._tell(ports, ours, wanted, refused | failed)
+        made_anew = {_key(op) for op in ops if isinstance(op, Couple) and not op.running and _key(op) not in failed}
+        self._tell(self._told_anew(ports, ours, made_anew), ours, wanted, refused | failed)
         return not failed
 
     # What there is, and what should be
 
     def _note_gone(self, rows: Iterable[Adapter]) -> None:
-        """Forget the adapters of ours that are no longer there, but for the rights that may be left of them."""
-        there = {(row.key, row.port) for row in rows}
-        for adapter in [each for each in self._managed.values() if (each.key, each.port) not in there]:
+        """Forget the adapters of ours that are no longer there, but for the rights that may be left of them.
+
+        One that was coupled when it was last seen, and is not any more, was made anew: a rebuild takes a guest and
+        makes it again between two looks, under the same userid.
+        """
+        there = {(row.key, row.port): row.switch for row in rows}
+        before = [(each, there.get((each.key, each.port))) for each in self._managed.values()]
+        for adapter in [each for each, switch in before if switch is None or (each.switch and not switch)]:
             del self._managed[adapter.port]
             if (known := self._couplings.get(adapter.userid)) is not None:
                 self._couplings[adapter.userid] = {vdev: to for vdev, to in known.items() if vdev != adapter.vdev}
@@ -321,6 +327,19 @@ class CouplingReconciler(PortBook):
         return {_key(op): "its guest was started before it was coupled" for op in done if started.get(op.userid, True)}
 
     # Reports
+
+    def _told_anew(
+        self, ports: Mapping[str, Port], ours: Mapping[str, Adapter], coupled: Collection[Key]
+    ) -> Mapping[str, Port]:
+        """The ports, with those as not active that Neutron counts as active and whose adapters were made anew.
+
+        nova-compute waits to be told of them, and Neutron tells it only of ports that were not active before; asking
+        for a port makes it such.
+        """
+        again = [port_id for port_id, row in ours.items() if row.key in coupled and ports[port_id].active]
+        if again:
+            self.server.lookup([ports[port_id].id for port_id in again])
+        return {**ports, **{port_id: replace(ports[port_id], active=False) for port_id in again}}
 
     def _tell(
         self,

@@ -39,5 +39,6 @@ def _device(port: DirectPort, index: int) -> dict[str, Any]:
         "dev_type": "type-VF",
         "numa_node": None,
     }
-    # By it Nova finds functions of the port whose bandwidth placement has given out. The vNIC is made there anyway.
+    # By it Nova finds functions of the port whose bandwidth Placement has given out, where the request goes by the id
+    # of the Neutron port; docs/sriov.rst tells of others. The vNIC is made there anyway.
     return {**device, "parent_ifname": port.location} if port.location else device

@@ -9,6 +9,7 @@ from typing import Any
 
 from oslo_config import cfg
 
+from bigiron.plugins import zvm_rest
 from bigiron.plugins.nova.limits import parallel_steps
 from bigiron.plugins.nova.options import OptionError
 from bigiron.zvm.options import ZvmOptions
@@ -16,6 +17,7 @@ from bigiron.zvm.options import ZvmOptions
 GROUP = "zvm"
 
 _PREFIX = re.compile(r"^[A-Z][A-Z0-9]{0,3}$")
+_SCP_HOST = re.compile(r"^[A-Za-z0-9-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")
 _POOL = re.compile(r"^(ECKD|FBA):\w{1,8}$", re.IGNORECASE)
 _FORMATS = ("ext2", "ext3", "ext4", "xfs")
 
@@ -79,6 +81,13 @@ OPTS: list[cfg.Opt] = [
         "Empty hands over all by REST, which takes five more requests for a server with a config drive.",
     ),
     cfg.StrOpt(
+        "scp_host",
+        default="",
+        help="nova-compute's user and this host's address, as in nova@10.0.0.5: the Cloud Connector copies files from "
+        "and to this host with scp, as it does for Nova's in-tree driver. Its user must be able to log on as that one "
+        "with its key.",
+    ),
+    cfg.StrOpt(
         "connector_image_repository",
         default="/var/lib/zvmsdk/images",
         help="What sdk_image_repository in the Cloud Connector's zvmsdk.conf says.",
@@ -90,6 +99,7 @@ OPTS: list[cfg.Opt] = [
         help="Seconds between looks at the power states of all instances, as z/VM reports none by itself; 0 never "
         "looks.",
     ),
+    zvm_rest.PORT_LINE,
 ]
 
 
@@ -123,11 +133,13 @@ def to_options(conf: Any) -> ZvmOptions:
         max_memory_mb=group["max_memory"],
         ephemeral_format=conf.default_ephemeral_format or "ext3",
         shared_path=group["shared_path"],
+        scp_host=group["scp_host"],
         connector_image_repository=group["connector_image_repository"],
         call_timeout_s=group["call_timeout"],
         deploy_timeout_s=group["deploy_timeout"],
         reachable_timeout_s=conf.zvm.reachable_timeout,
         power_poll_s=group["power_poll_interval"],
+        port_line=group["port_line"],
         max_parallel=parallel_steps(conf),
         state_path=Path(conf.state_path) / "bigiron",
     )
@@ -150,6 +162,10 @@ def _check(group: dict[str, Any], url: str, ca_file: str | None, ephemeral: str 
         )
     if group["disk_pool"] and not _POOL.match(group["disk_pool"]):
         raise OptionError(f"[zvm] disk_pool = {group['disk_pool']} is no pool: use ECKD:name or FBA:name")
+    if group["scp_host"] and not _SCP_HOST.match(group["scp_host"]):
+        raise OptionError(f"[zvm] scp_host = {group['scp_host']} is not user@address, such as nova@10.0.0.5")
+    if group["scp_host"] and group["shared_path"]:
+        raise OptionError("[zvm] scp_host and shared_path are two ways for files: leave one of them out")
     if group["account"] and not group["account"].isalnum():
         raise OptionError(f"[zvm] account = {group['account']} is no account number: use letters and digits")
     if ephemeral and ephemeral not in _FORMATS:

@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pypowervm import exceptions as pvm
 from pypowervm.adapter import Adapter
@@ -62,6 +62,8 @@ class AdapterNames:
         self._suspect = False
         self._ports: dict[str, str] = {}
         """Locations of the logical ports of VIOSes, by uuid."""
+        self._ports_missing = False
+        """Whether those of a VIOS could not be read."""
 
     def on_event(self, event: RestEvent) -> None:
         """Forget the adapters of a partition that has changed; after lost events, look which ones have."""
@@ -98,7 +100,10 @@ class AdapterNames:
             self._read_ports(vioses)
         if stale:
             with ThreadPoolExecutor(min(_PARALLEL, len(stale)), thread_name_prefix="adapter names") as pool:
-                list(pool.map(lambda one: self._read(one, etags.get(one.partition, "")), stale))
+                found = pool.map(lambda one: self._read(one, etags.get(one.partition, "")), stale)
+                troubles = [one for one in found if one is not None]
+            until = "What goes through them is left out until then."
+            self._complaints.judge("adapters", troubles, until, "Network adapters can be read again")
         with self._lock:
             for uuid in (self._known.keys() | self._changes.keys()) - set(existing):
                 self._known.pop(uuid, None)
@@ -129,7 +134,8 @@ class AdapterNames:
         self._complaints.well("partitions", "The partitions can be read again")
         return found
 
-    def _read(self, wanted: Wanted, etag: str) -> None:
+    def _read(self, wanted: Wanted, etag: str) -> str | None:
+        """Returns what went wrong."""
         with self._lock:
             changes = self._changes.get(wanted.partition, 0)
         try:
@@ -137,16 +143,16 @@ class AdapterNames:
             if wanted.ports:
                 macs |= self._vnics(wanted.partition)
         except PlatformError as error:
-            self._complaints.tell("adapters", f"{error.message} What goes through them is left out until then.")
-            return
-        self._complaints.well("adapters", "Network adapters can be read again")
+            return error.message
         missing = (wanted.ethernets | wanted.ports) - set(macs)
         if missing:
             LOG.debug("Partition %s has no adapter in %s any more", wanted.partition, ", ".join(sorted(missing)))
         with self._lock:
             # A change that was told of meanwhile may not be in what was read.
             if self._changes.get(wanted.partition, 0) == changes:
-                self._known[wanted.partition] = _Known(etag, wanted, macs)
+                held = replace(wanted, ports=wanted.ports & set(macs)) if self._ports_missing else wanted
+                self._known[wanted.partition] = _Known(etag, held, macs)
+        return None
 
     def _ethernets(self, partition: str) -> dict[str, str]:
         with translated(f"Reading the network adapters of partition {partition}"):
@@ -172,13 +178,18 @@ class AdapterNames:
 
     def _read_ports(self, vioses: Iterable[str]) -> None:
         """Where the logical ports of the VIOSes are, in one request for each VIOS."""
-        found = {}
+        found: dict[str, str] = {}
+        troubles = []
         for vios in vioses:
             try:
                 with translated(f"Reading the logical ports of VIOS {vios}"):
                     feed = SRIOVEthLPort.get(self._adapter, parent_type=VIOS, parent_uuid=vios)
             except PlatformError as error:
-                self._complaints.tell("ports", f"{error.message} What goes through vNICs is left out until then.")
+                troubles.append(error.message)
                 continue
             found.update({port.uuid.lower(): str(port.loc_code) for port in feed})
-        self._ports = found
+        until = "What goes through its vNICs is left out until then."
+        self._complaints.judge("ports", troubles, until, "The logical ports of VIOSes can be read again")
+        self._ports_missing = bool(troubles)
+        # Those of a VIOS that does not answer are where they were.
+        self._ports = self._ports | found if troubles else found

@@ -35,6 +35,57 @@ def nanoseconds(cycles: float, hertz: float) -> int:
     return int(cycles * NS / hertz)
 
 
+class Timebase:
+    """How fast a system's time base runs: as its samples declare, unless two stretches in a row say otherwise.
+
+    One alone may have had the system's clock set in it.
+    """
+
+    def __init__(self) -> None:
+        self._measured: float | None = None
+        self._suspected: float | None = None
+
+    def measure(self, declared: float | None, ticks: float, seconds: float) -> None:
+        """Take how many ticks passed in a stretch."""
+        if ticks <= 0 or seconds < _MEASURED_S:
+            return
+        expected = self.hertz(declared)
+        measured = frequency(expected, ticks, seconds)
+        suspected, self._suspected = self._suspected, None
+        if measured == expected:
+            return
+        if suspected is not None and frequency(suspected, ticks, seconds) == suspected:
+            # It holds from then on: the next measurement would differ by a little.
+            self._measured = measured
+        else:
+            self._suspected = measured
+
+    def hertz(self, declared: float | None) -> float:
+        """Ticks in a second."""
+        return self._measured or frequency(declared)
+
+
+class Ticks:
+    """A growing count of ticks as nanoseconds, which do not jump when the time base turns out to be another."""
+
+    def __init__(self) -> None:
+        self._hertz = 0.0
+        self._told = 0.0
+        # Whole numbers as long as those are counted: a year's ticks are more than a float tells apart.
+        self._before: float = 0
+        self._ticks: float = 0
+
+    def passed(self, ticks: float, hertz: float) -> int:
+        """All that has passed, of which what is new by this frequency."""
+        if self._hertz and hertz != self._hertz:
+            self._told, self._before = self._ns(self._ticks), self._ticks
+        self._hertz, self._ticks = hertz, ticks
+        return int(self._ns(ticks))
+
+    def _ns(self, ticks: float) -> float:
+        return self._told + (ticks - self._before) * NS / self._hertz
+
+
 def used_cycles(capped: float, uncapped: float, idle: float, donated: float) -> float:
     """What a partition has used of what was dispatched to it; who got the cycles that it gave away counts them."""
     return max(0.0, capped + uncapped - idle - donated)

@@ -1,13 +1,14 @@
 """The monitor's documents as plain values; field names of the JSON are in the comments of the readers below.
 
-Sections that a system does not give (virtual I/O metrics switched off, a partition that is off) are empty.
+Sections that a system does not give (virtual I/O metrics switched off, a partition that is off) are empty. What
+makes no sense of one partition or adapter is named in `unreadable` and left out: it must not cost the others theirs.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -100,6 +101,7 @@ class HypervisorSample:
     lpars: Mapping[str, PartitionSample]
     vioses: Mapping[int, PartitionSample]
     ports: Mapping[str, Mapping[str, Traffic]]
+    unreadable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class ViosSample:
     name: str
     scsi: Mapping[int, Transfers]
     fibre: Mapping[str, Transfers]
+    unreadable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +137,22 @@ class MemorySample:
     pages_out: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class MemorySamples:
+    """Of the partitions whose system answered, by their uuid (upper case)."""
+
+    partitions: Mapping[str, MemorySample]
+    unreadable: tuple[str, ...] = ()
+
+
+_SENSELESS = (ValueError, KeyError, TypeError, AttributeError, IndexError)
+
+
 def read(text: str, what: str, reader: Callable[[dict[str, Any]], T]) -> T:
     """A document as a value; raises PlatformError that names it where it is cut short, no JSON or of another shape."""
     try:
         return reader(json.loads(text))
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except _SENSELESS as error:
         raise PlatformError(
             f"The monitor's document {what} cannot be read: {type(error).__name__} {error}, {len(text)} characters."
         ) from error
@@ -148,8 +162,13 @@ def hypervisor(document: dict[str, Any]) -> HypervisorSample:
     """The document of category phyp."""
     sample = document["systemUtil"]["utilSample"]
     processor = sample["processor"]
-    partitions = [_partition(one) for one in sample.get("lparsUtil") or []]
-    vioses = sample.get("viosUtil") or []
+    unreadable: list[str] = []
+    partitions = _each(sample.get("lparsUtil"), _partition, "partition", unreadable)
+    vioses = _each(sample.get("viosUtil"), lambda one: (_partition(one), _client_ports(one)), "VIOS", unreadable)
+    ports: dict[str, dict[str, Traffic]] = {}
+    for _vios, clients in vioses:
+        for client, traffic in clients:
+            ports.setdefault(client, {})[traffic.location] = traffic
     # `procCyclesPerSecond` is not in the documents of every system.
     hertz = processor.get("procCyclesPerSecond")
     return HypervisorSample(
@@ -160,8 +179,9 @@ def hypervisor(document: dict[str, Any]) -> HypervisorSample:
         processors=float(processor["configurableProcUnits"]),
         firmware=float(sample["systemFirmware"]["utilizedProcCycles"]),
         lpars={one.uuid: one for one in partitions},
-        vioses={int(one["id"]): _partition(one) for one in vioses},
-        ports=_client_ports(vioses),
+        vioses={one.id: one for one, _clients in vioses},
+        ports=ports,
+        unreadable=tuple(unreadable),
     )
 
 
@@ -170,35 +190,50 @@ def vios(document: dict[str, Any]) -> ViosSample:
     sample = document["systemUtil"]["utilSample"]
     (found,) = sample["viosUtil"]
     storage = found.get("storage") or {}
-    fibre = {}
-    for card in storage.get("fiberChannelAdapters") or []:
-        for port in card.get("ports") or []:
-            fibre[_wwpn(port["wwpn"])] = _transfers(port)
+    unreadable: list[str] = []
+    cards = storage.get("fiberChannelAdapters") or []
+    ports = [port for card in cards for port in card.get("ports") or []]
+    fibre = _each(ports, lambda one: (_wwpn(one["wwpn"]), _transfers(one)), "port", unreadable)
+    adapters = storage.get("genericVirtualAdapters")
+    scsi = _each(adapters, lambda one: (_slot(one["physicalLocation"]), _transfers(one)), "adapter", unreadable)
     return ViosSample(
         at=_time(sample["timeStamp"]),
         name=str(found["name"]),
-        scsi={
-            slot: _transfers(one)
-            for one in storage.get("genericVirtualAdapters") or []
-            if (slot := _slot(one["physicalLocation"])) is not None
-        },
-        fibre=fibre,
+        scsi={slot: transfers for slot, transfers in scsi if slot is not None},
+        fibre=dict(fibre),
+        unreadable=tuple(unreadable),
     )
 
 
-def memory(document: dict[str, Any]) -> Mapping[str, MemorySample]:
-    """The document of category lpar, by partition uuid (upper case): those whose system answered."""
-    found = {}
-    for one in document["lparUtil"]:
-        figures = one.get("memory")
-        if figures and one.get("timeStamp"):
-            found[str(one["uuid"]).upper()] = MemorySample(
-                at=_time(one["timeStamp"]),
-                total_mb=float(figures["realMemSizeBytes"]) / (1 << 20),
-                available_percent=_known(figures.get("pctRealMemAvbl")),
-                pages_in=_known(figures.get("vmPgSpInRate")),
-                pages_out=_known(figures.get("vmPgSpOutRate")),
-            )
+def memory(document: dict[str, Any]) -> MemorySamples:
+    """The document of category lpar."""
+    unreadable: list[str] = []
+    told = [one for one in document["lparUtil"] if one.get("memory") and one.get("timeStamp")]
+    return MemorySamples(dict(_each(told, _memory, "partition", unreadable)), tuple(unreadable))
+
+
+def _memory(found: dict[str, Any]) -> tuple[str, MemorySample]:
+    figures = found["memory"]
+    return str(found["uuid"]).upper(), MemorySample(
+        at=_time(found["timeStamp"]),
+        total_mb=float(figures["realMemSizeBytes"]) / (1 << 20),
+        available_percent=_known(figures.get("pctRealMemAvbl")),
+        pages_in=_known(figures.get("vmPgSpInRate")),
+        pages_out=_known(figures.get("vmPgSpOutRate")),
+    )
+
+
+def _each(
+    rows: Iterable[dict[str, Any]] | None, reader: Callable[[dict[str, Any]], T], what: str, unreadable: list[str]
+) -> list[T]:
+    """Those rows that can be read; names the others."""
+    found = []
+    for row in rows or ():
+        try:
+            found.append(reader(row))
+        except _SENSELESS as error:
+            name = row.get("name") or row.get("uuid") or row.get("id") if isinstance(row, dict) else row
+            unreadable.append(f"{what} {name} ({type(error).__name__} {error})")
     return found
 
 
@@ -277,15 +312,12 @@ def _logical_port(found: dict[str, Any]) -> Traffic:
     )
 
 
-def _client_ports(vioses: list[dict[str, Any]]) -> Mapping[str, Mapping[str, Traffic]]:
-    found: dict[str, dict[str, Traffic]] = {}
-    for one in vioses:
-        for port in (one.get("network") or {}).get("sriovLogicalPorts") or []:
-            client = port.get("clientPartitionUUID")
-            if client:
-                traffic = _logical_port(port)
-                found.setdefault(str(client).upper(), {})[traffic.location] = traffic
-    return found
+def _client_ports(found: dict[str, Any]) -> list[tuple[str, Traffic]]:
+    """The logical ports of a VIOS that carry a client's frames, with the client's uuid."""
+    ports = (found.get("network") or {}).get("sriovLogicalPorts") or []
+    return [
+        (str(one["clientPartitionUUID"]).upper(), _logical_port(one)) for one in ports if one.get("clientPartitionUUID")
+    ]
 
 
 def _transfers(found: dict[str, Any]) -> Transfers:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bigiron.model import DiskUsage, MemoryUsage, NicUsage, ProcessorUsage
 from bigiron.powervm.metrics import arithmetic
-from bigiron.powervm.metrics.arithmetic import Totals
+from bigiron.powervm.metrics.arithmetic import Ticks, Timebase, Totals
 from bigiron.powervm.metrics.documents import (
     HypervisorSample,
     MemorySample,
@@ -21,6 +21,10 @@ from bigiron.powervm.metrics.storage import device_name
 
 _COUNTED = ("in_bytes", "in_packets", "in_drops", "in_errors", "out_bytes", "out_packets", "out_drops", "out_errors")
 _MOVED = ("read_bytes", "read_requests", "write_bytes", "write_requests")
+_SAME_SAMPLE_S = 15.0
+"""Of documents of one sample, which are 30 s apart, by as much at the most their times may differ."""
+_SWAPPED_S = 600.0
+"""For how long a rate of swapping is taken to have held: it tells of the last two minutes only."""
 
 
 @dataclass(slots=True)
@@ -29,10 +33,31 @@ class _Activation:
 
     entitled: int = 0
     used_ns: int = 0
+    times: dict[str, Ticks] = field(default_factory=dict)
     totals: Totals = field(default_factory=Totals)
     swapped_at: float | None = None
     swapped_in: float = 0.0
     swapped_out: float = 0.0
+
+
+@dataclass(slots=True)
+class _Starts:
+    """How often a VIOS was seen to have started, and when the last time."""
+
+    entitled: int
+    count: int = 0
+    at: float = 0.0
+
+    def note(self, entitled: int, at: float) -> None:
+        """Take what the hypervisor's next sample says, of a VIOS that runs."""
+        if entitled < self.entitled:
+            self.count, self.at = self.count + 1, at
+        self.entitled = entitled
+
+    def before(self, at: float) -> int:
+        """How many of the starts a sample of the VIOS knows of: the last one it gave before it went stays the newest
+        for as long as it takes to start."""
+        return self.count if at >= self.at - _SAME_SAMPLE_S else self.count - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +77,9 @@ class Meters:
     def __init__(self) -> None:
         self._activations: dict[str, _Activation] = {}
         self._last: HypervisorSample | None = None
-        self._hertz: float | None = None
-        """What was measured, where that contradicts the samples."""
-        self._starts: dict[int, int] = {}
-        """How often each VIOS was seen to have started, by its short id."""
+        self._timebase = Timebase()
+        self._starts: dict[int, _Starts] = {}
+        """By the short ids of the VIOSes."""
 
     def follow(
         self, reading: Reading, macs: Mapping[str, Mapping[str, str]], ignored: Mapping[str, str]
@@ -81,22 +105,16 @@ class Meters:
         """Notice what has begun anew since the last sample."""
         last, self._last = self._last, sample
         if last is not None and sample.at > last.at:
-            for number, vios in sample.vioses.items():
-                before = last.vioses.get(number)
-                if before is not None and vios.cycles.entitled < before.cycles.entitled:
-                    self._starts[number] = self._starts.get(number, 0) + 1
-            self._measure(sample, sample.timebase - last.timebase, sample.at - last.at)
+            self._timebase.measure(sample.hertz, sample.timebase - last.timebase, sample.at - last.at)
+        for number, vios in sample.vioses.items():
+            # One that is off is in the sample without its counters, or not at all.
+            if vios.running:
+                self._starts.setdefault(number, _Starts(vios.cycles.entitled)).note(vios.cycles.entitled, sample.at)
         for uuid, one in sample.lpars.items():
             known = self._activations.get(uuid)
             if known is None or not one.running or one.cycles.entitled < known.entitled:
                 known = self._activations[uuid] = _Activation()
             known.entitled = one.cycles.entitled
-
-    def _measure(self, sample: HypervisorSample, ticks: float, seconds: float) -> None:
-        """Once a measurement contradicts what the samples declare it holds: the next would differ by a little."""
-        measured = arithmetic.frequency(sample.hertz, ticks, seconds)
-        if self._hertz is None and measured != arithmetic.frequency(sample.hertz):
-            self._hertz = measured
 
     def _usage(
         self,
@@ -120,19 +138,23 @@ class Meters:
         )
 
     def _processor(self, sample: HypervisorSample, one: PartitionSample, activation: _Activation) -> ProcessorUsage:
-        hertz = self._hertz or arithmetic.frequency(sample.hertz)
+        hertz = self._timebase.hertz(sample.hertz)
         cycles = one.cycles
+
+        def passed(name: str, ticks: float) -> int:
+            return activation.times.setdefault(name, Ticks()).passed(ticks, hertz)
+
         # Its parts are not read at one moment, so that it could fall by a hair.
-        activation.used_ns = max(activation.used_ns, arithmetic.nanoseconds(cycles.used, hertz))
+        activation.used_ns = max(activation.used_ns, passed("used", cycles.used))
         return ProcessorUsage(
             at=sample.at,
             used_ns=activation.used_ns,
-            entitled_ns=arithmetic.nanoseconds(cycles.entitled, hertz),
-            capped_ns=arithmetic.nanoseconds(cycles.capped, hertz),
-            uncapped_ns=arithmetic.nanoseconds(cycles.uncapped, hertz),
-            idle_ns=arithmetic.nanoseconds(cycles.idle, hertz),
-            donated_ns=arithmetic.nanoseconds(cycles.donated, hertz),
-            waiting_ns=arithmetic.nanoseconds(cycles.waiting, hertz),
+            entitled_ns=passed("entitled", cycles.entitled),
+            capped_ns=passed("capped", cycles.capped),
+            uncapped_ns=passed("uncapped", cycles.uncapped),
+            idle_ns=passed("idle", cycles.idle),
+            donated_ns=passed("donated", cycles.donated),
+            waiting_ns=passed("waiting", cycles.waiting),
             processors=one.processors,
             pool=one.pool,
         )
@@ -153,17 +175,19 @@ class Meters:
 
     def _disk(self, vios: ViosSample, number: int, transfers: Transfers, totals: Totals) -> DiskUsage:
         name = device_name(vios.name, transfers.name)
-        starts = self._starts.get(number, 0)
-        moved = {one: totals.add(f"{name} {one}", getattr(transfers, one), starts) for one in _MOVED}
+        starts = self._starts.get(number)
+        epoch = starts.before(vios.at) if starts else 0
+        moved = {one: totals.add(f"{name} {one}", getattr(transfers, one), epoch) for one in _MOVED}
         return DiskUsage(vios.at, name, **moved)
 
 
 def _memory(sample: MemorySample, activation: _Activation) -> MemoryUsage:
-    """Swapping is told as a rate, which holds since the sample before."""
+    """Swapping is told as a rate, which holds since the sample before, unless that is long ago."""
     since = activation.swapped_at
     if since is not None and sample.at > since:
-        activation.swapped_in += arithmetic.pages_mb((sample.pages_in or 0.0) * (sample.at - since))
-        activation.swapped_out += arithmetic.pages_mb((sample.pages_out or 0.0) * (sample.at - since))
+        held = min(sample.at - since, _SWAPPED_S)
+        activation.swapped_in += arithmetic.pages_mb((sample.pages_in or 0.0) * held)
+        activation.swapped_out += arithmetic.pages_mb((sample.pages_out or 0.0) * held)
     activation.swapped_at = sample.at
     available = sample.available_percent
     return MemoryUsage(

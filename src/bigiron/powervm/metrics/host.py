@@ -25,6 +25,7 @@ class HostProcessors:
         self._root = management_root
         self._lock = threading.Lock()
         self._last: HypervisorSample | None = None
+        self._timebase = arithmetic.Timebase()
         self._kernel = self._user = self._idle = 0
 
     def read(self) -> CpuStats:
@@ -37,7 +38,9 @@ class HostProcessors:
             return CpuStats(self._kernel, self._idle, self._user, 0, clock_mhz(self._root))
 
     def _add(self, before: HypervisorSample | None, now: HypervisorSample) -> None:
-        ns = NS / arithmetic.frequency(now.hertz)
+        if before is not None:
+            self._timebase.measure(now.hertz, now.timebase - before.timebase, now.at - before.at)
+        ns = NS / self._timebase.hertz(now.hertz)
         # Processors that were added or taken away since then did not run before, so totals of all cannot be compared.
         passed = grown(before.timebase if before else 0.0, now.timebase) * now.processors
         firmware = grown(before.firmware if before else 0.0, now.firmware)

@@ -16,11 +16,11 @@ from bigiron.complaints import Complaints
 from bigiron.errors import AuthError, NotFound, PlatformError, Unsupported
 from bigiron.powervm.errors import translated
 from bigiron.powervm.metrics import documents
-from bigiron.powervm.metrics.documents import HypervisorSample, MemorySample, ViosSample
+from bigiron.powervm.metrics.documents import HypervisorSample, MemorySample, MemorySamples, ViosSample
 from bigiron.powervm.metrics.preferences import Preferences
 
 LOG = logging.getLogger(__name__)
-T = TypeVar("T")
+T = TypeVar("T", HypervisorSample, MemorySamples, ViosSample)
 
 PHYP, LPAR, VIOS = "phyp", "lpar", "vios_"
 _LOOK_AGAIN_S = 60.0
@@ -85,7 +85,7 @@ class LongTermMonitor:
                 vios = self._document(category, links, documents.vios)
                 if vios is not None and self._is_recent(vios, sample):
                     vioses[int(category.removeprefix(VIOS))] = vios
-            return Reading(sample, vioses, memory or {})
+            return Reading(sample, vioses, memory.partitions if memory else {})
 
     def hypervisor(self) -> HypervisorSample:
         """The hypervisor's newest sample, in two requests at most; raises Unsupported while there is none."""
@@ -172,6 +172,12 @@ class LongTermMonitor:
             self.complaints.tell(category, f"{error.message} What it tells is left out until it can be read again.")
             return None
         self.complaints.well(category, f"The monitor's documents of {category} can be read again")
+        self.complaints.judge(
+            f"{category} in part",
+            [f"The monitor's document of {category} makes no sense for {one}" for one in found.unreadable],
+            "and that is left out until it does.",
+            f"The monitor's documents of {category} make sense again",
+        )
         return found
 
     def _fetch(self, category: str, link: _Link, reader: Callable[[dict[str, Any]], T]) -> T:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import itertools
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +27,8 @@ class Action(enum.StrEnum):
     """412, as if the object had changed since the client read it."""
     BUSY = "busy"
     """503, as a VIOS that is busy with something else."""
+    LATE = "late"
+    """Answered as if nobody were there, and takes effect `seconds` later; only of what a simulator says it can."""
 
 
 class BadFault(ValueError):
@@ -87,15 +89,19 @@ class Fault:
 
 
 class FaultPlan:
-    """The faults that are set, with their counts."""
+    """The faults that are set, with their counts; requests of the methods `late` can take effect late."""
 
-    def __init__(self) -> None:
+    def __init__(self, late: Collection[str] = ()) -> None:
+        self._late = frozenset(late)
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
         self._ids = itertools.count(1)
 
     def add(self, fault: Fault) -> Fault:
-        """Plan a fault; its count begins now."""
+        """Plan a fault; its count begins now. Raises BadFault."""
+        if fault.action is Action.LATE and fault.method not in self._late:
+            able = ", ".join(sorted(self._late)) or "none here"
+            raise BadFault(f"fault on {fault.path}: late is for requests of the method {able}")
         with self._lock:
             planned = replace(fault, id=next(self._ids), seen=0, fired=0)
             self._faults.append(planned)

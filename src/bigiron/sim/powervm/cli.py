@@ -66,6 +66,10 @@ _file = click.Path(path_type=Path, exists=True, dir_okay=False)
     "--management", type=click.Path(path_type=Path, file_okay=False),
     help="Root of the management partition's files (mkvterm, rmvterm, /proc).  [default: management, below --state]",
 )  # fmt: skip
+@click.option(
+    "--ovsdb", metavar="ADDRESS",
+    help="Put the management partition's ports on the Open vSwitch with this database, e.g. unix:/tmp/ovs/db.sock.",
+)  # fmt: skip
 @click.option("--reset", is_flag=True, help="Forget the state in the directory and start anew.")
 @click.option("-v", "--verbose", is_flag=True, help="Log more to standard error.")
 def powervm(
@@ -93,6 +97,7 @@ def _serve(system: Path, state: Path, tls: tuple[Path, Path] | None, flavour: Fl
     # Imported late, so that --help is quick.
     from bigiron.sim.kernel.statedir import StateError
     from bigiron.sim.powervm import documents
+    from bigiron.sim.powervm.management.ovs import SwitchError
     from bigiron.sim.powervm.server import Settings, Simulator
 
     share_one_heap()
@@ -103,7 +108,7 @@ def _serve(system: Path, state: Path, tls: tuple[Path, Path] | None, flavour: Fl
     try:
         simulator = Simulator(documents.read(system), state, settings)
         simulator.start()
-    except (documents.DocumentError, StateError) as error:
+    except (documents.DocumentError, StateError, SwitchError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{error}; check --listen, --control, --management and --state") from error

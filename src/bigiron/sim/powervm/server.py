@@ -25,6 +25,7 @@ from bigiron.sim.powervm.events import EventHub
 from bigiron.sim.powervm.files import Files
 from bigiron.sim.powervm.jobs import Jobs
 from bigiron.sim.powervm.latency import PROFILES
+from bigiron.sim.powervm.management.ovs import Switch
 from bigiron.sim.powervm.management.partition import ManagementPartition
 from bigiron.sim.powervm.model import genesis
 from bigiron.sim.powervm.model.world import World
@@ -57,6 +58,8 @@ class Settings:
     event_limit: int = 2000
     management: Path | None = None
     """Root of the management partition's file tree; by default a folder of the state directory."""
+    ovsdb: str | None = None
+    """Database of the Open vSwitch that the management partition's ports are put on; None only tells of them."""
 
 
 class Simulator:
@@ -125,7 +128,8 @@ class Simulator:
         self._apply_latency()
         self._mount()
         metrics.mount(self.control)
-        self.management = ManagementPartition(self.world, self.control)
+        ovs = Switch(self.settings.ovsdb) if self.settings.ovsdb else None
+        self.management = ManagementPartition(self.world, self.control, ovs)
 
     # -- life -----------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -145,6 +148,8 @@ class Commands:
             if fault.action is Action.HANG:
                 if late := self._hang(request, fault):
                     return late
+            elif fault.action is Action.LATE:
+                return self._later(request, fault.seconds)
             elif fault.action is not Action.DROP_AFTER:
                 return self._struck(request, fault)
         with self._latency.spend(request.cost, request.key, request.items):
@@ -160,6 +165,20 @@ class Commands:
             return Answer(1, protocol.broken(SmapiDown()))
         self._clock.sleep(fault.seconds)
         return None
+
+    def _later(self, request: Request, seconds: float) -> Answer:
+        """What SMAPI answers where it has passed a change on, and hears of it no more."""
+        due = self._clock.now() + seconds
+        folder = tempfile.TemporaryDirectory(prefix="late-")
+        kept = replace(request, words=tuple(_kept(word, Path(folder.name)) for word in request.words))
+
+        def take_effect() -> None:
+            with folder:
+                if self._clock.wait_until(due):
+                    self._dispatch(kept)
+
+        threading.Thread(target=take_effect, name="late change", daemon=True).start()
+        return Answer(1, protocol.broken(SmapiDown()))
 
     def _dispatch(self, request: Request) -> Answer:
         if request.method == SMAPI:
@@ -244,6 +263,12 @@ class Commands:
         if request.method == CP and not dropped:
             return _cp_refusal(request, CpError(rs or rc, f"HCPxxx{rs or rc:03d}E {fault.message}"))
         return Answer(_LOST if dropped else 1, f"ERROR: {fault.message}\n")
+
+
+def _kept(word: str, folder: Path) -> str:
+    """A word of a command; of a file that is to be read, which its owner removes, a copy in the folder."""
+    path = Path(word)
+    return str(shutil.copy(path, folder)) if path.is_absolute() and path.is_file() else word
 
 
 def codes(fault: Fault) -> tuple[int, int]:

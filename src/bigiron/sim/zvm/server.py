@@ -24,7 +24,7 @@ from bigiron.sim.kernel.statedir import StateDirectory
 from bigiron.sim.kernel.store import Store
 from bigiron.sim.zvm import overview
 from bigiron.sim.zvm.audit import audit
-from bigiron.sim.zvm.commands import Commands
+from bigiron.sim.zvm.commands import SMAPI, Commands
 from bigiron.sim.zvm.connector import layout as layouts
 from bigiron.sim.zvm.connector import presence, records
 from bigiron.sim.zvm.connector.gateway import Gateway
@@ -76,7 +76,7 @@ class Simulator:
             layouts.check(environment)
         self.clock = Clock(self.settings.clock_scale)
         self.latency = Latency(self.clock, PROFILES, self.settings.latency)
-        self.faults = FaultPlan()
+        self.faults = FaultPlan(late=(SMAPI,))
         self.journal = Journal()
         self.control = controls.Control()
         self.layout = Layout(self.state_dir / "connector", environment.absolute())

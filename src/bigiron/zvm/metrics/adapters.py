@@ -27,18 +27,20 @@ class AdapterNames:
         missing = [userid for userid, vdevs in wanted.items() if not set(vdevs) <= self._known.get(userid, {}).keys()]
         if missing:
             with ThreadPoolExecutor(min(_READERS, len(missing)), thread_name_prefix="adapter names") as pool:
-                list(pool.map(self._read, missing))
+                troubles = [one for one in pool.map(self._read, missing) if one is not None]
+            until = "What goes through them is left out until then."
+            self._complaints.judge("adapters", troubles, until, "Network adapters can be read again")
         return self._known
 
-    def _read(self, userid: str) -> None:
+    def _read(self, userid: str) -> str | None:
+        """Returns what went wrong."""
         try:
             adapters = self._api.adapters(userid)
         except PlatformError as error:
-            self._complaints.tell("adapters", f"{error.message} What goes through them is left out until then.")
-            return
-        self._complaints.well("adapters", "Network adapters can be read again")
+            return error.message
         self._known[userid] = {
             str(one["adapter_address"]).upper().zfill(4): str(one["mac_address"]).lower()
             for one in adapters
-            if one.get("mac_address")
+            if one.get("adapter_address") and one.get("mac_address")
         }
+        return None

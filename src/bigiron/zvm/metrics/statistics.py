@@ -1,12 +1,14 @@
 """The connector's statistics as plain values, and when they were measured.
 
 The connector keeps what CP told it for some minutes (`cache_interval` in the section [monitor] of its zvmsdk.conf,
-300 s unless that says otherwise), and does not say when that was.
+300 s unless that says otherwise), and does not say when that was. Its server may run as several processes, as its own
+settings for uWSGI have it, and each of them keeps figures of its own: an answer may be older than the one before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -92,11 +94,13 @@ def _nic(values: Mapping[str, Any]) -> NicReading:
     )
 
 
-@dataclass(slots=True)
-class _Seen:
+@dataclass(frozen=True, slots=True)
+class DatedCpu:
+    """A reading and when it was measured; `logon` by our clock, as far as it is known: no reading can be older than its
+    answer."""
+
     reading: CpuReading
     logon: float
-    """By our clock, as far as it is known: no reading can be older than its answer."""
     at: float
 
 
@@ -104,29 +108,20 @@ class CpuDates:
     """When readings of processors were measured, from how long the guest is logged on in each."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, DatedCpu] = {}
 
-    def date(self, readings: Mapping[str, CpuReading], received: float) -> Mapping[str, float]:
-        """The time of each reading that an answer had which came at `received`; the same for the same reading."""
-        return {userid: self._date(userid, reading, received) for userid, reading in readings.items()}
+    def newest(self, readings: Mapping[str, CpuReading], received: float) -> Mapping[str, DatedCpu]:
+        """The newest readings with their times, after an answer that came at `received`."""
+        for userid, reading in readings.items():
+            self._seen[userid] = self._dated(self._seen.get(userid), reading, received)
+        return {userid: self._seen[userid] for userid in readings}
 
-    def _date(self, userid: str, reading: CpuReading, received: float) -> float:
-        seen = self._seen.get(userid)
-        if seen is not None and seen.reading == reading:
-            return seen.at
-        elapsed = reading.elapsed_us / 1e6
-        logon = received - elapsed
-        if seen is not None and not _began_anew(seen.reading, reading):
-            logon = min(logon, seen.logon)
-        self._seen[userid] = _Seen(reading, logon, logon + elapsed)
-        return logon + elapsed
-
-    def began_anew(self, readings: Mapping[str, CpuReading]) -> frozenset[str]:
+    def began_anew(self, readings: Mapping[str, CpuReading], received: float) -> frozenset[str]:
         """The guests that were logged on again since their last reading that was dated."""
         return frozenset(
             userid
             for userid, reading in readings.items()
-            if userid in self._seen and _began_anew(self._seen[userid].reading, reading)
+            if (seen := self._seen.get(userid)) is not None and _began_anew(seen, reading, received)
         )
 
     def forget_all_but(self, userids: Iterable[str]) -> None:
@@ -134,29 +129,76 @@ class CpuDates:
         kept = set(userids)
         self._seen = {userid: seen for userid, seen in self._seen.items() if userid in kept}
 
+    def _dated(self, seen: DatedCpu | None, reading: CpuReading, received: float) -> DatedCpu:
+        if seen is not None and (seen.reading == reading or _is_older(seen, reading, received)):
+            return seen
+        elapsed = reading.elapsed_us / 1e6
+        logon = received - elapsed
+        if seen is not None and not _began_anew(seen, reading, received):
+            logon = min(logon, seen.logon)
+        return DatedCpu(reading, logon, logon + elapsed)
 
-def _began_anew(before: CpuReading, now: CpuReading) -> bool:
-    return now.elapsed_us < before.elapsed_us or now.used_us < before.used_us
+
+def _fell(seen: DatedCpu, reading: CpuReading) -> bool:
+    return reading.elapsed_us < seen.reading.elapsed_us or reading.used_us < seen.reading.used_us
+
+
+def _is_older(seen: DatedCpu, reading: CpuReading, received: float) -> bool:
+    """Whether it was measured before what was seen: while that is so new, and the guest was logged on before it."""
+    if not _fell(seen, reading) or received - seen.at > _KEPT_S:
+        return False
+    return reading.used_us <= seen.reading.used_us and received - reading.elapsed_us / 1e6 < seen.at
+
+
+def _began_anew(seen: DatedCpu, reading: CpuReading, received: float) -> bool:
+    return _fell(seen, reading) and not _is_older(seen, reading, received)
+
+
+DatedNics = tuple[Sequence[NicReading], float]
 
 
 class NicDates:
     """When readings of adapters were measured: the connector reads all of them at once, and tells no time.
 
-    An answer in which nothing has changed is the one that it has kept, until that would be too old.
+    An answer in which nothing has changed is the one that it has kept, until that would be too old; one in which
+    counters have only fallen is older still.
     """
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[Sequence[NicReading], float]] = {}
+        self._seen: dict[str, DatedNics] = {}
 
-    def date(self, readings: Mapping[str, Sequence[NicReading]], received: float) -> Mapping[str, float]:
-        """The time of the readings in one answer, which came at `received`."""
-        seen = [(rows, *self._seen[userid]) for userid, rows in readings.items() if userid in self._seen]
-        kept = bool(seen) and all(now == before and received - at <= _KEPT_S for now, before, at in seen)
-        at = max(at for _now, _before, at in seen) if kept else received
-        self._seen |= {userid: (rows, at) for userid, rows in readings.items()}
-        return dict.fromkeys(readings, at)
+    def newest(
+        self, readings: Mapping[str, Sequence[NicReading]], received: float, began_anew: Collection[str] = ()
+    ) -> Mapping[str, DatedNics]:
+        """The newest readings with their time, after an answer that came at `received`; counters of guests that
+        `began_anew` do so as well."""
+        for userid in began_anew:
+            self._seen.pop(userid, None)
+        seen = {userid: self._seen[userid] for userid in readings if userid in self._seen}
+        kept = bool(seen) and all(
+            received - at <= _KEPT_S and _at_most(readings[userid], rows) for userid, (rows, at) in seen.items()
+        )
+        at = max(at for _rows, at in seen.values()) if kept else received
+        found = {userid: seen[userid] if kept and userid in seen else (rows, at) for userid, rows in readings.items()}
+        self._seen |= found
+        return found
 
     def forget_all_but(self, userids: Iterable[str]) -> None:
         """Only these run."""
         kept = set(userids)
         self._seen = {userid: seen for userid, seen in self._seen.items() if userid in kept}
+
+
+def _at_most(now: Sequence[NicReading], before: Sequence[NicReading]) -> bool:
+    """Whether no counter has grown, and no adapter has come."""
+    known = {row.vdev: _counters(row) for row in before}
+    return len(now) <= len(before) and all(
+        row.vdev in known and all(map(operator.le, _counters(row), known[row.vdev])) for row in now
+    )
+
+
+def _counters(row: NicReading) -> tuple[int, ...]:
+    return (
+        row.in_bytes, row.in_packets, row.in_drops, row.in_errors,
+        row.out_bytes, row.out_packets, row.out_drops, row.out_errors,
+    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -11,12 +12,12 @@ from typing import TypeVar
 
 from bigiron.complaints import Complaints
 from bigiron.errors import NotFound, PlatformError
-from bigiron.model import GuestUsage, MemoryUsage, NicUsage, PowerState, ProcessorUsage
+from bigiron.model import DiskCapacity, GuestUsage, MemoryUsage, NicUsage, PowerState, ProcessorUsage
 from bigiron.zvm.api import Api
 from bigiron.zvm.errors import AWAY
 from bigiron.zvm.metrics.adapters import AdapterNames
 from bigiron.zvm.metrics.guests import Finder
-from bigiron.zvm.metrics.statistics import CpuDates, CpuReading, NicDates, NicReading
+from bigiron.zvm.metrics.statistics import CpuDates, CpuReading, DatedCpu, DatedNics, NicDates
 
 T = TypeVar("T")
 
@@ -26,12 +27,10 @@ _AT_ONCE = 250
 
 @dataclass(slots=True)
 class _Answers:
-    """What was read, by userid, with the times of it."""
+    """What is known by what was read, by userid, with the times of it."""
 
-    cpus: dict[str, CpuReading] = field(default_factory=dict)
-    cpu_at: Mapping[str, float] = field(default_factory=dict)
-    nics: dict[str, Sequence[NicReading]] = field(default_factory=dict)
-    nic_at: dict[str, float] = field(default_factory=dict)
+    cpus: Mapping[str, DatedCpu] = field(default_factory=dict)
+    nics: dict[str, DatedNics] = field(default_factory=dict)
     macs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     cpus_known: bool = True
 
@@ -48,6 +47,7 @@ class GuestUsages:
         self._now = now
         self._names = AdapterNames(api, self._complaints)
         self._cpu_dates, self._nic_dates = CpuDates(), NicDates()
+        self._running: frozenset[str] = frozenset()
         self._lock = threading.Lock()
 
     def read(self, instances: Collection[str]) -> Mapping[str, GuestUsage]:
@@ -58,19 +58,26 @@ class GuestUsages:
         and told once.
         """
         with self._lock:
-            try:
-                return self._read(instances)
-            except NotFound:
-                # A guest that has gone since the list was read costs the connector's whole answer.
-                return self._read(instances)
+            for last_resort in (False, True):
+                with contextlib.suppress(NotFound):
+                    return self._read(instances)
+                # A guest that has gone since the list was read costs the connector's whole answer; one that has gone
+                # without the connector's doing stays in its list.
+                if last_resort:
+                    self._finder.look_again()
+            return self._read(instances)
 
     def _read(self, instances: Collection[str]) -> Mapping[str, GuestUsage]:
         found = self._finder.find(instances)
         answers = self._ask(sorted(set(found.values())))
-        return {instance: _guest(instance, userid, answers) for instance, userid in found.items()}
+        return {
+            instance: _guest(instance, userid, answers, self._finder.disks(userid))
+            for instance, userid in found.items()
+        }
 
     def _ask(self, userids: Sequence[str]) -> _Answers:
         answers = _Answers()
+        readings: dict[str, CpuReading] = {}
         received = 0.0
         for part in _parts(userids):
             cpus = self._tried("statistics", partial(self._api.statistics, part))
@@ -78,15 +85,17 @@ class GuestUsages:
                 answers.cpus_known = False
                 break
             received = self._now()
-            answers.cpus |= cpus
-        began_anew: Collection[str] = ()
-        if answers.cpus_known:
-            self._cpu_dates.forget_all_but(answers.cpus)
-            began_anew = self._cpu_dates.began_anew(answers.cpus)
-            answers.cpu_at = self._cpu_dates.date(answers.cpus, received)
-        else:
-            answers.cpus.clear()
-        self._ask_nics(answers, sorted(answers.cpus) if answers.cpus_known else userids, began_anew)
+            readings |= cpus
+        if not answers.cpus_known:
+            self._ask_nics(answers, userids, ())
+            return answers
+        began_anew = self._cpu_dates.began_anew(readings, received)
+        self._cpu_dates.forget_all_but(readings)
+        answers.cpus = self._cpu_dates.newest(readings, received)
+        # A resize, which may change disks, is over with a logon.
+        self._finder.look_again((readings.keys() - self._running) | began_anew)
+        self._running = frozenset(readings)
+        self._ask_nics(answers, sorted(readings), began_anew)
         return answers
 
     def _ask_nics(self, answers: _Answers, userids: Sequence[str], began_anew: Collection[str]) -> None:
@@ -94,10 +103,9 @@ class GuestUsages:
             nics = self._tried("interfaces", partial(self._api.interface_statistics, part))
             if nics is None:
                 return
-            answers.nics |= nics
-            answers.nic_at |= self._nic_dates.date(nics, self._now())
+            answers.nics |= self._nic_dates.newest(nics, self._now(), began_anew)
         self._nic_dates.forget_all_but(answers.nics)
-        wanted = {userid: {nic.vdev for nic in nics} for userid, nics in answers.nics.items()}
+        wanted = {userid: {nic.vdev for nic in nics} for userid, (nics, _at) in answers.nics.items()}
         answers.macs = self._names.of(wanted, began_anew)
 
     def _tried(self, subject: str, ask: Callable[[], T]) -> T | None:
@@ -117,13 +125,13 @@ def _parts(userids: Sequence[str]) -> Iterator[Sequence[str]]:
     return (userids[first : first + _AT_ONCE] for first in range(0, len(userids), _AT_ONCE))
 
 
-def _guest(instance: str, userid: str, answers: _Answers) -> GuestUsage:
+def _guest(instance: str, userid: str, answers: _Answers, disks: tuple[DiskCapacity, ...]) -> GuestUsage:
     nics = tuple(_nics(userid, answers))
-    reading = answers.cpus.get(userid)
-    if reading is None:
+    dated = answers.cpus.get(userid)
+    if dated is None:
         power = PowerState.STOPPED if answers.cpus_known else None
-        return GuestUsage(instance, power, None, None, nics=nics)
-    at = answers.cpu_at[userid]
+        return GuestUsage(instance, power, None, None, nics=nics, capacities=disks)
+    reading, at = dated.reading, dated.at
     return GuestUsage(
         uuid=instance,
         power=PowerState.RUNNING,
@@ -134,15 +142,17 @@ def _guest(instance: str, userid: str, answers: _Answers) -> GuestUsage:
         ),
         memory=MemoryUsage(at, reading.memory_kb / 1024, reading.used_kb / 1024, None, None),
         nics=nics,
+        capacities=disks,
     )
 
 
 def _nics(userid: str, answers: _Answers) -> Iterator[NicUsage]:
-    for nic in answers.nics.get(userid, ()):
+    rows, at = answers.nics.get(userid, ((), 0.0))
+    for nic in rows:
         mac = answers.macs.get(userid, {}).get(nic.vdev)
         if mac is not None:
             yield NicUsage(
-                at=answers.nic_at[userid],
+                at=at,
                 name=mac,
                 mac=mac,
                 location=f"{nic.switch} {nic.vdev}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.unit.plugins.neutron.zvm_system import FakeSystem
@@ -13,7 +14,7 @@ from bigiron.plugins.neutron.ports import Place, Port
 from bigiron.plugins.neutron.zvm_networks import Networks, Uplink
 from bigiron.plugins.neutron.zvm_reconcile import CouplingReconciler
 from bigiron.zvm.directory import Coupling
-from bigiron.zvm.vswitches import Couple, Revoke, Uncouple
+from bigiron.zvm.vswitches import Couple, Grant, Revoke, Uncouple
 
 GUEST, OTHER = "9f3c2a10-0000-4000-8000-000000000001", "9f3c2a10-0000-4000-8000-000000000002"
 A, B, C = "0a" * 16, "0b" * 16, "0c" * 16
@@ -26,6 +27,7 @@ class FakeServer:
         self.bound: dict[str, Port] = {}
         self.listed = 0
         self.reports: list[tuple[list[str], list[str]]] = []
+        self.looked_up: list[list[str]] = []
         self.error: Exception | None = None
 
     def bind(
@@ -45,7 +47,10 @@ class FakeServer:
         return list(self.bound.values())
 
     def lookup(self, devices: Collection[str]) -> list[Port]:
-        raise AssertionError("the agent lists its ports")
+        self.looked_up.append(sorted(devices))
+        for port_id in devices:
+            self.change(port_id, active=False, down=False)
+        return [self.bound[port_id] for port_id in devices]
 
     def report(self, up: Collection[str], down: Collection[str]) -> None:
         self.reports.append((sorted(up), sorted(down)))
@@ -212,6 +217,43 @@ def test_an_adapter_that_is_gone_takes_its_port_down(bench: Bench) -> None:
     bench.look()
     bench.system.remove("NV000001", "1000")
     assert bench.look() and bench.server.up == set()
+
+
+PLAIN = {"physnet": "PLAIN", "vlan": 0}
+
+
+@pytest.mark.parametrize(("place", "switch"), [({}, "VSW1"), (PLAIN, "PLAIN")], ids=["vlan", "flat"])
+def test_a_guest_that_was_made_again_between_two_looks_has_its_port_told_again(
+    bench: Bench, place: dict[str, Any], switch: str
+) -> None:
+    bench.server.bind(A, **place)
+    bench.system.add("NV000001", "1000", A)
+    bench.look()
+    assert bench.server.looked_up == [], "nobody is asked for a port that was not active"
+    # With its guest goes what it was granted.
+    bench.system.remove("NV000001", "1000")
+    bench.system.made[switch] = replace(bench.system.made[switch], grants=frozenset())
+    bench.system.add("NV000001", "1000", A)
+    bench.server.reports.clear()
+    assert bench.look()
+    to = Coupling(switch, place.get("vlan", 7) or None)
+    granted = [Grant("NV000001", switch)] if place else []
+    assert bench.system.done == [*granted, Couple("NV000001", "1000", to, False)]
+    assert bench.server.looked_up == [[A]]
+    assert bench.server.reports == [([A], [])]
+    assert bench.look() and bench.server.looked_up == [[A]]
+
+
+def test_a_guest_that_runs_is_coupled_again_and_its_port_not_told_anew(bench: Bench) -> None:
+    bench.server.bind(A)
+    key = bench.system.add("NV000001", "1000", A)
+    bench.look()
+    bench.system.log_on("NV000001")
+    bench.system.apply(Uncouple(*key, True))
+    bench.server.reports.clear()
+    assert bench.look()
+    assert bench.system.done == [Couple(*key, Coupling("VSW1", 7), True)]
+    assert (bench.server.looked_up, bench.server.reports) == ([], [])
 
 
 def test_what_fails_for_one_adapter_does_not_keep_the_others_down(

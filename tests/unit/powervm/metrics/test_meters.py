@@ -89,12 +89,21 @@ def test_a_partition_that_has_left_and_come_back_counts_anew() -> None:
     assert [nic.in_bytes for nic in back.nics] == [10]
 
 
-def test_a_time_base_that_contradicts_the_declaration_is_measured_once() -> None:
+def test_a_time_base_that_contradicts_the_declaration_is_measured_and_nothing_jumps() -> None:
+    """Such as a declaration that is the processors' clock."""
     meters = Meters()
-    fast = [replace(busy(at, at), hertz=4e9) for at in (30, 60, 90, 119)]
-    assert used(follow(meters, fast[0])) == pytest.approx(30 * SECOND / 7.8125)
-    made = [used(follow(meters, sample)) for sample in fast[1:]]
-    assert made == [60 * SECOND, 90 * SECOND, 119 * SECOND]
+    fast = [replace(busy(at, at), hertz=4e9) for at in (30, 60, 90, 120, 179)]
+    made = [used(follow(meters, sample)) for sample in fast]
+    slow = [later - earlier for earlier, later in itertools.pairwise(made)]
+    assert slow[0] == pytest.approx(30 * SECOND / 7.8125, abs=1), "one stretch alone is not believed"
+    assert slow[1:] == pytest.approx([30 * SECOND, 30 * SECOND, 59 * SECOND], abs=1)
+
+
+def test_a_clock_that_was_set_is_not_another_time_base() -> None:
+    meters = Meters()
+    for at, told in ((600, 600), (660, 660), (720, 4320), (780, 4380), (840, 4440)):
+        sample = replace(busy(at, at), hertz=None, timebase=at * HERTZ, at=float(told))
+        assert used(follow(meters, sample)) == at * SECOND
 
 
 def test_adapters_are_told_by_their_macs_and_the_managements_is_not() -> None:
@@ -149,6 +158,21 @@ def test_a_vios_that_was_restarted_takes_nothing_away() -> None:
     assert read_bytes(meters, disks(660, {7: 30}, vios_up=50)) == {"vios1-vhost7": 2**32 + 25}
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_vios_that_is_long_in_starting_takes_nothing_away(listed: bool) -> None:
+    """The last sample that it gave stays the newest meanwhile."""
+    meters = Meters()
+    old = disks(600, {7: 3 * 2**30})
+    read_bytes(meters, old)
+    assert old.hypervisor is not None
+    off = {1: partition("VIOS", 0)} if listed else {}
+    for second, vioses in ((630, off), (690, {1: partition("VIOS", cycles(20))})):
+        sample = replace(disks(second, {}).hypervisor or old.hypervisor, vioses=vioses)
+        assert read_bytes(meters, Reading(sample, vioses=old.vioses)) == {"vios1-vhost7": 3 * 2**30}
+    assert read_bytes(meters, disks(720, {7: 10}, vios_up=50)) == {"vios1-vhost7": 3 * 2**30 + 10}
+    assert read_bytes(meters, disks(750, {7: 30}, vios_up=80)) == {"vios1-vhost7": 3 * 2**30 + 30}
+
+
 def test_a_counter_that_wraps_goes_on() -> None:
     meters = Meters()
     read_bytes(meters, disks(600, {7: 2**32 - 5}))
@@ -175,6 +199,13 @@ def test_memory_and_what_was_swapped_since_the_first_look() -> None:
     assert (first.total_mb, first.used_mb, first.swapped_in_mb) == (2048, 512, 0)
     assert (second.swapped_in_mb, second.swapped_out_mb) == (120, 240)
     assert again == second, "the same sample adds nothing"
+
+
+def test_a_rate_of_swapping_does_not_fill_a_gap() -> None:
+    meters = Meters()
+    follow(meters, busy(120, 1), memory={GUEST: memory(120)})
+    found = follow(meters, busy(36120, 1), memory={GUEST: memory(36120, pages_in=256.0)}).memory
+    assert found is not None and found.swapped_in_mb == 600, "of the last ten minutes, and not of ten hours"
 
 
 def test_what_the_guests_system_does_not_know_is_none() -> None:

@@ -10,6 +10,7 @@ from tests.unit.powervm.metrics.samples import capture, document
 
 from bigiron.errors import PlatformError
 from bigiron.powervm.metrics import documents
+from bigiron.powervm.metrics.documents import MemorySamples
 
 FIRST = "42AD4FD4-DC64-4935-9E29-9B7C6F35AFCC"
 
@@ -59,19 +60,20 @@ def test_a_vios_without_virtual_devices() -> None:
 
 def test_the_partitions_own_document() -> None:
     made = documents.read(capture("lpar_pcm_data.txt"), "lpar", documents.memory)
-    assert (made[FIRST].total_mb, made[FIRST].available_percent) == (1.0, 80)
-    assert made[FIRST].at == datetime.fromisoformat("2016-03-28T03:10:00-04:00").timestamp()
+    first = made.partitions[FIRST]
+    assert (first.total_mb, first.available_percent) == (1.0, 80)
+    assert first.at == datetime.fromisoformat("2016-03-28T03:10:00-04:00").timestamp()
 
 
 def test_partitions_that_do_not_answer_are_left_out() -> None:
     silent = {"uuid": "a", "id": "3", "name": "x", "errorInfo": {"errorId": "6003"}, "timeStamp": None}
-    assert documents.memory({"lparUtil": [silent]}) == {}
+    assert documents.memory({"lparUtil": [silent]}) == MemorySamples({})
 
 
 def test_a_figure_that_the_system_does_not_know_is_none() -> None:
     text = capture("lpar_pcm_data.txt").replace('"vmPgSpInRate": 0', '"vmPgSpInRate": -1')
     assert "-1" in text
-    assert documents.memory(json.loads(text))[FIRST].pages_in is None
+    assert documents.memory(json.loads(text)).partitions[FIRST].pages_in is None
 
 
 def test_logical_ports_are_found_by_the_partition_that_they_serve() -> None:
@@ -103,3 +105,35 @@ def test_logical_ports_are_found_by_the_partition_that_they_serve() -> None:
 def test_a_document_of_no_use_is_named(text: str, kind: str) -> None:
     with pytest.raises(PlatformError, match=f"LTM_phyp.json cannot be read: {kind}"):
         documents.read(text, "LTM_phyp.json", documents.hypervisor)
+
+
+def test_a_partition_that_makes_no_sense_does_not_cost_the_others_theirs() -> None:
+    found = document("phyp_pcm_data.txt")
+    whole = documents.hypervisor(found)
+    rows = found["systemUtil"]["utilSample"]["lparsUtil"]
+    bad = next(row for row in rows if row["uuid"].upper() == FIRST)
+    bad["processor"]["entitledProcCycles"] = "many"
+    del found["systemUtil"]["utilSample"]["viosUtil"][0]["id"]
+    made = documents.hypervisor(found)
+    assert set(whole.lpars) - set(made.lpars) == {FIRST} and len(whole.vioses) - len(made.vioses) == 1
+    partition, vios = made.unreadable
+    assert partition.startswith(f"partition {bad['name']} (ValueError ") and vios.endswith("(KeyError 'id')")
+
+
+def test_an_adapter_of_a_vios_that_makes_no_sense_does_not_cost_the_others_theirs() -> None:
+    found = document("vios_pcm_data.txt")
+    whole = documents.vios(found)
+    storage = found["systemUtil"]["utilSample"]["viosUtil"][0]["storage"]
+    del storage["genericVirtualAdapters"][0]["physicalLocation"]
+    made = documents.vios(found)
+    assert len(whole.scsi) - len(made.scsi) == 1 and made.fibre == whole.fibre != {}
+    assert len(made.unreadable) == 1 and "'physicalLocation'" in made.unreadable[0]
+
+
+def test_memory_that_makes_no_sense_does_not_cost_the_others_theirs() -> None:
+    good = json.loads(capture("lpar_pcm_data.txt"))["lparUtil"][0]
+    bad = {**good, "uuid": "b", "name": "broken", "memory": {}, "timeStamp": "noon"}
+    bad["memory"] = {**good["memory"], "realMemSizeBytes": None}
+    made = documents.memory({"lparUtil": [bad, good]})
+    assert set(made.partitions) == {good["uuid"].upper()}
+    assert made.unreadable[0].startswith("partition broken (ValueError ")

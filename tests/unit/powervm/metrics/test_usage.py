@@ -182,6 +182,25 @@ def test_a_vnics_ways_are_one_adapter(measured: Measured) -> None:
     assert sum(measured.host.calls(measured.read).values()) == 5
 
 
+def test_ports_of_a_vnic_that_cannot_be_read_are_tried_again(
+    measured: Measured, caplog: pytest.LogCaptureFixture
+) -> None:
+    world, web = measured.host.world, measured.lpar("web")
+    way = vnics.BackingSpec(measured.host.vios("vios1").uuid, adapter=1, port=0, priority=1)
+    with world.lock:
+        made = vnics.create(world, web, vnics.VnicSpec((way,)))
+    measured.pass_time()
+    measured.host.fault("GET", "/rest/api/uom/VirtualIOServer/{uuid}/SRIOVEthernetLogicalPort", times=4)
+
+    def macs() -> set[str]:
+        return {nic.mac.replace(":", "") for nic in measured.read()[WEB].nics}
+
+    assert made.mac.lower() not in macs() | macs()
+    (told,) = warnings(caplog)
+    assert "logical ports of VIOS" in told and "(and 1 more)" in told
+    assert made.mac.lower() in macs()
+
+
 def test_a_stopped_guest_uses_nothing(measured: Measured) -> None:
     measured.read()
     world, web = measured.host.world, measured.lpar("web")

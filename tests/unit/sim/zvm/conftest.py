@@ -13,7 +13,7 @@ from bigiron.sim.kernel.clock import Clock
 from bigiron.sim.kernel.faults import FaultPlan
 from bigiron.sim.kernel.journal import Journal
 from bigiron.sim.kernel.latency import Latency
-from bigiron.sim.zvm.commands import Answer, Commands
+from bigiron.sim.zvm.commands import SMAPI, Answer, Commands
 from bigiron.sim.zvm.guest.boot import Guests
 from bigiron.sim.zvm.latency import PROFILES
 from bigiron.sim.zvm.model import genesis
@@ -117,7 +117,7 @@ def z(tmp_path: Path) -> Zvm:
     system = genesis.build(zvm.system_document(), clock, tmp_path / "state")
     system.boot_seconds = system.shutdown_seconds = BOOT_SECONDS
     Guests(system)
-    faults, journal = FaultPlan(), Journal()
+    faults, journal = FaultPlan(late=(SMAPI,)), Journal()
     root = tmp_path / "connector" / "root"
     commands = Commands(system, clock, Latency(clock, PROFILES, "none"), faults, journal, root)
     folder = tmp_path / "server"

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from tests.unit.sim.zvm.conftest import Zvm
 
-from bigiron.sim.kernel.faults import Fault
+from bigiron.sim.kernel.faults import BadFault, Fault
 from bigiron.sim.zvm import commands
 from bigiron.sim.zvm.connector import gateway, layout, presence
 from bigiron.sim.zvm.connector.gateway import Gateway
@@ -57,6 +58,19 @@ def test_a_connection_breaks_before_or_after_the_effect(action: str, locked: boo
     assert z.smcli("Image_Lock_DM", "-T", "LINUX").output.startswith("25 -110 110 (details)")
     assert z.system.state.entries["LINUX"].locked is locked
     assert [entry.fault for entry in z.journal.entries()][-1] == action
+
+
+def test_a_change_is_made_late(z: Zvm) -> None:
+    z.create("LINUX")
+    plan(z, "SMAPI", "Image_Lock_DM", "late", seconds=60)
+    assert z.smcli("Image_Lock_DM", "-T", "LINUX").output.startswith("25 -110 110 (details)")
+    assert not z.system.state.entries["LINUX"].locked
+    (pending,) = [thread for thread in threading.enumerate() if thread.name == "late change"]
+    z.clock.advance(60)
+    pending.join(10)
+    assert z.system.state.entries["LINUX"].locked
+    with pytest.raises(BadFault, match="SMAPI"):
+        plan(z, "CP", "QUERY", "late", seconds=60)
 
 
 def test_faults_of_other_commands(z: Zvm) -> None:

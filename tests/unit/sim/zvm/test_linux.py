@@ -128,6 +128,9 @@ def test_scp_copies_between_files_of_this_machine(tmp_path: Path) -> None:
     source.write_text("content")
     host.scp(["-B", "-P", "22", "-o StrictHostKeyChecking=no", f"me@host:{source}", str(target)], tmp_path)
     assert target.read_text() == "content"
+    target.unlink()
+    host.scp(["-P", "22", "-o", "StrictHostKeyChecking=no", "-r", str(source), f"me@host:{target}"], tmp_path)
+    assert target.read_text() == "content"
     with pytest.raises(ToolError, match="No such file"):
         host.scp([f"me@host:{tmp_path}/none", str(target)], tmp_path)
 

@@ -10,7 +10,7 @@ from tests.unit.zvm.recorded import Answer, Recorded, done, failed
 
 from bigiron import complaints, naming
 from bigiron.errors import AuthError, NotFound, Unavailable
-from bigiron.model import GuestUsage, PowerState
+from bigiron.model import DiskCapacity, GuestUsage, PowerState
 from bigiron.zvm.api import Api
 from bigiron.zvm.metrics.guests import MarkedGuests
 from bigiron.zvm.metrics.usage import GuestUsages
@@ -28,11 +28,12 @@ NIC = {
     "nic_fr_tx_dsc": 7, "nic_fr_rx_err": 4, "nic_fr_tx_err": 8, "nic_rx": 1, "nic_tx": 5,
 }  # fmt: skip
 ENTRY = "/guests/{}/user_direct"
+ROOT = DiskCapacity("0100", 7372800, 7372800)
 STATS, INTERFACES = "/guests/stats?userid={}", "/guests/interfacestats?userid={}"
 
 
-def entry(userid: str, instance: str | None) -> Any:
-    lines = [f"USER {userid} LBYONLY 2G 4G G", "MACHINE ESA 4"]
+def entry(userid: str, instance: str | None, *more: str) -> Any:
+    lines = [f"USER {userid} LBYONLY 2G 4G G", "MACHINE ESA 4", "MDISK 0100 3390 1 10 VOL001 MR", *more]
     return done({"user_direct": lines + ([f"* {naming.zvm_mark(instance)}"] if instance else [])})
 
 
@@ -63,6 +64,7 @@ def test_figures_are_as_the_connector_tells_them(usages: GuestUsages) -> None:
     assert (nic.in_bytes, nic.in_packets, nic.in_drops, nic.in_errors) == (1, 2, 3, 4)
     assert (nic.out_bytes, nic.out_packets, nic.out_drops, nic.out_errors) == (5, 6, 7, 8)
     assert db.nics == () and db.processor is not None
+    assert web.capacities == db.capacities == (ROOT,)
 
 
 def test_the_steady_state_costs_three_requests(usages: GuestUsages, recorded: Recorded) -> None:
@@ -80,7 +82,7 @@ def test_a_stopped_guest_has_its_state_and_one_that_is_nowhere_nothing(usages: G
     recorded.on("GET", STATS.format("NV000001%2COLD00001"), done({"OLD00001": CPU}))
     recorded.on("GET", INTERFACES.format("OLD00001"), done({}))
     found = usages.read({**NAMES, "5d4b5c2e-1111-4222-8333-444455558888": "instance-3"})
-    assert found[WEB] == GuestUsage(WEB, PowerState.STOPPED, None, None)
+    assert found[WEB] == GuestUsage(WEB, PowerState.STOPPED, None, None, capacities=(ROOT,))
     assert set(found) == {WEB, DB}
 
 
@@ -148,12 +150,52 @@ def test_a_connector_that_does_not_answer_is_the_callers(
         usages.read(NAMES)
 
 
+def test_disks_are_looked_at_again_when_a_guest_was_logged_on_again(usages: GuestUsages, recorded: Recorded) -> None:
+    usages.read(NAMES)
+    recorded.asked.clear()
+    recorded.on("GET", ENTRY.format("NV000001"), entry("NV000001", WEB, "MDISK 0101 FB-512 V-DISK 64000 MR"))
+    again = {"NV000001": {**CPU, "elapsed_cpu_time_us": 1, "used_cpu_time_us": 1}, "OLD00001": CPU}
+    recorded.on("GET", STATS.format("NV000001%2COLD00001"), done(again))
+    usages._now = lambda: 5060.0
+    swap = DiskCapacity("0101", 64000 * 512, 64000 * 512)
+    assert usages.read(NAMES)[WEB].capacities == (ROOT, swap)
+    assert [one.path for one in recorded.asked].count(ENTRY.format("NV000001")) == 1
+    assert ENTRY.format("OLD00001") not in recorded.paths()
+    recorded.asked.clear()
+    usages.read(NAMES)
+    assert len(recorded.asked) == 3
+
+
+def test_disks_are_looked_at_again_when_a_guest_has_started(usages: GuestUsages, recorded: Recorded) -> None:
+    """It may have been seen while it was made."""
+    recorded.on("GET", STATS.format("NV000001%2COLD00001"), done({"OLD00001": CPU}), done({"NV000001": CPU}))
+    recorded.on("GET", INTERFACES.format("OLD00001"), done({}))
+    recorded.on("GET", INTERFACES.format("NV000001"), done({}))
+    usages.read(NAMES)
+    recorded.on("GET", ENTRY.format("NV000001"), entry("NV000001", WEB, "MDISK 0101 3390 1 20 VOL001 MR"))
+    assert [disk.name for disk in usages.read(NAMES)[WEB].capacities] == ["0100", "0101"]
+
+
+def test_a_guest_that_went_without_the_connectors_doing_is_left_out(usages: GuestUsages, recorded: Recorded) -> None:
+    usages.read(NAMES)
+    recorded.on("GET", STATS.format("NV000001%2COLD00001"), failed(404, 404, 1), status=404)
+    recorded.on("GET", ENTRY.format("NV000001"), failed(404, 404, 1), status=404)
+    recorded.on("GET", STATS.format("OLD00001"), done({"OLD00001": CPU}))
+    recorded.on("GET", INTERFACES.format("OLD00001"), done({}))
+    assert set(usages.read(NAMES)) == {DB}
+    recorded.asked.clear()
+    assert set(usages.read(NAMES)) == {DB}
+    assert len(recorded.asked) == 4, "whether it has come back"
+
+
 def test_an_entry_that_cannot_be_read_is_tried_again(
     usages: GuestUsages, recorded: Recorded, caplog: pytest.LogCaptureFixture
 ) -> None:
     recorded.on("GET", ENTRY.format("NV000001"), Answer(failed(300, 8, 99), 500), entry("NV000001", WEB))
+    recorded.on("GET", ENTRY.format("MAINT"), Answer(failed(300, 8, 99), 500), entry("MAINT", None))
     recorded.on("GET", STATS.format("OLD00001"), done({"OLD00001": CPU}))
     recorded.on("GET", INTERFACES.format("OLD00001"), done({}))
     assert set(usages.read(NAMES)) == {DB}
-    assert "Its server has no figures until then" in caplog.text
+    (warning,) = told(caplog)
+    assert "(and 1 more) A server that is not found for that has no figures until then" in warning
     assert set(usages.read(NAMES)) == {WEB, DB}

@@ -12,6 +12,7 @@ from bigiron.sim.kernel.control import Control
 from bigiron.sim.powervm.guests.fleet import Guests
 from bigiron.sim.powervm.management.control import ConsoleRoutes
 from bigiron.sim.powervm.management.net import NetDevices
+from bigiron.sim.powervm.management.ovs import OvsPorts, Switch
 from bigiron.sim.powervm.management.scsi import ScsiBus
 from bigiron.sim.powervm.management.tree import Identity, build
 from bigiron.sim.powervm.management.vterms import Vterms
@@ -22,12 +23,13 @@ from bigiron.sim.powervm.model.world import World
 class ManagementPartition:
     """Made with the world, before anything is powered on; `present` writes the tree when the address is known."""
 
-    def __init__(self, world: World, control: Control) -> None:
+    def __init__(self, world: World, control: Control, ovs: Switch | None = None) -> None:
         self._world = world
         self.guests = Guests(world)
         self.vterms = Vterms(self.guests)
         self.scsi = ScsiBus(world)
         self.net = NetDevices(world)
+        self.ovs = OvsPorts(world, ovs) if ovs else None
         world.vterm_hooks.append(lambda lpar: self.vterms.drop(lpar.uuid))
         world.vterm_checks.append(lambda lpar: self.vterms.is_open(lpar.uuid))
         ConsoleRoutes(self.guests, self.vterms).mount(control)
@@ -40,6 +42,8 @@ class ManagementPartition:
         build(root, control_url, identity)
         self.scsi.present(root)
         self.net.present(root)
+        if self.ovs:
+            self.ovs.present()
 
     def _show_ports(self, _request: Request) -> list[dict[str, Any]]:
         with self._world.lock:

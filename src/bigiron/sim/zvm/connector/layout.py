@@ -100,8 +100,8 @@ class NoConnector(Exception):
 
 
 def default_environment() -> Path:
-    """Where `make connector` installs the server: inside bigiron's own environment."""
-    return Path(sys.prefix) / "zvm-connector"
+    """$BIGIRON_ZVM_CONNECTOR, or where `make connector` installs the server: inside bigiron's own environment."""
+    return Path(os.environ.get("BIGIRON_ZVM_CONNECTOR") or Path(sys.prefix) / "zvm-connector")
 
 
 def check(environment: Path) -> None:

@@ -12,6 +12,8 @@ from bigiron.sim.zvm.errors import ToolError
 from bigiron.sim.zvm.model.system import System
 
 _ROW = 16
+_WITH_VALUE = {"-c", "-D", "-F", "-i", "-J", "-l", "-o", "-P", "-S", "-X"}
+"""Options of scp whose value may be the next word."""
 
 
 def hexdump(arguments: Sequence[str], root: Path) -> str:
@@ -52,7 +54,7 @@ def scp(arguments: Sequence[str], root: Path) -> str:
     skip = False
     for word in words:
         if skip or word.startswith("-"):
-            skip = word == "-P"
+            skip = word in _WITH_VALUE
         else:
             names.append(word.partition(":")[2] if ":" in word else word)
     if len(names) != 2:
