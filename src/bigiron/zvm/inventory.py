@@ -86,6 +86,10 @@ class Host:
         self.read()
         return int(self._pool["disk_available"])
 
+    def ping(self) -> None:
+        """Ask CP for the connector's own userid: fails where the connector does not answer, or cannot ask CP."""
+        self._api.power_state(str(self._read["zcc_userid"]))
+
     def uptime(self) -> str:
         """When z/VM was started."""
         return str(self._fresh()["ipl_time"])

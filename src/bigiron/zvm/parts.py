@@ -39,7 +39,7 @@ class Parts:
         self.nics = Nics(self.api, self.power, self.port_line.tell)
         self.captures = Captures(self.api, self.transfer, self.ledger, self.power)
         self.usages = GuestUsages(self.api, KnownGuests(self.guests))
-        self.watch = Watch(options.power_poll_s, self.guests, self.power)
+        self.watch = Watch(options.power_poll_s, self.guests, self.power, self.host.ping)
 
     def start(self, wired: Heard) -> None:
         """Connect, check the options against the connector, and read what is there.

@@ -171,6 +171,8 @@ class RestTransfer(Transfer):
 class SharedTransfer(Transfer):
     """Through a directory that this host and the connector's see under the same path, as on one machine."""
 
+    _option = "[zvm] shared_path"
+
     def __init__(self, api: Api, folder: Path) -> None:
         self._api = api
         self._folder = folder
@@ -186,8 +188,9 @@ class SharedTransfer(Transfer):
     def _clear(self) -> None:
         # What an ended process has left; others that use the directory are done with theirs in less time.
         for left in self._folder.glob(f"{_SCRATCH}*"):
-            if left.stat().st_mtime < time.time() - _STALE_S:
-                shutil.rmtree(left, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):
+                if left.stat().st_mtime < time.time() - _STALE_S:
+                    shutil.rmtree(left, ignore_errors=True)
 
     @contextlib.contextmanager
     def placed(self, stream: BinaryIO, size: int, what: str) -> Iterator[str]:
@@ -242,17 +245,20 @@ class SharedTransfer(Transfer):
             yield
         except OSError as error:
             raise PlatformError(
-                f"[zvm] shared_path = {self._folder} cannot be used ({error}). See that it is mounted, has room, and "
-                "that nova-compute and the Cloud Connector's group can read and write there."
+                f"{self._option}: {self._folder} cannot be used ({error}). See that it is mounted, has room, and that "
+                "nova-compute and whoever the Cloud Connector works as can read and write there."
             ) from error
 
 
 class ScpTransfer(SharedTransfer):
     """By scp, which the connector runs, from a directory of this host's to one of its own and back."""
 
+    _option = "[DEFAULT] state_path"
+
     def start(self) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._clear()
+        with self._named():
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._clear()
         host = self._api.connector.options.scp_host
         try:
             self._try_both_ways()

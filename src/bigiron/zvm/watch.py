@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from bigiron.errors import NotFound, PlatformError, Timeout, Unavailable
+from bigiron.errors import NotFound, PlatformError
+from bigiron.zvm.errors import AWAY
 from bigiron.zvm.guests import Guest, Guests
 from bigiron.zvm.power import Power
 
@@ -22,11 +23,18 @@ class Watch:
     """A thread that asks for each guest's power state; what differs from the last look, `Power` tells."""
 
     def __init__(
-        self, pause_s: float, guests: Guests, power: Power, clock: Callable[[], float] = time.monotonic
+        self,
+        pause_s: float,
+        guests: Guests,
+        power: Power,
+        ping: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`ping` asks the connector for something, and fails where it does not answer."""
         self._pause_s = pause_s
         self._guests = guests
         self._power = power
+        self._ping = ping
         self._clock = clock
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -76,7 +84,21 @@ class Watch:
 
     def look(self) -> None:
         """Ask for the state of every guest, once."""
-        for guest in self._guests.all():
+        try:
+            self._look()
+        except AWAY as error:
+            # Also where its web side answers, and its server behind that does not or takes no token.
+            self._away(error)
+        else:
+            if not self._stopping.is_set():
+                self._back()
+
+    def _look(self) -> None:
+        guests = self._guests.all()
+        if not guests:
+            # The scheduler likes an empty host best.
+            self._ping()
+        for guest in guests:
             if self._stopping.is_set():
                 return
             try:
@@ -85,12 +107,10 @@ class Watch:
                 if guest.instance not in self._gone:
                     LOG.warning("guest %s (%s) is gone from z/VM, and not by our doing", guest.name, guest.userid)
                 self._gone.add(guest.instance)
-            except (Unavailable, Timeout) as error:
-                self._away(error)
-                return
+            except AWAY:
+                raise
             except PlatformError as error:
                 LOG.info("the state of guest %s is not known: %s", guest.name, error)
-        self._back()
 
     def _away(self, error: PlatformError) -> None:
         now = self._clock()

@@ -311,7 +311,7 @@ def test_the_certificate_is_verified(recorded: Recorded, connector: Make, tmp_pa
 def test_a_shared_directory_that_is_gone_is_named(connector: Make, tmp_path: Path) -> None:
     folder = tmp_path / "shared"
     transfer = SharedTransfer(Api(connector()), folder)
-    gone = pytest.raises(PlatformError, match=r"shared_path = .*shared cannot be used")
+    gone = pytest.raises(PlatformError, match=r"shared_path: .*shared cannot be used")
     with gone, transfer.placed(io.BytesIO(b"data"), 4, "Uploading"):
         raise AssertionError("it is gone")
     folder.mkdir()

@@ -37,9 +37,12 @@ class Watched:
         self.events: list[GuestEvent] = []
         self.power.subscribe(self.events.append)
         self.now = 100.0
-        self.watch = Watch(0.0, self.guests, self.power, lambda: self.now)
+        self.watch = Watch(0.0, self.guests, self.power, self.ping, lambda: self.now)
         self.reachable: list[bool] = []
         self.watch.subscribe(self.reachable.append)
+
+    def ping(self) -> None:
+        self.api.power_state("ZCC00001")
 
 
 @pytest.fixture
@@ -105,8 +108,13 @@ def test_a_guest_that_is_captured_is_changing(watched: Watched) -> None:
     assert watched.events == []
 
 
-def test_a_connector_that_is_away(watched: Watched) -> None:
-    watched.recorded.on("GET", STATE, Answer(b"gateway", 502))
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(b"gateway", 502), Answer(failed(101, 101, 2, 110), 500), Answer(failed(400, 400, 401, 120), 401)],
+    ids=["none", "its server does not answer", "it takes no token"],
+)
+def test_a_connector_that_is_away(watched: Watched, no_pauses: None, answer: Answer) -> None:
+    watched.recorded.on("GET", STATE, answer)
     watched.watch.look()
     assert watched.reachable == []
     watched.now += 61
@@ -114,5 +122,16 @@ def test_a_connector_that_is_away(watched: Watched) -> None:
     watched.watch.look()
     assert watched.reachable == [False]
     watched.recorded.on("GET", STATE, done("on"))
+    watched.watch.look()
+    assert watched.reachable == [False, True]
+
+
+def test_a_connector_that_is_away_from_a_host_without_guests(watched: Watched) -> None:
+    watched.guests.forget(INSTANCE)
+    watched.recorded.on("GET", "/guests/ZCC00001/power_state_real", Answer(b"gateway", 502))
+    watched.watch.look()
+    watched.now += 61
+    watched.watch.look()
+    watched.recorded.on("GET", "/guests/ZCC00001/power_state_real", done("on"))
     watched.watch.look()
     assert watched.reachable == [False, True]
