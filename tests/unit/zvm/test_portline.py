@@ -62,7 +62,8 @@ def test_nobody_there_is_no_error_and_who_comes_later_hears(tmp_path: Path) -> N
     compute = End(tmp_path, COMPUTE, AGENT)
     compute.line.tell(["lost"])
     # What a killed process leaves is no obstacle.
-    socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).bind(str(tmp_path / AGENT))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as killed:
+        killed.bind(str(tmp_path / AGENT))
     agent = End(tmp_path, AGENT, COMPUTE)
     compute.line.tell(["a"])
     assert agent.heard() == ["a"]

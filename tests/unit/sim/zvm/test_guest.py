@@ -164,6 +164,13 @@ def test_memory_comes_from_what_is_reserved(z: Zvm) -> None:
     assert "Total online memory:     3G" in z.iucv("LINUX", "lsmem -b")
 
 
+def test_memory_comes_from_what_is_on_standby_since_the_logon(z: Zvm) -> None:
+    z.create("LINUX", "COMMAND DEF STOR INITIAL STANDBY REMAINDER")
+    z.ok("Image_Activate", "-T", "LINUX")
+    machine = z.system.state.running["LINUX"]
+    assert (machine.memory_mb, machine.standby_mb) == (2048, 6144)
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [

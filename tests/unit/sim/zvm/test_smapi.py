@@ -134,7 +134,8 @@ def test_the_system_itself(z: Zvm) -> None:
     lines = z.ok("System_Processor_Query")
     assert lines[:4] == ["Partition mode: Z/VM", "", "ADDRESS STATUS TYPE CORE_ID", "0000 MASTER-PROCESSOR IFL 0000"]
     assert lines[-1] == "0008 STANDBY IFL 0008"
-    [storage] = z.ok("System_Information_Query", "-T", "dummy", "-k", "STORAGE=")
+    storage, ipl = z.ok("System_Information_Query", "-T", "dummy", "-k", "STORAGE=")
+    assert [word.partition("=")[0] for word in ipl.split()[5:]] == ["IPL_TIME", "IPL_DATE", "IPL_TIME_ZONE"]
     assert storage.split()[0] == "STORAGE=TOTAL=256G" and storage.split()[4] == "STANDBY=0G"
     [used] = z.ok("System_Performance_Information_Query", "-T", "dummy", "-k", "detailed_cpu=show=no")
     assert used == f"MEMORY_IN_USE={(1024 + 3 * 1024) * 1024 // 4}"

@@ -89,6 +89,13 @@ def reserved_mb(entry: Entry) -> int:
     return sum(megabytes(words[4]) for words in entry.statements("COMMAND", "DEF", "STOR", "RESERVED"))
 
 
+def standby_mb(entry: Entry) -> int:
+    """The storage that is on standby from logon on: by `COMMAND DEF STOR INITIAL STANDBY REMAINDER` all up to the
+    maximum of the USER statement."""
+    remainder = any(words[4:6] == ["STANDBY", "REMAINDER"] for words in entry.statements("COMMAND", "DEF", "STOR"))
+    return megabytes(user(entry)[4]) - memory_mb(entry) if remainder else 0
+
+
 def profiles(entry: Entry) -> list[str]:
     """The profiles that the entry includes."""
     return [words[1].upper() for words in entry.statements("INCLUDE") if len(words) > 1]

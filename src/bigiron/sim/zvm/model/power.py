@@ -18,9 +18,10 @@ def log_on(system: System, userid: str) -> VirtualMachine:
     running = system.state.running.get(name)
     if running is not None:
         raise SmapiError(200, 16) if running.logging_off else SmapiError(200, 8)
+    standby_mb = directory.standby_mb(entry)
     machine = VirtualMachine(
         name, system.clock.now(), directory.memory_mb(entry), directory.cpu_addresses(entry),
-        reserved_mb=directory.reserved_mb(entry),
+        reserved_mb=directory.reserved_mb(entry) + standby_mb, standby_mb=standby_mb,
     )  # fmt: skip
     machine.online_cpus = list(machine.cpus)
     system.state.running[name] = machine

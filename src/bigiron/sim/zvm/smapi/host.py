@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from bigiron.sim.zvm.errors import SmapiError
 from bigiron.sim.zvm.model.system import System
@@ -24,11 +25,14 @@ def processors(system: System, _call: Call) -> Iterable[str]:
 
 
 def information(system: System, _call: Call) -> Iterable[str]:
-    """System_Information_Query, its STORAGE line."""
+    """System_Information_Query, its lines with the storage and with the IPL; of the latter only that is read."""
     machine = system.state.machine
+    ipl = datetime.fromtimestamp(system.state.ipl_time, UTC)
     return [
         f"STORAGE=TOTAL={machine.memory_mb // 1024}G CONFIGURED={machine.memory_mb // 1024}G RESERVED=0 INC=1G "
-        f"STANDBY={machine.standby_mb // 1024}G"
+        f"STANDBY={machine.standby_mb // 1024}G",
+        f"SYSTEM={machine.name} VERSION={machine.version} RELEASE={machine.release} SERVICE=2301 ARCHITECTURE=64-BIT "
+        f"IPL_TIME={ipl:%H:%M:%S} IPL_DATE={ipl:%Y-%m-%d} IPL_TIME_ZONE=UTC",
     ]
 
 
