@@ -176,6 +176,8 @@ def test_a_lab_of_both_platforms_gives_each_host_its_own_driver(tmp_path: Path) 
     assert agent["AGENT"]["vswitch_mappings"] == "VSWFLAT:VSWFLAT,default:VSWVLAN"
     assert agent["DEFAULT"]["host"] == second["DEFAULT"]["host"] == "lab-compute-2"
     assert agent["zvm"]["cloud_connector_url"] == second["zvm"]["cloud_connector_url"]
+    assert agent["zvm"]["port_line"] == second["zvm"]["port_line"]
+    assert Path(agent["zvm"]["port_line"]).is_dir()
     ml2 = _read(paths.etc / "neutron" / "ml2_conf.ini")
     assert ml2["ml2"]["mechanism_drivers"] == "pvm_sea,pvm_sriov,zvm"
     assert ml2["ml2_type_flat"]["flat_networks"] == "default,VSWFLAT"
