@@ -154,6 +154,7 @@ class RestartTables(ServerActions):
             elif case.status != "DELETED":
                 self.delete(server)
 
+    @pytest.mark.full
     def test_power(self) -> None:
         self.run_table(POWER)
 

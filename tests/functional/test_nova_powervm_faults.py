@@ -99,12 +99,14 @@ class SpawnSweep(Spawning):
     """On a shared storage pool, the image not cached yet, with a port, the management adapter and a config drive."""
 
     @pytest.mark.timeout(600)
+    @pytest.mark.full
     def test_every_call_is_refused_in_turn(self) -> None:
         outcomes, faults = self.sweep(Action.ERROR)
         # What the platform reports must be seen, but for what serves a later operation only.
         assert outcomes["ERROR"] >= faults // 2, outcomes
 
     @pytest.mark.timeout(600)
+    @pytest.mark.full
     def test_every_call_is_lost_in_turn(self) -> None:
         self.sweep(Action.DROP_BEFORE)
 

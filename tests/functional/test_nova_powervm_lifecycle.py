@@ -7,6 +7,7 @@ import functools
 from typing import Any
 from unittest import mock
 
+import pytest
 from nova import context, utils
 from nova.tests.functional.api import client as api_client
 from tests.functional import base
@@ -98,6 +99,7 @@ class Stopped(LifecycleBase):
         assert self.lpar_state(server) == "running"
         self.delete(server)
 
+    @pytest.mark.full
     def test_a_shelved_server_is_deleted_with_all_it_has(self) -> None:
         for seconds, status in ((-1, "SHELVED"), (0, "SHELVED_OFFLOADED")):
             server = self.boot(flavor_id=self.flavor_id)

@@ -65,6 +65,7 @@ class SnapshotBase(PowerVMCloud, ServerActions):
 class Snapshot(SnapshotBase):
     """On a shared storage pool."""
 
+    @pytest.mark.full
     def test_a_fresh_servers_snapshot_is_its_image_padded_to_the_disk(self) -> None:
         server = self.boot(flavor_id=self.flavor_id)
         before = self.state()
@@ -96,6 +97,7 @@ class Snapshot(SnapshotBase):
         assert digest(self.glance.file_of(again)) == digest(self.glance.file_of(image_id))
         self.delete(server, copy)
 
+    @pytest.mark.full
     def test_two_snapshots_at_once_do_not_meet(self) -> None:
         servers = [self.boot(f"web-{number}", flavor_id=self.flavor_id) for number in range(2)]
         for number, server in enumerate(servers):

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.functional.zvm import ZVMCloud
 from tests.support import zvm_host
 
@@ -71,6 +72,7 @@ class Snapshot(ZVMCloud):
         self.up(copy)
         self.delete(server, copy)
 
+    @pytest.mark.full
     def test_a_stopped_server_stays_stopped(self) -> None:
         server = self.boot(flavor_id=self.flavor_id)
         self._stop_server(server)
