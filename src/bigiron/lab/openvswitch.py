@@ -131,10 +131,17 @@ def _tool(binaries: Binaries, *words: str) -> str:
 
 def answers(address: Path) -> bool:
     """Tell whether somebody serves a Unix socket."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(_ANSWER_SECONDS)
-        try:
-            client.connect(str(address))
-        except OSError:
-            return False
+    try:
+        folder = os.open(address.parent, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return False
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(_ANSWER_SECONDS)
+            # As Open vSwitch itself does: the address of a socket has 107 characters at most.
+            client.connect(f"/proc/self/fd/{folder}/{address.name}")
+    except OSError:
+        return False
+    finally:
+        os.close(folder)
     return True
