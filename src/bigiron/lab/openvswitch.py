@@ -17,8 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from bigiron.lab import debian
 from bigiron.lab.errors import LabError
 
@@ -73,12 +71,7 @@ def _binaries(folders: tuple[Path, ...], libraries: Path | None) -> Binaries | N
 
 def obtain(cache: Path) -> Binaries:
     """Return an Open vSwitch that can run here, downloading Debian's packages into the cache when none is installed."""
-    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with FileLock(cache / "openvswitch.lock"):
-        binaries = find(cache)
-        if binaries is None:
-            debian.unpack(cache, "openvswitch", PACKAGES, _ADVICE)
-            binaries = find(cache)
+    binaries = debian.obtain(cache, "openvswitch", PACKAGES, _ADVICE, find)
     if binaries is None:
         raise LabError(f"the packages in {cache / 'openvswitch'} hold no Open vSwitch: {_ADVICE}")
     missing = debian.missing_libraries([Path(binaries.program(name)) for name in _PROGRAMS], binaries.libraries)
