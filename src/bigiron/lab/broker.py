@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from bigiron.lab import debian
 from bigiron.lab.errors import LabError
 from bigiron.lab.paths import write_private
@@ -69,12 +67,7 @@ def find(cache: Path) -> Binaries | None:
 
 def obtain(cache: Path) -> Binaries:
     """Return a broker that can run here, downloading Debian's packages into the cache when none is installed."""
-    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with FileLock(cache / "rabbitmq.lock"):
-        binaries = find(cache)
-        if binaries is None:
-            debian.unpack(cache, "rabbitmq", PACKAGES, _ADVICE)
-            binaries = find(cache)
+    binaries = debian.obtain(cache, "rabbitmq", PACKAGES, _ADVICE, find)
     if binaries is None:
         raise LabError(f"the packages in {cache / 'rabbitmq'} hold no RabbitMQ: remove that folder and try again")
     _check_libraries(binaries)

@@ -137,10 +137,11 @@ class History:
         """Note how fast a counter has grown since it was last measured; whether it has been measured since."""
         key = meter, resource
         before = self._last.get(key)
-        if before is not None and before[1] == value and at - before[0] < _UNCHANGED_S:
+        if before is not None and before[1] == value and 0 <= at - before[0] < _UNCHANGED_S:
             return False
         self._last[key] = (at, value)
-        if before is None:
+        if before is None or at <= before[0]:
+            # The clock was set back, and how long ago it was measured before is not known.
             return False
         dated, grown = key in self._dated, value - before[1]
         self._dated.add(key)

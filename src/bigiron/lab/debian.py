@@ -5,12 +5,30 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock
 
 from bigiron.lab.errors import LabError
 
 _APT_SECONDS = 300
+Found = TypeVar("Found")
+
+
+def obtain(
+    cache: Path, name: str, packages: Sequence[str], advice: str, find: Callable[[Path], Found | None]
+) -> Found | None:
+    """What `find` finds in the cache or on the machine, after the packages are unpacked where it finds nothing; one
+    process at a time."""
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with FileLock(cache / f"{name}.lock"):
+        found = find(cache)
+        if found is None:
+            unpack(cache, name, packages, advice)
+            found = find(cache)
+    return found
 
 
 def unpack(cache: Path, name: str, packages: Sequence[str], advice: str) -> None:

@@ -17,8 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from bigiron.lab import debian
 from bigiron.lab.errors import LabError
 
@@ -73,12 +71,7 @@ def _binaries(folders: tuple[Path, ...], libraries: Path | None) -> Binaries | N
 
 def obtain(cache: Path) -> Binaries:
     """Return an Open vSwitch that can run here, downloading Debian's packages into the cache when none is installed."""
-    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with FileLock(cache / "openvswitch.lock"):
-        binaries = find(cache)
-        if binaries is None:
-            debian.unpack(cache, "openvswitch", PACKAGES, _ADVICE)
-            binaries = find(cache)
+    binaries = debian.obtain(cache, "openvswitch", PACKAGES, _ADVICE, find)
     if binaries is None:
         raise LabError(f"the packages in {cache / 'openvswitch'} hold no Open vSwitch: {_ADVICE}")
     missing = debian.missing_libraries([Path(binaries.program(name)) for name in _PROGRAMS], binaries.libraries)
@@ -131,10 +124,17 @@ def _tool(binaries: Binaries, *words: str) -> str:
 
 def answers(address: Path) -> bool:
     """Tell whether somebody serves a Unix socket."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(_ANSWER_SECONDS)
-        try:
-            client.connect(str(address))
-        except OSError:
-            return False
+    try:
+        folder = os.open(address.parent, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return False
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(_ANSWER_SECONDS)
+            # As Open vSwitch itself does: the address of a socket has 107 characters at most.
+            client.connect(f"/proc/self/fd/{folder}/{address.name}")
+    except OSError:
+        return False
+    finally:
+        os.close(folder)
     return True

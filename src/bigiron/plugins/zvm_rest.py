@@ -1,6 +1,6 @@
 """The `[zvm]` options that say where the Cloud Connector is, for processes that have them from nobody else.
 
-Nova registers two of them itself, with the same meaning.
+Nova registers the first two itself, with the same meaning; the others nova-compute takes from here.
 """
 
 from __future__ import annotations
@@ -17,6 +17,17 @@ def _old(*names: str) -> list[cfg.DeprecatedOpt]:
     return [cfg.DeprecatedOpt(name, group="AGENT") for name in names]
 
 
+TOKEN_PATH = cfg.StrOpt(
+    "token_path",
+    deprecated_opts=_old("zvm_cloud_connector_token_file"),
+    help="File with the Cloud Connector's shared secret, a copy of the one that token_path in its zvmsdk.conf names. "
+    "Needed where that says auth = token, as it should.",
+)
+
+CALL_TIMEOUT = cfg.FloatOpt(
+    "call_timeout", default=120.0, min=1, help="Seconds that the Cloud Connector has for a quick answer."
+)
+
 REST_OPTS: list[cfg.Opt] = [
     cfg.URIOpt(
         "cloud_connector_url",
@@ -30,13 +41,8 @@ REST_OPTS: list[cfg.Opt] = [
         help="PEM file with the certificate authority that signed the Cloud Connector's certificate; the system's "
         "authorities when not set.",
     ),
-    cfg.StrOpt(
-        "token_path",
-        deprecated_opts=_old("zvm_cloud_connector_token_file"),
-        help="File with the Cloud Connector's shared secret, a copy of the one that token_path in its zvmsdk.conf "
-        "names. Needed where that says auth = token, as it should.",
-    ),
-    cfg.FloatOpt("call_timeout", default=120.0, min=1, help="Seconds that the Cloud Connector has for a quick answer."),
+    TOKEN_PATH,
+    CALL_TIMEOUT,
 ]
 
 PORT_LINE = cfg.StrOpt(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,18 +42,28 @@ class LateCreates:
     """The files under `<state_path>/zvm-late`, by userid, and the thread that looks for their guests."""
 
     def __init__(self, state_path: Path, remove: Remove, now: Callable[[], float] = time.time) -> None:
-        self._records = Records(state_path / "zvm-late")
+        self._folder = state_path / "zvm-late"
+        self._records = Records(self._folder)
         self._remove = remove
         self._now = now
         self._changed = threading.Condition()
-        read = (_read(self._records.find(key)) for key in self._records.keys())  # noqa: SIM118 - not a dictionary
-        self._awaited = {record.userid: record for record in read if record is not None}
+        self._awaited = dict(self._read())
         self._pause_s = _FIRST_PAUSE_S
+        self._due = 0.0
         self._stopping = False
         self._thread: threading.Thread | None = None
 
+    def _read(self) -> Iterator[tuple[str, LateCreate]]:
+        for key in self._records.keys():  # noqa: SIM118 - not a dictionary
+            record = _record(self._records.find(key))
+            if record is None:
+                LOG.warning("%s/%s.json is no create that may come late and is passed over", self._folder, key)
+            else:
+                yield record.userid, record
+
     def start(self) -> None:
         """Start the thread."""
+        self._due = time.monotonic() + self._pause_s
         self._thread = threading.Thread(target=self._run, name="bigiron-zvm-late", daemon=True)
         self._thread.start()
 
@@ -78,6 +88,8 @@ class LateCreates:
         with self._changed:
             self._awaited[userid] = record
             self._pause_s = _FIRST_PAUSE_S
+            # Also where the thread waits longer for another, which comes less often by now.
+            self._due = min(self._due, time.monotonic() + _FIRST_PAUSE_S)
             self._changed.notify_all()
         LOG.warning("guest %s: whether %s will be made is not known; it is looked for, and removed", name, userid)
 
@@ -107,27 +119,32 @@ class LateCreates:
         with self._changed:
             self._records.drop(record.userid)
             self._awaited.pop(record.userid, None)
+            self._changed.notify_all()
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._stopping or self._awaited)
-                self._changed.wait_for(lambda: self._stopping, self._pause_s)
-                if self._stopping:
-                    return
-                self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        while self._wait():
             try:
                 self.look()
             except Exception:
                 # A thread that ends here would leave whatever comes late from now on.
                 LOG.exception("guests that may have been made late could not be looked for")
 
+    def _wait(self) -> bool:
+        """Until it is time to look for what is awaited; False where the thread is to end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or self._awaited)
+            while not self._stopping and (left := self._due - time.monotonic()) > 0:
+                self._changed.wait(left)
+            self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+            self._due = time.monotonic() + self._pause_s
+            return not self._stopping
 
-def _read(values: Mapping[str, Any] | None) -> LateCreate | None:
+
+def _record(values: Mapping[str, Any] | None) -> LateCreate | None:
     """The record in a file; None for a file that makes no sense, as one of another version."""
     if values is None:
         return None
     try:
-        return LateCreate(**values)
-    except TypeError:
+        return LateCreate(**{**values, "undone_at": float(values["undone_at"])})
+    except (KeyError, TypeError, ValueError):
         return None

@@ -35,8 +35,8 @@ class LedgerEntry:
     """A guest of ours; `making` until its spawn is complete.
 
     `distro` is what its image's os_distro said. `adopted` guests were made by an older driver and have no mark in the
-    directory. CP shows a paused guest as one that runs. `unanswered`: it was asked for,
-    and nobody knows whether it is made.
+    directory. CP shows a paused guest as one that runs. `unanswered`: it was asked for, and nobody knows whether it is
+    made.
     """
 
     instance: str

@@ -7,10 +7,12 @@ Neutron's event, which Neutron holds back for up to two seconds. A word that is 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
 import socket
+import stat
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -44,6 +46,9 @@ class PortLine:
             return
         try:
             self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+            if os.fstat(self._directory).st_mode & stat.S_IWOTH:
+                # Anybody could stand in for either end, and say that a port carries traffic.
+                raise PermissionError(errno.EPERM, "everybody may write to it")
             # What an ended process has left; two that run would not both be heard.
             (self._folder / self._own).unlink(missing_ok=True)
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -62,12 +67,14 @@ class PortLine:
 
     def tell(self, ports: Sequence[str]) -> None:
         """Say these ports to the other end, if somebody is there."""
-        if self._socket is None:
+        # `close` may come meanwhile: its socket then refuses.
+        line = self._socket
+        if line is None:
             return
         for start in range(0, len(ports), _AT_ONCE):
             words = json.dumps(list(ports[start : start + _AT_ONCE])).encode()
             try:
-                self._socket.sendto(words, socket.MSG_DONTWAIT, self._address(self._peer))
+                line.sendto(words, socket.MSG_DONTWAIT, self._address(self._peer))
             except OSError as error:
                 LOG.debug("nobody at %s hears of ports: %s", self._peer, error)
                 return
@@ -79,14 +86,21 @@ class PortLine:
             with contextlib.suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)
             line.close()
-            if self._folder is not None:
-                (self._folder / self._own).unlink(missing_ok=True)
+            self._remove()
         if self._thread is not None:
             self._thread.join(timeout=5)
             self._thread = None
         directory, self._directory = self._directory, -1
         if directory >= 0:
             os.close(directory)
+
+    def _remove(self) -> None:
+        """What stays is no harm: the next start removes it."""
+        if self._folder is not None:
+            try:
+                (self._folder / self._own).unlink(missing_ok=True)
+            except OSError as error:
+                LOG.info("socket %s stays in %s: %s", self._own, self._folder, error)
 
     def _address(self, name: str) -> str:
         """By way of the open directory: the address of a socket has 107 characters at most."""

@@ -330,7 +330,7 @@ class ChangeDisks(Step):
         options = self._parts.options
         what = f"Making disks of guest {self._guest.name}"
         wanted = [disks.empty(disk, options) for disk in new]
-        undo = partial(self._undo, numbers) if len(new) > 1 else None
+        undo = partial(self._delete_all_but, numbers) if len(new) > 1 else None
         made = self._parts.api.add_disks(self._guest.userid, wanted, what, undo)
         found = [
             HeldDisk(vdev(str(answer["vdev"])), disk.role, disk.size_gb) for disk, answer in zip(new, made, strict=True)
@@ -338,9 +338,6 @@ class ChangeDisks(Step):
         told = [disks.mount(disk, held, options) for disk, held in zip(new, found, strict=True)]
         self._parts.api.configure_disks(self._guest.userid, told, what)
         return found
-
-    def _undo(self, numbers: frozenset[str]) -> None:
-        self._delete_all_but(numbers)
 
     def _delete(self, number: str) -> None:
         what = f"Deleting disk {number} of guest {self._guest.name}"

@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from bigiron.errors import AuthError, InvalidSpec, NotFound, PlatformError, Timeout, Unavailable
+from bigiron.errors import InvalidSpec, NotFound, PlatformError
 from bigiron.zvm import header
 from bigiron.zvm.api import Api
-from bigiron.zvm.errors import Damaged, Exists
+from bigiron.zvm.errors import AWAY, Damaged, Exists
 
 LOG = logging.getLogger(__name__)
 
@@ -115,6 +115,9 @@ class RestTransfer(Transfer):
         probe = f"{folder_of(self._repository, _BLANK_OS, BLANK)}/probe"
         try:
             self._api.export_image(BLANK, probe, "Looking for the connector's images")
+        except AWAY:
+            # Of the option this says nothing, and nova-compute waits for the connector.
+            raise
         except PlatformError as error:
             raise InvalidSpec(
                 f"[zvm] connector_image_repository = {self._repository} is not where the Cloud Connector keeps images "
@@ -262,7 +265,7 @@ class ScpTransfer(SharedTransfer):
         host = self._api.connector.options.scp_host
         try:
             self._try_both_ways()
-        except (Unavailable, Timeout, AuthError):
+        except AWAY:
             raise
         except PlatformError as error:
             raise InvalidSpec(

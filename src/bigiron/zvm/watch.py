@@ -103,6 +103,7 @@ class Watch:
                 return
             try:
                 self._power.state(guest, max_age_s=self._pause_s / 2)
+                self._gone.discard(guest.instance)
             except NotFound:
                 if guest.instance not in self._gone:
                     LOG.warning("guest %s (%s) is gone from z/VM, and not by our doing", guest.name, guest.userid)

@@ -63,6 +63,13 @@ def test_a_counter_that_began_anew_leaves_a_gap(page: Any) -> None:
     assert lines(history, "Processors at work") == {"web": [0.5]}
 
 
+def test_a_clock_that_is_set_back_leaves_a_gap(page: Any) -> None:
+    history = History()
+    for at, volume in ((870.0, 40e9), (900.0, 50e9), (930.0, 65e9), (930.0, 66e9), (600.0, 80e9), (630.0, 95e9)):
+        history.add(page(sample("cpu", "web", volume)), at)
+    assert lines(history, "Processors at work") == {"web": [0.5, 0.5]}
+
+
 def test_a_counter_that_does_not_grow_is_drawn_as_that(page: Any) -> None:
     """Its value does not say whether it was measured again; how long the exporter shows it does."""
     history = History()

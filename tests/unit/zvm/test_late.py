@@ -78,10 +78,31 @@ def test_the_thread_looks_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         creates.stop()
 
 
-def test_a_damaged_record_is_left_out(tmp_path: Path) -> None:
+def test_a_new_one_does_not_wait_for_the_pause_of_an_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(late, "_FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(late, "_LONGEST_PAUSE_S", HOUR_S)
+    directory = Directory(False, True, True)
+    creates = LateCreates(tmp_path, directory.remove)
+    creates.note("NVAAAAAA", INSTANCE, "web")
+    # As after many looks for it.
+    creates._pause_s = HOUR_S
+    creates.start()
+    try:
+        creates.note("NVBBBBBB", INSTANCE, "web")
+        with creates._changed:
+            assert creates._changed.wait_for(lambda: len(creates._awaited) < 2, 10)
+    finally:
+        creates.stop()
+
+
+@pytest.mark.parametrize(
+    "text", ['{"user": "X"}', '{"userid": "X", "instance": "i", "name": "n", "undone_at": "yesterday"}']
+)
+def test_a_damaged_record_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str) -> None:
     (tmp_path / "zvm-late").mkdir()
-    (tmp_path / "zvm-late" / "X.json").write_text('{"user": "X"}')
+    (tmp_path / "zvm-late" / "X.json").write_text(text)
     assert LateCreates(tmp_path, Directory().remove).userids() == frozenset()
+    assert "X.json is no create" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -95,16 +95,21 @@ def test_what_a_spawn_asks_for(world: World, platform: Zvm) -> None:
     platform.destroy(again.uuid)
 
 
+def _check_files_both_ways(world: World, platform: Zvm) -> None:
+    """An image and a config drive to the connector's host, and a root disk back."""
+    spec = world.spawn(platform, world.spec(config_drive=True))
+    assert world.wait_until_up(spec)["config_drive"] is not None
+    platform.power_off(spec.uuid)
+    with platform.root_disk(spec.uuid) as disk:
+        assert len(disk.stream.read()) == disk.size_bytes
+    platform.destroy(spec.uuid)
+
+
 def test_files_through_a_shared_directory(world: World) -> None:
     folder = world.folder / "shared"
     folder.mkdir(exist_ok=True)
     with world.started(shared_path=str(folder)) as platform:
-        spec = world.spawn(platform, world.spec(config_drive=True))
-        assert world.wait_until_up(spec)["config_drive"] is not None
-        platform.power_off(spec.uuid)
-        with platform.root_disk(spec.uuid) as disk:
-            assert len(disk.stream.read()) == disk.size_bytes
-        platform.destroy(spec.uuid)
+        _check_files_both_ways(world, platform)
         world.calls.clear()
         again = world.spawn(platform, world.spec(config_drive=True))
         assert dict(world.kinds()) == {"POST /guests": 1, "POST /guests/*/action": 2}
@@ -114,12 +119,7 @@ def test_files_through_a_shared_directory(world: World) -> None:
 
 def test_files_by_scp(world: World) -> None:
     with world.started(scp_host="nova@127.0.0.1") as platform:
-        spec = world.spawn(platform, world.spec(config_drive=True))
-        assert world.wait_until_up(spec)["config_drive"] is not None
-        platform.power_off(spec.uuid)
-        with platform.root_disk(spec.uuid) as disk:
-            assert len(disk.stream.read()) == disk.size_bytes
-        platform.destroy(spec.uuid)
+        _check_files_both_ways(world, platform)
         world.calls.clear()
         world.simulator.journal.clear()
         again = world.spawn(platform, world.spec(config_drive=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import socket
 import stat
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -103,6 +104,25 @@ def test_without_a_folder_there_is_no_line() -> None:
     end = End("", COMPUTE, AGENT)
     end.line.tell(["a"])
     end.line.close()
+
+
+def test_a_folder_that_everybody_can_write_to_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o2777)
+    with pytest.raises(InvalidSpec, match="everybody may write to it"):
+        End(tmp_path, COMPUTE, AGENT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_goes_meanwhile_keeps_nothing_from_ending(tmp_path: Path) -> None:
+    folder = tmp_path / "line"
+    folder.mkdir()
+    end = End(folder, COMPUTE, AGENT)
+    (folder / COMPUTE).unlink()
+    (folder / COMPUTE).mkdir()
+    end.line.tell(["lost"])
+    end.line.close()
+    end.line.tell(["lost"])
+    assert not [one for one in threading.enumerate() if one.name == "bigiron-zvm-ports"]
 
 
 def test_a_folder_that_is_not_there_is_told_with_the_option(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from bigiron.zvm.api import Api
 from bigiron.zvm.errors import Exists
 from bigiron.zvm.rest import Connector
 from bigiron.zvm.token import Token
-from bigiron.zvm.transfer import RestTransfer, SharedTransfer
+from bigiron.zvm.transfer import RestTransfer, ScpTransfer, SharedTransfer, transfer
 
 Make = Callable[..., Connector]
 
@@ -250,6 +250,17 @@ def test_what_came_damaged_is_wiped(recorded: Recorded, connector: Make) -> None
     with pytest.raises(PlatformError, match="damaged"), transfer.placed(io.BytesIO(content), 1000, "Uploading"):
         raise AssertionError("it is damaged")
     assert recorded.bodies("PUT", "/images/bigiron-blank") == [{"location": {"dest_url": "file:///files/imported/1"}}]
+
+
+@pytest.mark.parametrize("kind", [RestTransfer, ScpTransfer])
+def test_a_connector_that_is_busy_is_no_option_that_is_wrong(
+    recorded: Recorded, connector: Make, no_pauses: None, kind: type[RestTransfer | ScpTransfer]
+) -> None:
+    client = connector(scp_host="nova@127.0.0.1" if kind is ScpTransfer else "")
+    recorded.on("GET", "/images?imagename=bigiron-blank", done([{"imagename": "bigiron-blank"}]))
+    recorded.on("PUT", "/images/bigiron-blank", failed(101, 101, 2, 110, "no connection to the server"))
+    with pytest.raises(Busy, match="no connection to the server"):
+        transfer(Api(client)).start()
 
 
 def test_an_upload_that_ends_early_fails(recorded: Recorded, connector: Make) -> None:

@@ -70,6 +70,11 @@ def test_a_guest_that_somebody_has_deleted_is_no_guest_that_is_off(
     assert caplog.text.count("guest one (NVAAAAAA) is gone from z/VM") == 1
     with pytest.raises(NotFound):
         watched.power.state(watched.guests.find(INSTANCE))
+    # It is made again, and goes once more.
+    watched.recorded.on("GET", STATE, done("on"), done("off"))
+    for _ in range(3):
+        watched.watch.look()
+    assert caplog.text.count("guest one (NVAAAAAA) is gone from z/VM") == 2
 
 
 def test_our_own_operations_are_no_news(watched: Watched) -> None:

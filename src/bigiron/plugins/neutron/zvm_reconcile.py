@@ -16,12 +16,12 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Protocol
 
-from bigiron.errors import AuthError, PlatformError, Timeout, Unavailable
+from bigiron.errors import AuthError, NotFound, PlatformError, Timeout, Unavailable
 from bigiron.plugins.neutron.ports import Place, Port, PortBook, Server
 from bigiron.plugins.neutron.zvm_networks import Networks
 from bigiron.plugins.neutron.zvm_plan import Key, Seen, plan
 from bigiron.zvm.directory import Coupling
-from bigiron.zvm.vswitches import Adapter, Couple, Grant, Op, Revoke, Switch
+from bigiron.zvm.vswitches import Adapter, Couple, Grant, Op, Revoke, Switch, Uncouple
 
 LOG = logging.getLogger(__name__)
 
@@ -154,12 +154,12 @@ class CouplingReconciler(PortBook):
         if doomed and not whole:
             self._read_again(doomed)
             ops = plan(replace(seen, couplings=self._couplings, switches=self._switches), wanted, self._left)
-        failed = self._apply(ops)
+        failed, gone = self._apply(ops)
         if ops:
             self._remember(ops, failed)
             failed |= self._missed(ops, failed)
             rows = self._platform.adapters()
-            failed |= _unlisted(rows, wanted, failed)
+            failed |= _unlisted((row for row in rows if row.key not in gone), wanted, failed)
         doubtful = {userid for userid, _ in failed}
         certain = {row.userid for row in rows} - doubtful
         self._couplings = {userid: each for userid, each in self._couplings.items() if userid in certain}
@@ -277,19 +277,25 @@ class CouplingReconciler(PortBook):
 
     # Changes
 
-    def _apply(self, ops: Sequence[Op]) -> dict[Key, str]:
-        """Carry the changes out, those of several guests side by side; returns why some adapters' were not done."""
+    def _apply(self, ops: Sequence[Op]) -> tuple[dict[Key, str], set[Key]]:
+        """Carry the changes out, those of several guests side by side; returns why some adapters' were not done, and
+        the adapters that were not there any more to be uncoupled."""
         groups = [list(group) for _, group in groupby(sorted(ops, key=attrgetter("userid")), attrgetter("userid"))]
-        if not groups:
-            return {}
-        away = threading.Event()
-        with ThreadPoolExecutor(min(_PARALLEL, len(groups)), thread_name_prefix="bigiron-couple") as pool:
-            outcomes = list(pool.map(lambda group: self._apply_group(group, away), groups))
-        return {key: reason for outcome in outcomes for key, reason in outcome.items()}
+        failed: dict[Key, str] = {}
+        gone: set[Key] = set()
+        if groups:
+            away = threading.Event()
+            with ThreadPoolExecutor(min(_PARALLEL, len(groups)), thread_name_prefix="bigiron-couple") as pool:
+                outcomes = list(pool.map(lambda group: self._apply_group(group, away), groups))
+            for reasons, missing in outcomes:
+                failed |= reasons
+                gone |= missing
+        return failed, gone
 
-    def _apply_group(self, ops: Sequence[Op], away: threading.Event) -> dict[Key, str]:
+    def _apply_group(self, ops: Sequence[Op], away: threading.Event) -> tuple[dict[Key, str], set[Key]]:
         """The changes of one guest, in order; after one that failed, nothing more is done to the same adapter."""
         failed: dict[Key, str] = {}
+        gone: set[Key] = set()
         for op in ops:
             key = _key(op)
             # What a guest was not granted, none of its adapters can use.
@@ -300,11 +306,16 @@ class CouplingReconciler(PortBook):
             try:
                 self._platform.apply(op)
             except PlatformError as error:
+                if isinstance(error, NotFound) and isinstance(op, Uncouple):
+                    # Its guest was deleted since the adapters were listed, and the list follows.
+                    LOG.info("Nothing to %s: %s", op, error)
+                    gone.add(key)
+                    continue
                 LOG.error("Not done: %s: %s", op, error)
                 failed[key] = error.message
                 if isinstance(error, Unavailable | Timeout | AuthError):
                     away.set()
-        return failed
+        return failed, gone
 
     def _remember(self, ops: Sequence[Op], failed: Mapping[Key, str]) -> None:
         """What is certain after the changes."""

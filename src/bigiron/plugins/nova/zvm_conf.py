@@ -17,16 +17,13 @@ from bigiron.zvm.options import ZvmOptions
 GROUP = "zvm"
 
 _PREFIX = re.compile(r"^[A-Z][A-Z0-9]{0,3}$")
-_SCP_HOST = re.compile(r"^[A-Za-z0-9-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")
+_SCP_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+"""As the connector takes it; what begins with a hyphen would be an option of scp."""
 _POOL = re.compile(r"^(ECKD|FBA):\w{1,8}$", re.IGNORECASE)
 _FORMATS = ("ext2", "ext3", "ext4", "xfs")
 
 OPTS: list[cfg.Opt] = [
-    cfg.StrOpt(
-        "token_path",
-        help="File with the Cloud Connector's shared secret, a copy of the one that token_path in its zvmsdk.conf "
-        "names. Needed where that says auth = token, as it should.",
-    ),
+    zvm_rest.TOKEN_PATH,
     cfg.FloatOpt(
         "connect_timeout",
         default=0.0,
@@ -34,7 +31,7 @@ OPTS: list[cfg.Opt] = [
         help="Seconds for which the start of nova-compute waits for a Cloud Connector that does not answer; 0 waits "
         "for ever.",
     ),
-    cfg.FloatOpt("call_timeout", default=120.0, min=1, help="Seconds that the Cloud Connector has for a quick answer."),
+    zvm_rest.CALL_TIMEOUT,
     cfg.FloatOpt(
         "deploy_timeout",
         default=3600.0,
@@ -85,7 +82,8 @@ OPTS: list[cfg.Opt] = [
         default="",
         help="nova-compute's user and this host's address, as in nova@10.0.0.5: the Cloud Connector copies files from "
         "and to this host with scp, as it does for Nova's in-tree driver. Its user must be able to log on as that one "
-        "with its key.",
+        "with its key. It does not check which host answers (StrictHostKeyChecking=no): use it in a network that "
+        "nobody else is in.",
     ),
     cfg.StrOpt(
         "connector_image_repository",
@@ -162,7 +160,7 @@ def _check(group: dict[str, Any], url: str, ca_file: str | None, ephemeral: str 
         )
     if group["disk_pool"] and not _POOL.match(group["disk_pool"]):
         raise OptionError(f"[zvm] disk_pool = {group['disk_pool']} is no pool: use ECKD:name or FBA:name")
-    if group["scp_host"] and not _SCP_HOST.match(group["scp_host"]):
+    if group["scp_host"] and not _SCP_HOST.fullmatch(group["scp_host"]):
         raise OptionError(f"[zvm] scp_host = {group['scp_host']} is not user@address, such as nova@10.0.0.5")
     if group["scp_host"] and group["shared_path"]:
         raise OptionError("[zvm] scp_host and shared_path are two ways for files: leave one of them out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from tests.unit.plugins.neutron.zvm_system import FakeSystem
 
-from bigiron.errors import Conflict, Unavailable
+from bigiron.errors import Conflict, NotFound, Unavailable
 from bigiron.plugins.neutron.ports import Place, Port
 from bigiron.plugins.neutron.zvm_networks import Networks, Uplink
 from bigiron.plugins.neutron.zvm_reconcile import CouplingReconciler
@@ -181,6 +182,22 @@ def test_the_adapter_of_a_deleted_port_is_uncoupled_and_its_right_taken(bench: B
     bench.reconciler.changed()
     assert bench.look()
     assert bench.system.done == [Uncouple("NV000001", "1000", False), Revoke("NV000001", "VSW1")]
+    assert bench.look() and bench.system.done == []
+
+
+def test_an_adapter_that_goes_with_its_guest_meanwhile_is_no_error(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.server.bind(A)
+    bench.system.add("NV000001", "1000", A)
+    bench.look()
+    del bench.server.bound[A]
+    bench.reconciler.forget(A)
+    bench.reconciler.changed()
+    # The connector's list follows the directory.
+    bench.system.failures["uncouple NV000001/1000"] = NotFound("no such guest")
+    assert bench.look() and not [one for one in caplog.records if one.levelno >= logging.WARNING]
+    bench.system.remove("NV000001", "1000")
     assert bench.look() and bench.system.done == []
 
 

@@ -65,6 +65,7 @@ def test_the_options(conf: Any, tmp_path: Path) -> None:
         ({"disk_pool": "POOL1"}, "disk_pool"),
         ({"account": "a\nb"}, "account"),
         ({"scp_host": "somewhere"}, "scp_host"),
+        ({"scp_host": "-v@10.0.0.5"}, "scp_host"),
         ({"scp_host": "nova@10.0.0.5", "shared_path": "/srv/zvm"}, "leave one"),
     ],
 )

@@ -49,7 +49,8 @@ def test_what_is_no_entry_is_refused(text: str) -> None:
 
 def test_storage_and_class_may_be_left_out() -> None:
     for text in ("USER LINUX NOLOG", "USER LINUX LBYONLY 1M"):
-        assert directory.memory_mb(Entry("LINUX", directory.parse("LINUX", text))) == 1
+        entry = Entry("LINUX", directory.parse("LINUX", f"{text}\nCOMMAND DEF STOR INITIAL STANDBY REMAINDER"))
+        assert (directory.memory_mb(entry), directory.standby_mb(entry)) == (1, 0)
 
 
 def test_an_entry_is_created_once(z: Zvm) -> None:

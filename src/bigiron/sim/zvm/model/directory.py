@@ -93,7 +93,8 @@ def standby_mb(entry: Entry) -> int:
     """The storage that is on standby from logon on: by `COMMAND DEF STOR INITIAL STANDBY REMAINDER` all up to the
     maximum of the USER statement."""
     remainder = any(words[4:6] == ["STANDBY", "REMAINDER"] for words in entry.statements("COMMAND", "DEF", "STOR"))
-    return megabytes(user(entry)[4]) - memory_mb(entry) if remainder else 0
+    said = user(entry)[4:5]
+    return megabytes(said[0]) - memory_mb(entry) if remainder and said else 0
 
 
 def profiles(entry: Entry) -> list[str]:
