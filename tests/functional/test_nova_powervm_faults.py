@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from tests.functional import base
 from tests.functional.powervm import PowerVMCloud
-from tests.functional.sweep import Call, calls_of, explained, label_of
+from tests.functional.sweep import Call, calls_of, explained, label_of, made_by_all
 
 from bigiron.sim.kernel.faults import Action, Fault
 
 LPAR = "/rest/api/uom/LogicalPartition/"
 ATTEMPTS = 5
+RECORDED = 3
 
 
 class Spawning(PowerVMCloud):
@@ -40,10 +41,13 @@ class Spawning(PowerVMCloud):
         raise AssertionError(f"server {current['name']} stays {current['status']}")
 
     def record(self) -> list[Call]:
+        """The requests that every good spawn makes."""
+        return made_by_all([self.recorded(number) for number in range(RECORDED)])
+
+    def recorded(self, number: int) -> list[Call]:
         """The requests of one good spawn."""
-        self.delete(self.spawn(0, "ACTIVE"))
         self.simulator.journal.clear()
-        server = self.spawn(1, "ACTIVE")
+        server = self.spawn(number, "ACTIVE")
         # A spawn asks nothing of a partition; the mirror may, in the background, when it hears of one.
         calls = calls_of(c for c in self.calls() if c.method != "GET" or not c.template.startswith(LPAR))
         self.delete(server)
@@ -55,7 +59,7 @@ class Spawning(PowerVMCloud):
         self.flavor_id = self.make_flavor(memory_mb=512)
         faults = [fault for call in self.record() for fault in call.faults() if fault.action in actions]
         assert faults, f"no call of a spawn can be struck by {actions}"
-        outcomes = Counter(self.strike(number, fault) for number, fault in enumerate(faults, start=2))
+        outcomes = Counter(self.strike(number, fault) for number, fault in enumerate(faults, start=RECORDED))
         return outcomes, len(faults)
 
     def struck(self, number: int, fault: Fault) -> dict[str, Any]:
