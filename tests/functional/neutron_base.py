@@ -47,6 +47,7 @@ from bigiron.powervm.network.nic import ClientAdapters
 from bigiron.powervm.network.vswitch import VirtualSwitches
 from bigiron.powervm.options import PowerVMOptions
 from bigiron.powervm.session import Call
+from bigiron.sim.kernel.faults import Action
 from bigiron.sim.powervm.audit import audit
 from bigiron.sim.powervm.server import Settings, Simulator
 from bigiron.sim.powervm.session import Flavour
@@ -55,6 +56,8 @@ HOST = "power1"
 PHYSNET = "physnet1"
 GUESTS = [f"9f3c2a10-0000-4000-8000-00000000000{n}" for n in range(1, 5)]
 WAIT_S = 60
+FAILURES = tuple(each for each in Action if each not in (Action.HANG, Action.LATE))
+"""How a request of the REST API can fail at once."""
 
 
 def system_document() -> dict[str, Any]:
@@ -173,6 +176,8 @@ class AgentTestCase(test_plugin.Ml2PluginV2TestCase):
 
     def connect_server(self) -> None:
         """What agents call on the server, and what it tells them."""
+        # Here an agent reports only when it starts, and a test that takes long must not find it dead.
+        cfg.CONF.set_override("agent_down_time", 24 * 3600)
         self.server_api = ServerApi(self.driver)
         self.casts = Casts()
         # The real notifier hides behind a handler that stands in for it until RPC is set up.
