@@ -22,6 +22,9 @@ select="not full"
 # Twice the cores that we count on: a functional test waits for the platform half of its time.
 parallel=("$bin/pytest" -q -n "${WORKERS:-4}" --dist worksteal --durations=10 -m "$select")
 alone=("$bin/pytest" -q -p no:xdist -m "$select")
+# Labs of two test files beside each other, as a lab waits for much; the long slices of Tempest need both cores.
+labs=("$bin/pytest" -q -n 2 --dist loadfile --durations=10 -m "$select")
+[[ -z $full ]] || labs=("${alone[@]}")
 nova=(tests/functional --ignore-glob='*test_neutron_*' --ignore-glob='*test_ceilometer_*')
 nova+=(--ignore-glob='*test_nova_powervm_soak*')
 
@@ -43,7 +46,7 @@ case $release in
     # Nova and Neutron both register their options on oslo's one global object: each needs processes of its own.
     stage network "${parallel[@]}" tests/functional/test_neutron_*.py
     stage telemetry "${parallel[@]}" tests/functional/test_ceilometer_*.py
-    stage lab "${alone[@]}" tests/lab
+    stage lab "${labs[@]}" tests/lab
     if [[ -n $full ]]; then
         stage soak "${alone[@]}" -s tests/functional/test_nova_powervm_soak.py
         stage 2026.1 make test-2026.1

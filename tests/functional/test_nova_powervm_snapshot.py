@@ -127,6 +127,7 @@ class Snapshot(SnapshotBase):
         self.unchanged(before)
         self.delete(server)
 
+    @pytest.mark.full
     def test_the_task_states_tell_how_far_it_is(self) -> None:
         server = self.boot(flavor_id=self.flavor_id)
         seen: list[str] = []

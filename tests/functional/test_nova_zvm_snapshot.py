@@ -97,6 +97,7 @@ class Snapshot(ZVMCloud):
         assert self.world.images_left() <= {"bigiron-blank", self.image_id}
         self.delete(server)
 
+    @pytest.mark.full
     def test_shelve_offload_and_unshelve(self) -> None:
         server = self.boot(flavor_id=self.flavor_id, config_drive=True)
         self.up(server)
