@@ -91,9 +91,7 @@ def test_down_and_up_again_keep_the_cloud(lab: Lab) -> None:
     _, alive = psutil.wait_procs(family, timeout=5)
     assert alive == []
     assert lab.command("status", check=False).returncode == 3
-    begun = time.monotonic()
     assert lab.json("up")["working"]
-    assert time.monotonic() - begun < _UP_SECONDS
     cloud = lab.cloud()
     assert cloud.compute.find_flavor("kept").id == flavor.id
     cloud.compute.delete_flavor(flavor.id)
