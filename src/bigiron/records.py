@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bigiron.errors import PlatformError
+
+LOG = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Records:
@@ -48,6 +52,20 @@ class Records:
         except (FileNotFoundError, ValueError):
             return None
         return values if isinstance(values, dict) else None
+
+    def read(self, reader: Callable[[dict[str, Any]], T], what: str) -> Iterator[T]:
+        """Every record as `reader` makes it of its values; `what` names in the log what one is not that makes no sense,
+        as one of another version, and is passed over."""
+        for key in self.keys():
+            values = self.find(key)
+            try:
+                if values is None:
+                    raise ValueError("no JSON object")
+                record = reader(values)
+            except (KeyError, TypeError, ValueError) as error:
+                LOG.warning("%s is no %s and is passed over: %r", self._path(key), what, error)
+            else:
+                yield record
 
     def keys(self) -> list[str]:
         """The keys of all records."""

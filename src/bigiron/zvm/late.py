@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,24 +42,15 @@ class LateCreates:
     """The files under `<state_path>/zvm-late`, by userid, and the thread that looks for their guests."""
 
     def __init__(self, state_path: Path, remove: Remove, now: Callable[[], float] = time.time) -> None:
-        self._folder = state_path / "zvm-late"
-        self._records = Records(self._folder)
+        self._records = Records(state_path / "zvm-late")
         self._remove = remove
         self._now = now
         self._changed = threading.Condition()
-        self._awaited = dict(self._read())
+        self._awaited = {record.userid: record for record in self._records.read(_record, "create that may come late")}
         self._pause_s = _FIRST_PAUSE_S
         self._due = 0.0
         self._stopping = False
         self._thread: threading.Thread | None = None
-
-    def _read(self) -> Iterator[tuple[str, LateCreate]]:
-        for key in self._records.keys():  # noqa: SIM118 - not a dictionary
-            record = _record(self._records.find(key))
-            if record is None:
-                LOG.warning("%s/%s.json is no create that may come late and is passed over", self._folder, key)
-            else:
-                yield record.userid, record
 
     def start(self) -> None:
         """Start the thread."""
@@ -140,11 +131,6 @@ class LateCreates:
             return not self._stopping
 
 
-def _record(values: Mapping[str, Any] | None) -> LateCreate | None:
-    """The record in a file; None for a file that makes no sense, as one of another version."""
-    if values is None:
-        return None
-    try:
-        return LateCreate(**{**values, "undone_at": float(values["undone_at"])})
-    except (KeyError, TypeError, ValueError):
-        return None
+def _record(values: Mapping[str, Any]) -> LateCreate:
+    """The record in a file."""
+    return LateCreate(**{**values, "undone_at": float(values["undone_at"])})

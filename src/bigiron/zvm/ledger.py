@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,10 +10,6 @@ from typing import Any
 
 from bigiron.model import DiskRole
 from bigiron.records import Records
-
-LOG = logging.getLogger(__name__)
-
-_FOLDER = "zvm-guests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +52,9 @@ class Ledger:
     """The files under `<state_path>/zvm-guests`, by instance uuid, and a copy in memory."""
 
     def __init__(self, state_path: Path) -> None:
-        self._records = Records(state_path / _FOLDER)
+        self._records = Records(state_path / "zvm-guests")
         self._lock = threading.Lock()
-        self._entries: dict[str, LedgerEntry] = {}
-        for key in self._records.keys():  # noqa: SIM118 - not a dictionary
-            entry = _read(self._records.find(key))
-            if entry is None:
-                LOG.warning("%s/%s.json is no entry of a guest and is passed over", state_path / _FOLDER, key)
-            else:
-                self._entries[entry.instance] = entry
+        self._entries = {entry.instance: entry for entry in self._records.read(_entry, "entry of a guest")}
 
     def put(self, entry: LedgerEntry) -> None:
         """Record a guest, on disk before this returns."""
@@ -106,14 +95,9 @@ def _fields(disk: HeldDisk) -> list[Any]:
     return [disk.vdev, disk.role.value, disk.size_gb, *((True,) if disk.found else ())]
 
 
-def _read(values: dict[str, Any] | None) -> LedgerEntry | None:
-    """The entry in a file; None for a file that makes no sense, as one of another version."""
-    if values is None:
-        return None
-    try:
-        disks = tuple(
-            HeldDisk(vdev, DiskRole(role), float(size), *found) for vdev, role, size, *found in values.get("disks", ())
-        )
-        return LedgerEntry(**{**values, "disks": disks})
-    except (TypeError, ValueError):
-        return None
+def _entry(values: dict[str, Any]) -> LedgerEntry:
+    """The entry in a file."""
+    disks = tuple(
+        HeldDisk(vdev, DiskRole(role), float(size), *found) for vdev, role, size, *found in values.get("disks", ())
+    )
+    return LedgerEntry(**{**values, "disks": disks})
