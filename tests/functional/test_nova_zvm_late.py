@@ -49,23 +49,24 @@ class Late(ZVMCloud):
         changes = [(one.template, one.status) for one in self.simulator.journal.entries() if one.method == "SMAPI"]
         return ("Image_Delete_DM", 0) in changes and not self.awaited()
 
+    def comes_and_goes(self, server: dict[str, Any]) -> None:
+        """The hour passes, and what comes of the create is removed."""
+        self.simulator.clock.advance(HOUR_S)
+        self.wait_until(self.came_and_went, "the late guest is removed")
+        self.check_nothing_left()
+        self.delete(server)
+
     def test_the_connector_takes_longer_than_it_is_waited_for(self) -> None:
         self.compute.stop()
         self.zvm_options(deploy_timeout=GIVEN_UP_S)
         self.start_compute()
         server, said = self.fails("POST", "/guests", Action.HANG)
         assert f"did not answer within {GIVEN_UP_S:.0f} s" in said, said
-        self.simulator.clock.advance(HOUR_S)
-        self.wait_until(self.came_and_went, "the late guest is removed")
-        self.check_nothing_left()
-        self.delete(server)
+        self.comes_and_goes(server)
 
     def test_the_directory_manager_takes_longer_than_the_connector_waits(self) -> None:
         server, _ = self.fails("SMAPI", "Image_Create_DM", Action.LATE)
-        self.simulator.clock.advance(HOUR_S)
-        self.wait_until(self.came_and_went, "the late guest is removed")
-        self.check_nothing_left()
-        self.delete(server)
+        self.comes_and_goes(server)
         self.delete(self.boot())
 
     def test_nova_compute_dies_while_it_waits(self) -> None:
@@ -75,10 +76,7 @@ class Late(ZVMCloud):
             self.compute.stop()
         self.start_compute()
         assert len(self.awaited()) == 1
-        self.simulator.clock.advance(HOUR_S)
-        self.wait_until(self.came_and_went, "the late guest is removed")
-        self.check_nothing_left()
-        self.delete(server)
+        self.comes_and_goes(server)
 
     def test_it_comes_while_nova_compute_is_down(self) -> None:
         server, _ = self.fails("SMAPI", "Image_Create_DM", Action.LATE)
