@@ -161,7 +161,7 @@ class History:
             ]
 
     def _lines(self, chart: Chart, now: float) -> Iterator[dict[str, Any]]:
-        names = _names({server: self._names[server] for _meter, server in self._points})
+        names = _told_apart({server: self._names[server] for _meter, server in self._points})
         for number, line in enumerate(chart.lines):
             for (meter, server), points in sorted(self._points.items(), key=lambda item: names[item[0][1]]):
                 if meter == line.meter and now - points[-1][0] < _FORGOTTEN_S:
@@ -172,7 +172,7 @@ class History:
                     }  # fmt: skip
 
 
-def _names(labels: Mapping[str, str]) -> dict[str, str]:
+def _told_apart(labels: Mapping[str, str]) -> dict[str, str]:
     """What to call servers, by their uuids: by their names, with the beginning of the uuid where two have one name."""
     shared = Counter(labels.values())
     return {uuid: name if shared[name] == 1 else f"{name} ({uuid[:8]})" for uuid, name in labels.items()}
