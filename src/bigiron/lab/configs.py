@@ -8,12 +8,13 @@ import sys
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cryptography.fernet import Fernet
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bigiron.lab import novnc
+from bigiron.lab import novnc, openvswitch
 from bigiron.lab import spec as lab_spec
 from bigiron.lab.database import file_url
 from bigiron.lab.errors import LabError
@@ -101,6 +102,8 @@ class Renderer:
             "region": lab_spec.REGION,
             "control_host": lab_spec.CONTROL_HOST,
             "physical_bridge": lab_spec.PHYSICAL_BRIDGE,
+            "integration_bridge": openvswitch.INTEGRATION_BRIDGE,
+            "switch_sockets": partial(openvswitch.sockets, self.paths),
             "executables": Path(sys.executable).parent,
             "physical_network": lab_spec.PHYSICAL_NETWORK,
             "physical_networks": self.spec.physical_networks,

@@ -60,8 +60,7 @@ class Health:
             stock = "neutron-openvswitch-agent"
             self._reporting[host.named(stock)] = partial(self._agent, host.compute, stock)
             for program in ("ovsdb-server", "ovs-vswitchd"):
-                folder = paths.switch(host.named("ovs-vswitchd"))
-                self._sockets[host.named(program)] = folder / f"{program}.ctl"
+                self._sockets[host.named(program)] = openvswitch.sockets(paths, host).control(program)
             self._simulators[host.named("sim")] = _questions(host)
             self._exporters[host.named("ceilometer-polling")] = host.named("exporter")
 

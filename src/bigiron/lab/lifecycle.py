@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -96,13 +96,15 @@ def up(paths: LabPaths, wishes: Wishes, report: Reporter) -> LabSpec:
             supervisor = None
         if supervisor is None:
             supervise.end_survivors(paths, _STOP_SECONDS)
-            wanted, supervisor = _launch(paths, wanted, report)
+            wanted, supervisor, table = _launch(paths, wanted, report)
         elif wanted != current:
             raise LabError(f"the lab in {paths.root} runs with other options: stop it first with `bigiron lab down`")
-        return _start_all(paths, wanted, supervisor, report)
+        else:
+            table = programs(paths, wanted, _broker(wanted), _switch(wanted))
+        return _start_all(paths, wanted, supervisor, table, report)
 
 
-def _launch(paths: LabPaths, wanted: LabSpec, report: Reporter) -> tuple[LabSpec, Supervisor]:
+def _launch(paths: LabPaths, wanted: LabSpec, report: Reporter) -> tuple[LabSpec, Supervisor, tuple[Program, ...]]:
     wanted.check_systems()
     if wanted.hosts_of("zvm"):
         check_connector()
@@ -110,20 +112,32 @@ def _launch(paths: LabPaths, wanted: LabSpec, report: Reporter) -> tuple[LabSpec
         wanted = replace(wanted, platforms=_platforms(paths, wanted))
     if wanted.broker_url:
         broker.require(wanted.broker_url)
-    switch = openvswitch.obtain(cache_root()) if wanted.switched_hosts else None
+    switch = _switch(wanted)
     wanted = wanted.equipped()
     prepare(report, with_broker=not wanted.broker_url)
     spec.save(paths, wanted)
     database.install(database.template(cache_root()), paths.databases)
     configs.write(paths, wanted)
-    if not wanted.broker_url:
+    own_broker = _broker(wanted)
+    if own_broker is not None:
         folder = paths.data / "broker"
         broker.write_files(folder, wanted.ports["broker"], wanted.secrets["broker"], wanted.secrets["cookie"])
-        broker.erlang_root(folder, broker.obtain(cache_root()))
+        broker.erlang_root(folder, own_broker)
     if switch:
         for host in wanted.switched_hosts:
             services.create_switch(paths, host, switch)
-    return wanted, supervise.launch(paths, _table(paths, wanted))
+    table = programs(paths, wanted, own_broker, switch)
+    return wanted, supervise.launch(paths, table), table
+
+
+def _broker(wanted: LabSpec) -> broker.Binaries | None:
+    """The lab's own broker, unless it has somebody else's."""
+    return None if wanted.broker_url else broker.obtain(cache_root())
+
+
+def _switch(wanted: LabSpec) -> openvswitch.Binaries | None:
+    """The Open vSwitch of the hosts that have one."""
+    return openvswitch.obtain(cache_root()) if wanted.switched_hosts else None
 
 
 def _platforms(paths: LabPaths, wanted: LabSpec) -> tuple[str, ...]:
@@ -138,15 +152,12 @@ def _platforms(paths: LabPaths, wanted: LabSpec) -> tuple[str, ...]:
     return digests
 
 
-def _table(paths: LabPaths, wanted: LabSpec) -> tuple[Program, ...]:
-    switch = openvswitch.obtain(cache_root()) if wanted.switched_hosts else None
-    return programs(paths, wanted, None if wanted.broker_url else broker.obtain(cache_root()), switch)
-
-
-def _start_all(paths: LabPaths, wanted: LabSpec, supervisor: Supervisor, report: Reporter) -> LabSpec:
+def _start_all(
+    paths: LabPaths, wanted: LabSpec, supervisor: Supervisor, table: Sequence[Program], report: Reporter
+) -> LabSpec:
     """Start each program as soon as those it needs work; the slowest chain decides how long it takes."""
     checks = health.Health(paths, wanted)
-    waiting = {each.name: each for each in _table(paths, wanted)}
+    waiting = {each.name: each for each in table}
     started: dict[str, float] = {}
     pids: dict[str, int] = {}
     with _Steps(paths, wanted, report) as steps:

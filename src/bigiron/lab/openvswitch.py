@@ -19,6 +19,8 @@ from pathlib import Path
 
 from bigiron.lab import debian
 from bigiron.lab.errors import LabError
+from bigiron.lab.paths import LabPaths
+from bigiron.lab.spec import Host
 
 PACKAGES = ("openvswitch-switch", "openvswitch-common", "libxdp1", "libunbound8", "libbpf1", "libnuma1", "libcap-ng0")
 INTEGRATION_BRIDGE = "br-int"
@@ -48,6 +50,27 @@ class Binaries:
         path = ":".join(map(str, (Path(sys.executable).parent, *self.folders, os.environ.get("PATH", os.defpath))))
         libraries = {"LD_LIBRARY_PATH": str(self.libraries)} if self.libraries else {}
         return {"PATH": path, "OVS_RUNDIR": str(run), **libraries}
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """Where an Open vSwitch is reached."""
+
+    folder: Path
+
+    @property
+    def database(self) -> str:
+        """The address of its database, under the name that its own tools look for."""
+        return f"unix:{self.folder / 'db.sock'}"
+
+    def control(self, program: str) -> Path:
+        """The socket at which one of its daemons takes commands."""
+        return self.folder / f"{program}.ctl"
+
+
+def sockets(paths: LabPaths, host: Host) -> Sockets:
+    """Those of a compute host's Open vSwitch."""
+    return Sockets(paths.switch(host.named("ovs-vswitchd")))
 
 
 def find(cache: Path) -> Binaries | None:

@@ -18,8 +18,6 @@ from bigiron.lab.spec import PHYSICAL_BRIDGE, Host, LabSpec
 # Steps that are no processes, but that programs wait for.
 BOOTSTRAP = "administrator"
 SEED = "users and catalog"
-DATABASE_SOCKET = "db.sock"
-"""The name that Open vSwitch's own tools look for."""
 _HURRIED = 20
 
 
@@ -136,10 +134,10 @@ def _simulator(paths: LabPaths, spec: LabSpec, host: Host, switch: openvswitch.B
         "--state", str(paths.data / sim), "--listen", listen, "--control", control, "--latency", spec.latency,
     )  # fmt: skip
     if switch is not None and host in spec.switched_hosts:
-        folder = _sockets(paths, host)
+        at = openvswitch.sockets(paths, host)
         return Program(
-            sim, (*command, "--ovsdb", f"unix:{folder / DATABASE_SOCKET}"), sim, sim, (host.named("ovs-vswitchd"),),
-            environment=switch.environment(folder), own_log=False,
+            sim, (*command, "--ovsdb", at.database), sim, sim, (host.named("ovs-vswitchd"),),
+            environment=switch.environment(at.folder), own_log=False,
         )  # fmt: skip
     if host.platform != "zvm":
         return Program(sim, command, sim, sim, own_log=False)
@@ -152,13 +150,9 @@ def _simulator(paths: LabPaths, spec: LabSpec, host: Host, switch: openvswitch.B
     )  # fmt: skip
 
 
-def _sockets(paths: LabPaths, host: Host) -> Path:
-    return paths.switch(host.named("ovs-vswitchd"))
-
-
 def create_switch(paths: LabPaths, host: Host, switch: openvswitch.Binaries) -> None:
     """Make the database of a host's Open vSwitch, with the bridges that its agent needs."""
-    _sockets(paths, host).mkdir(mode=0o700, parents=True, exist_ok=True)
+    openvswitch.sockets(paths, host).folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     openvswitch.create(_switch_database(paths, host), (openvswitch.INTEGRATION_BRIDGE, PHYSICAL_BRIDGE), switch)
 
 
@@ -168,23 +162,23 @@ def _switch_database(paths: LabPaths, host: Host) -> Path:
 
 def _switch(paths: LabPaths, host: Host, switch: openvswitch.Binaries) -> Iterator[Program]:
     """The Open vSwitch of a host and Neutron's own agent for it."""
-    folder = _sockets(paths, host)
+    at = openvswitch.sockets(paths, host)
     server, daemon, agent = map(host.named, ("ovsdb-server", "ovs-vswitchd", "neutron-openvswitch-agent"))
-    environment = switch.environment(folder)
+    environment = switch.environment(at.folder)
     logging = ("-vconsole:info", "-vsyslog:off", "-vfile:off")
     yield Program(
         server,
         (
             switch.program("ovsdb-server"), str(_switch_database(paths, host)), *logging,
-            f"--remote=punix:{folder / DATABASE_SOCKET}", f"--unixctl={folder}/ovsdb-server.ctl",
+            f"--remote=p{at.database}", f"--unixctl={at.control('ovsdb-server')}",
         ),
         server, environment=environment, own_log=False,
     )  # fmt: skip
     yield Program(
         daemon,
         (
-            switch.program("ovs-vswitchd"), f"unix:{folder / DATABASE_SOCKET}", *logging,
-            "--enable-dummy=override", f"--unixctl={folder}/ovs-vswitchd.ctl",
+            switch.program("ovs-vswitchd"), at.database, *logging,
+            "--enable-dummy=override", f"--unixctl={at.control('ovs-vswitchd')}",
         ),
         daemon, after=(server,), environment=environment, own_log=False,
     )  # fmt: skip
