@@ -80,7 +80,6 @@ class Store:
     def flush(self) -> None:
         """Write the state now."""
         with self._writing:
-            self._changed.clear()
             write_private(self._path, json.dumps(self._dump(), separators=(",", ":")).encode())
             self._saved()
 
@@ -97,10 +96,12 @@ class Store:
             self._thread.join()
 
     def _run(self) -> None:
-        while True:
+        while not self._stopping.is_set():
             self._changed.wait()
             if self._stopping.wait(_PAUSE):
                 return
+            # By this thread alone, and before it looks whether to end: else it might take away what `end` wakes it by.
+            self._changed.clear()
             began = time.monotonic()
             try:
                 self.flush()

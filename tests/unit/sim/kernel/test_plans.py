@@ -146,6 +146,29 @@ def test_the_store_writes_changes_soon_and_the_last_at_its_end(tmp_path: Path) -
     assert Store.load(path) == {"n": 2}
 
 
+class Ended:
+    """The lock of a store that somebody ends just as its thread takes the lock to write."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is self._store._thread:
+            self._store._stopping.set()
+            self._store._changed.set()
+
+    def __exit__(self, *_exc: object) -> None: ...
+
+
+def test_the_store_ends_though_it_is_about_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path / "state.json", dict)
+    monkeypatch.setattr(store, "_writing", Ended(store))
+    store.start()
+    store.touch()
+    store._thread.join(10)
+    assert not store._thread.is_alive()
+
+
 def test_the_store_tells_when_a_state_is_safe(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     seen: list[object] = []

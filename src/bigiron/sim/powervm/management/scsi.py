@@ -82,8 +82,10 @@ class ScsiBus:
 
     def stop(self) -> None:
         """End the look-out; the files stay."""
-        self._stopping.set()
-        self._used.set()
+        with self._world.lock:
+            # Not while `_follow` makes up its mind to let the look-out sleep.
+            self._stopping.set()
+            self._used.set()
         if self._thread.is_alive():
             self._thread.join()
 
