@@ -10,7 +10,6 @@ thread, because the plug-in's database lives there.
 from __future__ import annotations
 
 import logging
-import socket
 import sqlite3
 import tempfile
 import threading
@@ -47,6 +46,7 @@ from bigiron.powervm.network.nic import ClientAdapters
 from bigiron.powervm.network.vswitch import VirtualSwitches
 from bigiron.powervm.options import PowerVMOptions
 from bigiron.powervm.session import Call
+from bigiron.sim.kernel import ports
 from bigiron.sim.kernel.faults import Action
 from bigiron.sim.powervm.audit import audit
 from bigiron.sim.powervm.server import Settings, Simulator
@@ -215,7 +215,9 @@ class SeaTestCase(AgentTestCase):
         super().setUp()
         logging.getLogger("bigiron").setLevel(logging.DEBUG)
         self.state = Path(self.useFixture(_Directory()).path)
-        self.address = ("127.0.0.1", _free_port())
+        held = ports.hold("127.0.0.1")
+        self.addCleanup(held.close)
+        self.address = ("127.0.0.1", ports.number(held))
         self.start_simulator()
         self.addCleanup(lambda: self.simulator.stop())
         self.calls: list[Call] = []
@@ -378,12 +380,6 @@ class SeaTestCase(AgentTestCase):
         cfg.CONF.set_override("rest_connect_timeout", 5, "powervm")
         cfg.CONF.set_override("bridge_mappings", self.bridge_mappings, "AGENT")
         cfg.CONF.set_override("host", HOST)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class _Directory:

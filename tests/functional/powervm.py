@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import socket
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -18,6 +17,7 @@ from tests.functional.remote import DirectPool
 from bigiron.plugins.nova import conf, lifecycle
 from bigiron.powervm import session
 from bigiron.powervm.options import PowerVMOptions
+from bigiron.sim.kernel import ports
 from bigiron.sim.kernel.journal import Entry
 from bigiron.sim.powervm import documents
 from bigiron.sim.powervm.audit import audit
@@ -30,13 +30,6 @@ USER, PASSWORD = "padmin", "padmin"
 EVENTS = "/rest/api/uom/Event"
 CONFIRM_AFTER_S = 2.0
 """The simulated guests restart faster than real ones."""
-
-
-def free_port() -> int:
-    """A port that a service can leave and take again: one that the system chose cannot be taken at once."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _direct_session(options: PowerVMOptions) -> requests.Session:
@@ -68,8 +61,12 @@ class PowerVMCloud(base.NovaCloud):
         self.enterContext(mock.patch.object(session, "_http_session", _direct_session))
         self.enterContext(mock.patch.object(lifecycle, "CONFIRM_AFTER_S", CONFIRM_AFTER_S))
         self.document = self.edit_system(documents.read(SYSTEMS / self.system))
-        self.simulator = self.start_simulator(Settings(listen=("127.0.0.1", free_port())))
+        self.simulator = self.start_simulator(Settings(listen=("127.0.0.1", self.port())))
         self.before = self.state()
+
+    def port(self) -> int:
+        """A loopback port that a service can leave and take again until the test ends."""
+        return ports.number(self.enterContext(ports.hold("127.0.0.1")))
 
     def start_simulator(self, settings: Settings) -> Simulator:
         """Start a simulator on this test's system, for the first time or again."""

@@ -22,7 +22,7 @@ from nova.console import websocketproxy
 from nova.console.securityproxy import rfb
 from nova.tests.functional.api import client as api_client
 from tests.functional import base, test_nova_powervm_sweeps
-from tests.functional.powervm import EVENTS, PowerVMCloud, free_port
+from tests.functional.powervm import EVENTS, PowerVMCloud
 from tests.functional.sweep import Call
 
 from bigiron.plugins.nova import conf
@@ -82,7 +82,7 @@ class Consoles(PowerVMCloud):
         self.simulator.world.rmc_seconds = BOOT_S
         self.simulator.clock.set_scale(0)
         self.flags(server_proxyclient_address="127.0.0.1", group="vnc")
-        self.powervm_options(management_root=str(self.simulator.management_root), vnc_port=free_port())
+        self.powervm_options(management_root=str(self.simulator.management_root), vnc_port=self.port())
         super().after_services()
 
     def command(self, name: str, server: dict[str, Any]) -> list[str]:

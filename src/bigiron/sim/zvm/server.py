@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Request
 
 from bigiron.sim.kernel import control as controls
-from bigiron.sim.kernel import load
+from bigiron.sim.kernel import load, ports
 from bigiron.sim.kernel.clock import Clock
 from bigiron.sim.kernel.faults import FaultPlan
 from bigiron.sim.kernel.journal import Journal
@@ -29,7 +30,7 @@ from bigiron.sim.zvm.connector import layout as layouts
 from bigiron.sim.zvm.connector import presence, records
 from bigiron.sim.zvm.connector.gateway import Gateway
 from bigiron.sim.zvm.connector.layout import Layout
-from bigiron.sim.zvm.connector.processes import Addresses, Processes, take_port
+from bigiron.sim.zvm.connector.processes import Addresses, Processes
 from bigiron.sim.zvm.guest.boot import Guests
 from bigiron.sim.zvm.latency import PROFILES
 from bigiron.sim.zvm.linux import host
@@ -108,6 +109,7 @@ class Simulator:
         )  # fmt: skip
         self._gateway: Gateway | None = None
         self._processes: Processes | None = None
+        self._ports: list[socket.socket] = []
         self._control = HttpServer(self.settings.control, self.control, threads=_CONTROL_THREADS)
         self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
         self._apply_latency()
@@ -148,8 +150,9 @@ class Simulator:
         self._store.start()
         self._ticker.start()
         self._control.start()
-        listen, port = self.settings.listen, take_port("127.0.0.1")
-        rest = (listen[0], take_port(*listen))
+        listen = self.settings.listen
+        self._ports += [ports.hold("127.0.0.1"), ports.hold(*listen)]
+        port, rest = ports.number(self._ports[0]), (listen[0], ports.number(self._ports[1]))
         tls = (
             (str(self.settings.tls[0].absolute()), str(self.settings.tls[1].absolute())) if self.settings.tls else None
         )
@@ -187,6 +190,8 @@ class Simulator:
         self.clock.close()
         if self._processes is not None:
             self._processes.close()
+        for held in self._ports:
+            held.close()
         if self._gateway is not None:
             self._gateway.stop()
             if self.layout.socket.parent != self.layout.folder:

@@ -45,14 +45,6 @@ class Addresses:
         return f"{'https' if self.tls else 'http'}://{self.rest[0]}:{self.rest[1]}"
 
 
-def take_port(host: str, port: int = 0) -> int:
-    """The port, if nobody listens on it; of 0, one that is free. Raises OSError."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
-        return int(probe.getsockname()[1])
-
-
 class Processes:
     """sdkserver, which does the work, and the WSGI application in front of it."""
 
@@ -109,12 +101,12 @@ class Processes:
         """Wait until a request reaches sdkserver through the WSGI application. Raises ConnectorFailed."""
         deadline = time.monotonic() + _READY_SECONDS
         while time.monotonic() < deadline:
-            if _listens(*self._addresses.sdk) and _listens(*self._addresses.rest):
-                return
             with self._lock:
                 ended = [name for name, process in self._running.items() if process.poll() is not None]
             if ended:
                 break
+            if _listens(*self._addresses.sdk) and _listens(*self._addresses.rest):
+                return
             time.sleep(_POLL_SECONDS)
         raise ConnectorFailed(f"the z/VM Cloud Connector did not start: see {self._layout.logs}")
 
