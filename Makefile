@@ -13,6 +13,9 @@ CONNECTOR := $(VENV)/zvm-connector
 WORKERS ?= 2
 PLATFORM ?=
 
+# Without bytecode each program that a test or a lab starts would compile OpenStack's modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup connector demo demo-stop test test-full test-2026.1 unit functional lint bench docs clean
 
 help:  ## show what can be made

@@ -10,7 +10,8 @@ started=$SECONDS
 [[ -x $venv/bin/python ]] || "$python" -m venv "$venv"
 uv=$(dirname "$python")/uv
 if [[ -x $uv ]]; then
-    VIRTUAL_ENV=$venv "$uv" pip install -q -c "$constraints" "${wanted[@]}"
+    # The simulator's server writes no bytecode: without any, each start would compile the package anew.
+    VIRTUAL_ENV=$venv "$uv" pip install -q --compile-bytecode -c "$constraints" "${wanted[@]}"
 else
     "$venv/bin/python" -m pip install -q --disable-pip-version-check -c "$constraints" "${wanted[@]}"
 fi
