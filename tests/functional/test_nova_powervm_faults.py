@@ -76,7 +76,7 @@ class Spawning(PowerVMCloud):
             self.simulator.faults.clear()
             if planned.fired:
                 return server
-            assert server["status"] == "ACTIVE", server["fault"]
+            assert server["status"] == "ACTIVE", self.fault_of(server)
             self.delete(server)
             self.check_nothing_left()
         raise AssertionError(f"{label_of(fault)}: did not fire")
@@ -89,7 +89,7 @@ class Spawning(PowerVMCloud):
             if server["status"] == "ERROR":
                 # Before the server is deleted: the undoing itself must have been complete.
                 self.check_nothing_left()
-                assert server["fault"]["message"], "no message"
+                assert self.fault_of(server), "no message"
             self.delete(server)
             self.check_nothing_left()
             if server["status"] == "ERROR":

@@ -21,7 +21,7 @@ from bigiron.plugins.nova.driver import BigironDriver
 from bigiron.sim.kernel.faults import Action, Fault
 
 ROOT = Path(__file__).parents[2]
-HANG_S = 0.5
+HANG_S = 3.0
 
 
 class Killed(PowerVMCloud):

@@ -118,8 +118,8 @@ class Trouble(PowerVMCloud):
         server = self.boot(config_drive=True, expected=None)
         self.wait_until(lambda: self.fired(fault.id), "the spawn reaches its mappings")
         self.stop_simulator(self.simulator)
-        failed = self.settle(server, "ERROR")
-        assert "cannot be reached" in failed["fault"]["message"], failed["fault"]
+        self.settle(server, "ERROR")
+        assert "cannot be reached" in self.fault_of(server)
         self.restart_simulator()
         # Nova has taken the host from the failed server: deleting it does not reach the driver.
         self.delete(server)

@@ -152,9 +152,8 @@ class Rescue(Rescued):
         server = self.boot(config_drive=True, flavor_id=self.make_flavor(memory_mb=512))
         own, names = self.presented(server), self.names_of(server)
         image = self.upload_image(b"QFI", disk_format="vmdk")
-        after = self.rescue(server, image)
-        assert after["status"] == "ERROR"
-        assert "raw and qcow2 images boot on this host" in after["fault"]["message"]
+        assert self.rescue(server, image)["status"] == "ERROR"
+        assert "raw and qcow2 images boot on this host" in self.fault_of(server)
         assert (self.presented(server), self.names_of(server)) == (own, names)
         assert self.rescue(server)["status"] == "RESCUE"
         assert self.unrescue(server)["status"] == "ACTIVE"
@@ -241,7 +240,7 @@ class RescueSweep(Rescued):
             outcome = self.result_of(server, "rescue")
             if outcome == "Error":
                 assert after["status"] == "ERROR", after["status"]
-                assert after["fault"]["message"]
+                assert self.fault_of(server)
                 assert self.lpar_of(server)["state"] == "not activated"
                 self.check_unchanged(server)
                 after = self.rescue(server)

@@ -225,7 +225,7 @@ class Refused(Resizing):
         self.simulator.faults.add(Fault(method="POST", path=LPAR, action=Action.ERROR, times=0))
         with mock.patch.object(resize, "_REVERT_PAUSES_S", (0.0,)):
             self.revert(server, "ERROR")
-        assert "Changing LPAR" in self.admin_api.get_server(server["id"])["fault"]["message"]
+        assert "Changing LPAR" in self.fault_of(server)
         assert self.lpar_of(server)["state"] == "running"
         self.simulator.faults.clear()
         self.api.post_server_action(server["id"], {"reboot": {"type": "HARD"}})

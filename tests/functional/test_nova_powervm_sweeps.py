@@ -196,7 +196,7 @@ class DeleteSweep(Sweep):
             outcome = self.deleted(server)
             self.check_fired(label)
             if outcome == "ERROR":
-                assert self.admin_api.get_server(server["id"])["fault"]["message"], "no message"
+                assert self.fault_of(server), "no message"
                 self.delete(server)
             self.check_nothing_left()
         return outcome

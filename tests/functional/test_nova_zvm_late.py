@@ -42,7 +42,7 @@ class Late(ZVMCloud):
         (planned,) = self.simulator.faults.faults()
         assert planned.fired == 1
         assert self.guests_of(server) == [] and len(self.awaited()) == 1
-        return server, str(self.admin_api.get_server(server["id"])["fault"]["message"])
+        return server, self.fault_of(server)
 
     def came_and_went(self) -> bool:
         """Whether the directory had the guest in the end, and has not any more."""

@@ -6,7 +6,7 @@ Neutron's server is Nova's fixture, as both cannot be had in one process: what i
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from tests.functional import base
@@ -65,14 +65,21 @@ class Agent:
         self.loop = LookLoop(reconciler, base.HOST, 0.1, 1800.0, 1.0)
         self._thread = threading.Thread(target=self.loop.run, name="z/VM agent", daemon=True)
         self.guests_that_ran: list[bool] = []
-        """Whether the guest ran already when its port came up, for each report."""
-        reconciler.announce = self.line.tell
+        """Whether the guest ran already when its port came up, for each port."""
+        reconciler.announce = self._tell
         self.line.start(self.loop.adapters_made)
         self._thread.start()
 
     def _look(self, look: Callable[[], bool]) -> bool:
         with self.looking:
             return look()
+
+    def _tell(self, up: Sequence[str]) -> None:
+        """Before anybody hears: nova-compute starts the guest at once."""
+        for port_id in up:
+            guest = self._cloud.guest_of({"id": self._cloud.neutron._ports[port_id]["device_id"]})
+            self.guests_that_ran.append(guest["state"] != "off")
+        self.line.tell(up)
 
     def stop(self) -> None:
         self.loop.stop()
@@ -110,7 +117,6 @@ class Agent:
         for port_id in up if self.tells_neutron else ():
             port = self._cloud.neutron._ports[port_id]
             port["status"] = "ACTIVE"
-            self.guests_that_ran.append(self._cloud.guest_of({"id": port["device_id"]})["state"] != "off")
             event = {"name": "network-vif-plugged", "server_uuid": port["device_id"], "tag": port_id}
             self._cloud.admin_api.create_server_external_events([{**event, "status": "completed"}])
 
@@ -206,7 +212,7 @@ class ToldPorts(NetworkedCloud):
         self.agent.tells_neutron = False
         server = self.boot()
         assert self.coupled(server) == [(SWITCH, [VLAN])]
-        assert self.agent.guests_that_ran == []
+        assert self.agent.guests_that_ran == [False]
         self.delete(server)
 
     def test_the_agent_looks_when_an_adapter_is_made(self) -> None:

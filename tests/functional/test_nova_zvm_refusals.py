@@ -139,8 +139,8 @@ class NotOnThisPlatform(ZVMCloud):
         server = self.boot()
         self.api.post_server_action(server["id"], {"rescue": {}})
         # Nova stops every server before it asks the driver, and sets it to ERROR then.
-        current = self.settle(server, "ERROR")
-        assert "cannot start a guest from another disk" in current["fault"]["message"]
+        self.settle(server, "ERROR")
+        assert "cannot start a guest from another disk" in self.fault_of(server)
         self.act(server, {"reboot": {"type": "HARD"}}, "ACTIVE")
         assert self.guest_of(server)["state"] == "on"
         self.delete(server)

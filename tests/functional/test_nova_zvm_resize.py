@@ -176,7 +176,7 @@ class Refused(Resizing):
         self.simulator.faults.add(Fault("SMAPI", "Image_Replace_DM", Action.ERROR, reason="596/3661", times=0))
         with mock.patch.object(resize, "_REVERT_PAUSES_S", (0.0,)):
             self.revert(server, "ERROR")
-        assert "memory" in self.admin_api.get_server(server["id"])["fault"]["message"]
+        assert "memory" in self.fault_of(server)
         self.simulator.faults.clear()
         self.act(server, {"reboot": {"type": "HARD"}}, "ACTIVE")
         assert self.figures(server) == (1024, 1)

@@ -139,7 +139,7 @@ class Rebuild(ZVMCloud):
         ):
             image = self.upload_image(content_, **fields)
             self.api.post_server_action(server["id"], {"rebuild": {"imageRef": image}})
-            current = self.idle(server)
-            assert words in current["fault"]["message"]
+            self.idle(server)
+            assert words in self.fault_of(server)
             assert self.world.state() == before
         self.delete(server)

@@ -113,7 +113,7 @@ class SpawnSweep(Sweep):
         current = self.idle(server)
         self.check_fired()
         if current["status"] == "ERROR":
-            message = current["fault"]["message"]
+            message = self.fault_of(server)
             assert "guest instance-" in message or " of NV" in message, message
             self.check_nothing_left()
         else:

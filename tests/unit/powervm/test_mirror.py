@@ -151,21 +151,26 @@ def test_a_change_of_state_is_read_and_told(service: Service, mirror: LparMirror
 def test_what_was_read_a_while_ago_is_asked_for_and_what_we_made_it_is_not(
     service: Service, mirror: LparMirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def fresh_for(seconds: float) -> None:
+        """What was read counts for a tenth of it, and what we made for all of it."""
+        monkeypatch.setattr("bigiron.powervm.mirror._FRESH_S", seconds)
+
+    fresh_for(3600)
     mirror.fresh(UUID)
-    assert not service.asked, "read less than a second ago"
-    monkeypatch.setattr("bigiron.powervm.mirror._FRESH_S", 0.5)
-    time.sleep(0.1)
+    assert not service.asked, "read a moment ago"
+    fresh_for(0)
     service.states[UUID] = "not activated"
     assert mirror.fresh(UUID).power is PowerState.STOPPED
     assert service.asked == [f"quick {UUID}"]
+    fresh_for(10)
     mirror.wrote_state(UUID, "running")
-    time.sleep(0.1)
+    time.sleep(1.1)
     assert mirror.fresh(UUID).power is PowerState.RUNNING
     assert service.asked == [f"quick {UUID}"]
     mirror.on_event(event())
     eventually(lambda: state(mirror) is PowerState.STOPPED)
     service.states[UUID] = "running"
-    time.sleep(0.1)
+    time.sleep(1.1)
     assert mirror.fresh(UUID).power is PowerState.RUNNING, "an event has told that it is not what we made it"
 
 

@@ -61,10 +61,10 @@ def test_the_group_is_found_and_tells_its_capacity(driver: LocalVolumeGroup) -> 
 
 def test_a_copy_may_take_longer_than_other_requests(host: Host) -> None:
     image = BytesImage(DATA)
-    connection = host.connect(**LOCAL, rest_timeout=1.0)
+    connection = host.connect(**LOCAL, rest_timeout=3.0)
     driver = started(connection)
     copy = driver.ensure_image(image)
-    host.fault("POST", GROUP, Action.HANG, seconds=1.5)
+    host.fault("POST", GROUP, Action.HANG, seconds=4)
     guest = guest_spec(image)
     made = driver.create(guest, 0, copy)
     assert host.faults_fired()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -449,8 +448,6 @@ def test_500_guests_in_one_reading(tmp_path: Path) -> None:
         host.simulator.clock.advance(240)
         assert host.calls(lambda: link.usages.read(names))[f"GET {CNA}"] == 500
         host.simulator.clock.advance(120)
-        began = time.monotonic()
         calls = host.calls(lambda: link.usages.read(names))
         assert calls == {f"GET {FEED}": 1, **DOCUMENTS}
-        assert time.monotonic() - began < 5
         link.close()

@@ -111,22 +111,23 @@ def test_long_polls_do_not_hold_up_others(sim: TinySimulator, client: Any) -> No
         sim.events.take(str(number))
     with ThreadPoolExecutor(64) as pool:
         waiting = [pool.submit(event.Event.get, client, str(number)) for number in range(64)]
-        began = time.monotonic()
+        assert LPAR.get(client) == []
+        assert not any(each.done() for each in waiting)
         sim.add("web")  # may come before some of them wait: they find it in their queues
         assert [each.name for each in LPAR.get(client)] == ["web"]
-        assert time.monotonic() - began < 5
-        assert [len(each.result(10)) for each in waiting] == [1] * 64
+        assert [len(each.result(60)) for each in waiting] == [1] * 64
 
 
 def test_latency_is_spent_without_holding_the_world(sim: TinySimulator, client: Any) -> None:
     thing = sim.add("web")
-    answer = requests.post(f"{sim.control.url}/latency", json={"profile": "realistic"}, timeout=10)
-    assert answer.json()["seconds"]["feed"] == 0.2
+    wanted = {"profile": "realistic", "overrides": {"feed": 2.0}}
+    answer = requests.post(f"{sim.control.url}/latency", json=wanted, timeout=10)
+    assert answer.json()["seconds"]["feed"] == 2.0
     locked: list[bool] = []
 
     def look() -> None:
-        for _ in range(10):
-            got = sim.world.lock.acquire(timeout=0.05)
+        for _ in range(150):
+            got = sim.world.lock.acquire(timeout=1)
             locked.append(got)
             if got:
                 sim.world.lock.release()
@@ -138,10 +139,10 @@ def test_latency_is_spent_without_holding_the_world(sim: TinySimulator, client: 
     LPAR.get(client)
     spent = time.monotonic() - began
     watcher.join()
-    assert all(locked) and 0.2 <= spent < 2
+    assert all(locked) and spent >= 2
     began = time.monotonic()
     client.read("LogicalPartition", root_id=thing.uuid, suffix_type="quick", suffix_parm="PartitionState")
-    assert 0.03 <= time.monotonic() - began < 0.5
+    assert time.monotonic() - began >= 0.03
 
 
 def test_garbage_on_the_socket_ends_only_its_connection(sim: TinySimulator, client: Any) -> None:
