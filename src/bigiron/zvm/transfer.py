@@ -236,11 +236,17 @@ class SharedTransfer(Transfer):
     def _scratch(self) -> Iterator[Path]:
         """A directory of one's own, which the connector's group can read where shared_path gives it on (setgid)."""
         with self._named():
-            made = tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self._folder)
-        with made as name:
-            folder = Path(name)
-            folder.chmod(0o750)
+            folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=self._folder))
+        try:
+            with self._named():
+                folder.chmod(0o750)
             yield folder
+        finally:
+            try:
+                shutil.rmtree(folder)
+            except OSError as error:
+                # Whatever went through it has arrived, or its own failure is what counts.
+                LOG.warning("%s stays, remove it by hand: %s", folder, error)
 
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import json
 import ssl
@@ -261,6 +262,21 @@ def test_a_connector_that_is_busy_is_no_option_that_is_wrong(
     recorded.on("PUT", "/images/bigiron-blank", failed(101, 101, 2, 110, "no connection to the server"))
     with pytest.raises(Busy, match="no connection to the server"):
         transfer(Api(client)).start()
+
+
+def test_a_scratch_directory_that_stays_is_named_and_fails_nothing(
+    connector: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def busy(path: Path) -> None:
+        raise OSError(errno.EBUSY, "Device or resource busy", str(path))
+
+    shared = SharedTransfer(Api(connector()), tmp_path)
+    monkeypatch.setattr("bigiron.zvm.transfer.shutil.rmtree", busy)
+    with shared.placed(io.BytesIO(b"disk"), 4, "Handing over") as path:
+        assert Path(path).read_bytes() == b"disk"
+    assert f"{Path(path).parent} stays, remove it by hand" in caplog.text
+    with pytest.raises(InvalidSpec, match="the first"), shared.placed(io.BytesIO(b"disk"), 4, "Handing over"):
+        raise InvalidSpec("the first")
 
 
 def test_an_upload_that_ends_early_fails(recorded: Recorded, connector: Make) -> None:

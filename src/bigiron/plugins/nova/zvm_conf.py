@@ -17,7 +17,7 @@ from bigiron.zvm.options import ZvmOptions
 GROUP = "zvm"
 
 _PREFIX = re.compile(r"^[A-Z][A-Z0-9]{0,3}$")
-_SCP_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+_SCP_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 """As the connector takes it; what begins with a hyphen would be an option of scp."""
 _POOL = re.compile(r"^(ECKD|FBA):\w{1,8}$", re.IGNORECASE)
 _FORMATS = ("ext2", "ext3", "ext4", "xfs")

@@ -97,11 +97,15 @@ class FaultPlan:
         self._faults: list[Fault] = []
         self._ids = itertools.count(1)
 
-    def add(self, fault: Fault) -> Fault:
-        """Plan a fault; its count begins now. Raises BadFault."""
+    def check(self, fault: Fault) -> None:
+        """Raise BadFault for one that this simulator cannot plan."""
         if fault.action is Action.LATE and fault.method not in self._late:
             able = ", ".join(sorted(self._late)) or "none here"
             raise BadFault(f"fault on {fault.path}: late is for requests of the method {able}")
+
+    def add(self, fault: Fault) -> Fault:
+        """Plan a fault; its count begins now. Raises BadFault."""
+        self.check(fault)
         with self._lock:
             planned = replace(fault, id=next(self._ids), seen=0, fired=0)
             self._faults.append(planned)

@@ -44,11 +44,11 @@ def test_the_options(conf: Any, tmp_path: Path) -> None:
     secret = tmp_path / "token"
     secret.write_text("x")
     conf.config(group="zvm", token_path=str(secret), userid_prefix="os", reachable_timeout=60, disk_pool="ECKD:POOL1")
-    conf.config(group="zvm", scp_host="nova@10.0.0.5")
+    conf.config(group="zvm", scp_host="nova@power1")
     options = zvm_conf.to_options(CONF)
     assert options.cloud_connector_url == "https://zvm.example.org:8080/"
     assert (options.userid_prefix, options.reachable_timeout_s, options.disk_pool) == ("OS", 60, "ECKD:POOL1")
-    assert options.scp_host == "nova@10.0.0.5"
+    assert options.scp_host == "nova@power1"
     assert options.ephemeral_format == "ext3"
     assert options.state_path == tmp_path / "bigiron"
     assert "x" not in repr(options).split("token_path=")[1].split(",")[0].replace(str(secret), "")

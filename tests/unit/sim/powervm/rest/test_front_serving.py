@@ -157,6 +157,12 @@ def test_garbage_on_the_socket_ends_only_its_connection(sim: TinySimulator, clie
     [
         ("POST", "/faults", "{", 400),
         ("POST", "/faults", '{"method": "GET"}', 400),
+        (
+            "POST",
+            "/faults",
+            '[{"method": "GET", "path": "/", "action": "hang"}, {"method": "GET", "path": "/", "action": "late"}]',
+            400,
+        ),
         ("POST", "/latency", '{"profile": "fast"}', 400),
         ("POST", "/clock", '{"advance": -1}', 400),
         ("PUT", "/journal", "", 405),
@@ -170,3 +176,4 @@ def test_control_requests(sim: TinySimulator, method: str, path: str, body: str 
     answer = requests.request(method, sim.control.url + path, data=body, timeout=10)
     assert answer.status_code == status
     assert status < 400 or answer.json()["error"]
+    assert requests.get(f"{sim.control.url}/faults", timeout=10).json() == [], "all faults of a request or none"
