@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.functional import base
 from tests.functional.powervm import EVENTS, PowerVMCloud
 
@@ -151,6 +152,7 @@ class Lifecycle(PowerVMCloud):
         self.delete(server)
 
 
+@pytest.mark.full
 class LifecycleOnVolumeGroup(Lifecycle):
     """On a volume group of one VIOS."""
 

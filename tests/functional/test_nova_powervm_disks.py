@@ -142,14 +142,14 @@ class LocalDisks(Disks):
         assert "ext4" in message and "guest_format" in message
 
     def test_shelved_and_offloaded_they_go_and_unshelved_they_are_new(self) -> None:
-        server = self.boot(flavor_id=self.flavor(1, 512))
+        server = self.boot(flavor_id=self.flavor(1, 512, disk_gb=1))
         self.flags(shelved_offload_time=0)
         self.api.post_server_action(server["id"], {"shelve": {}})
         self.settle(server, "SHELVED_OFFLOADED")
         assert self.names_of(server) == []
         self.api.post_server_action(server["id"], {"unshelve": None})
         self.settle(server, "ACTIVE")
-        assert self.disks(server) == [("root", 2), ("ephemeral", 1), ("swap", 0.5)]
+        assert self.disks(server) == [("root", 1), ("ephemeral", 1), ("swap", 0.5)]
         self.delete(server)
 
     def test_a_rebuild_makes_them_anew(self) -> None:
