@@ -53,7 +53,8 @@ class Leftovers:
         does not even try."""
         with self._changed:
             self._changed.wait_for(lambda: self._removing != uuid)
-        self.removed(uuid)
+            # Before the lock is free: the thread would take what is left of the last build, and this one with it.
+            self._forget(uuid)
         try:
             yield
         except BaseException:
@@ -66,8 +67,7 @@ class Leftovers:
     def removed(self, uuid: str) -> None:
         """Nothing is left of this guest."""
         with self._changed:
-            self._failed.discard(uuid)
-            self._uuids.discard(uuid)
+            self._forget(uuid)
 
     def not_removed(self, uuid: str) -> None:
         """Something is left: if it is a failed build's, remove it as soon as the platform allows."""
@@ -96,19 +96,26 @@ class Leftovers:
                 # Removed or built anew while others were tried.
                 return True
             self._removing = uuid
+        removed = False
         try:
             self._hypervisor.destroy(uuid)
+            removed = True
+            LOG.info("instance %s: what its build left is removed", uuid)
         except errors.PlatformError as error:
             LOG.info("instance %s: what its build left cannot be removed yet: %s", uuid, error)
-            return False
         except Exception:
             # A thread that ends here would leave everything that fails from now on.
             LOG.exception("instance %s: what its build left could not be removed", uuid)
-            return False
         finally:
             with self._changed:
                 self._removing = ""
+                if removed:
+                    # Together with the above: what is noted from then on, a new build has left.
+                    self._forget(uuid)
                 self._changed.notify_all()
-        LOG.info("instance %s: what its build left is removed", uuid)
-        self.removed(uuid)
-        return True
+        return removed
+
+    def _forget(self, uuid: str) -> None:
+        """Nothing is to be removed of this guest; called under the lock."""
+        self._failed.discard(uuid)
+        self._uuids.discard(uuid)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from tests.support.powervm_host import until
@@ -115,3 +116,42 @@ def test_what_is_built_anew_in_the_meantime_is_left_alone(platform: Platform) ->
         assert leftovers._remove("again")
     assert leftovers._remove("bad")
     assert platform.removed == ["bad"]
+
+
+class Contended(threading.Condition):
+    """Its lock is taken by somebody else as soon as it is free and no removal is under way, once."""
+
+    def __init__(self, leftovers: Leftovers, other: Callable[[], object]) -> None:
+        super().__init__()
+        self._leftovers = leftovers
+        self._other: Callable[[], object] | None = other
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        if not self._leftovers._removing and self._other is not None:
+            other, self._other = self._other, None
+            other()
+
+
+def test_a_build_that_has_begun_is_not_taken_for_what_the_last_one_left(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leftovers = Leftovers(platform)  # type: ignore[arg-type]
+    fail_build(leftovers, "again")
+    leftovers.not_removed("again")
+    monkeypatch.setattr(leftovers, "_changed", Contended(leftovers, lambda: leftovers._remove("again")))
+    build(leftovers, "again")
+    assert platform.removed == []
+
+
+def test_what_a_new_build_leaves_as_a_removal_ends_is_removed_too(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leftovers = Leftovers(platform)  # type: ignore[arg-type]
+    fail_build(leftovers, "again")
+    leftovers.not_removed("again")
+    platform.half_made.add("again")
+    monkeypatch.setattr(leftovers, "_changed", Contended(leftovers, lambda: fail_build(leftovers, "again")))
+    assert leftovers._remove("again")
+    assert leftovers._remove("again")
+    assert platform.removed == ["again", "again"]
