@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from nova import exception, objects
+from tests.support.powervm_host import until
 
 from bigiron.plugins.nova.availability import REASON, Availability
 
@@ -45,28 +47,74 @@ def test_what_becomes_of_a_service(
 ) -> None:
     records = Records(disabled, reason)
     monkeypatch.setattr(objects.Service, "get_by_compute_host", lambda *_args: records.service)
-    availability = Availability(records, "power1")
-    availability.changed(reachable)
-    availability._pool.shutdown(wait=True)
+    assert Availability(records, "power1")._record(reachable)
     assert (records.service.disabled, records.service.disabled_reason) == after
     assert records.told == told
 
 
-def test_trouble_with_nova_is_logged_and_the_next_change_is_made(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, nodes: None
-) -> None:
-    records = Records(False, None)
-    answers = iter([exception.NovaException("the conductor is away"), exception.ComputeHostNotFound(host="power1")])
+class Nova:
+    """Answers for the service; `away` is what it does meanwhile, each time that it does not answer."""
 
+    def __init__(self, records: Records, *away: Callable[[], object]) -> None:
+        self.records = records
+        self.away = list(away)
+
+    def find(self, *_args: Any) -> Any:
+        if self.away:
+            self.away.pop(0)()
+            raise exception.NovaException("the conductor is away")
+        return self.records.service
+
+
+def nothing() -> None: ...
+
+
+@pytest.fixture
+def nova(monkeypatch: pytest.MonkeyPatch, nodes: None) -> Nova:
+    made = Nova(Records(False, None))
+    monkeypatch.setattr(objects.Service, "get_by_compute_host", made.find)
+    return made
+
+
+def test_what_nova_does_not_hear_is_told_again(nova: Nova, caplog: pytest.LogCaptureFixture) -> None:
+    nova.away = [nothing, nothing]
+    availability = Availability(nova.records, "power1", first_pause_s=0.02)
+    availability.start()
+    availability.changed(False)
+    until(lambda: nova.records.told == [("node", False)])
+    availability.stop()
+    availability._thread.join(10)
+    assert caplog.text.count("could not be disabled") == 2
+    assert not availability._thread.is_alive()
+
+
+def test_what_is_overtaken_is_not_told_again(nova: Nova, caplog: pytest.LogCaptureFixture) -> None:
+    availability = Availability(nova.records, "power1", first_pause_s=3600)
+    nova.records.service.disabled, nova.records.service.disabled_reason = True, REASON
+    nova.away = [lambda: availability.changed(True)]
+    availability.start()
+    availability.changed(False)
+    until(lambda: nova.records.told == [("node", True)])
+    availability.stop()
+    availability._thread.join(10)
+    assert "enabled again" in caplog.text and not nova.records.service.disabled
+
+
+def test_after_the_end_nothing_is_told_and_nobody_is_troubled(nova: Nova) -> None:
+    availability = Availability(nova.records, "power1", first_pause_s=3600)
+    nova.away = [availability.stop]
+    availability.start()
+    availability.changed(False)
+    availability._thread.join(10)
+    assert not availability._thread.is_alive()
+    # The platform's thread may end later.
+    availability.changed(False)
+    assert not nova.records.service.disabled
+
+
+def test_a_new_host_has_nothing_to_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def find(*_args: Any) -> Any:
-        for error in answers:
-            raise error
-        return records.service
+        raise exception.ComputeHostNotFound(host="power1")
 
     monkeypatch.setattr(objects.Service, "get_by_compute_host", find)
-    availability = Availability(records, "power1")
-    for _ in range(3):
-        availability.changed(False)
-    availability._pool.shutdown(wait=True)
-    assert "the conductor is away" in caplog.text
-    assert records.service.disabled
+    assert Availability(None, "power1")._record(True)

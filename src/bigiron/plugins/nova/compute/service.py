@@ -164,9 +164,10 @@ class Service(driver.ComputeDriver):
         self._started.lifecycle.start()
         hypervisor.subscribe_wired(self._started.wires.ready)
         self._started.leftovers.start()
-        hypervisor.subscribe_reachable(self._started.availability.changed)
+        self._started.availability.start()
         # What an earlier process took out of service may serve again.
         self._started.availability.changed(True)
+        hypervisor.subscribe_reachable(self._started.availability.changed)
         LOG.info("%s", startup.report(hypervisor.facts()))
         if not hasattr(driver.ComputeDriver, "process_instances_at_startup"):
             self._process_instances(host)
