@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from nova import exception, objects
 from nova.virt import fake
 from tests.support.memory import MemoryHypervisor
+from tests.support.powervm_host import until
 
 from bigiron import errors
 from bigiron.hypervisor import Step, Values
@@ -93,3 +95,53 @@ def test_an_operation_whose_step_still_waits_ends_with_the_service(driver: Drive
     operation.join(10)
     assert not operation.is_alive()
     assert raised and driver.host.stopped
+
+
+@pytest.fixture
+def threads() -> Callable[[], set[threading.Thread]]:
+    """Those that a test has left behind."""
+    before = set(threading.enumerate())
+    return lambda: set(threading.enumerate()) - before
+
+
+def test_a_start_after_the_end_waits_for_no_platform(driver: Driver) -> None:
+    driver.host.start_errors = [errors.Unavailable("the REST service does not answer")]
+    driver.cleanup_host("power1")
+    with pytest.raises(exception.HypervisorUnavailable, match="was stopped"):
+        driver.init_host("power1")
+    assert driver.host.started == 0
+
+
+@pytest.mark.parametrize("when", ["start", "facts"])
+def test_a_service_that_is_stopped_while_it_starts_leaves_nothing_running(
+    driver: Driver, when: str, monkeypatch: pytest.MonkeyPatch, threads: Callable[[], set[threading.Thread]]
+) -> None:
+    step = getattr(driver.host, when)
+
+    def stopped() -> Any:
+        driver.cleanup_host("power1")
+        return step()
+
+    monkeypatch.setattr(driver.host, when, stopped)
+    # Before Nova 34 the start goes on with its instances, which needs the platform.
+    with pytest.raises((exception.HypervisorUnavailable, exception.VirtDriverNotReady)):
+        driver.init_host("power1")
+    assert driver.host.started == 1 and driver.host.stopped
+    with pytest.raises(exception.VirtDriverNotReady):
+        assert driver.started
+    until(lambda: not threads())
+
+
+def test_a_start_that_fails_late_leaves_nothing_running(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, threads: Callable[[], set[threading.Thread]]
+) -> None:
+    def facts() -> Any:
+        raise errors.Busy("the host is not read yet")
+
+    monkeypatch.setattr(driver.host, "facts", facts)
+    with pytest.raises(errors.Busy):
+        driver.init_host("power1")
+    assert driver.host.stopped == 1
+    with pytest.raises(exception.VirtDriverNotReady):
+        assert driver.started
+    until(lambda: not threads())

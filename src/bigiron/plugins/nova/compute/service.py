@@ -51,6 +51,15 @@ class Started:
     leftovers: Leftovers
     availability: Availability
 
+    def stop(self) -> None:
+        """End all of it; safe to call twice."""
+        self.lifecycle.stop()
+        self.leftovers.stop()
+        self.availability.stop()
+        # Steps that wait fail on the stopped platform: the engine would wait for a cancelled one for ever.
+        self.executor.shutdown(wait=False)
+        self.hypervisor.stop()
+
 
 class Service(driver.ComputeDriver):
     """A ComputeDriver over one Hypervisor, from init_host to cleanup_host."""
@@ -144,7 +153,6 @@ class Service(driver.ComputeDriver):
         )
 
     def init_host(self, host: str) -> None:
-        self._stopping.clear()
         try:
             inspection.clear(self.image_folder())
             hypervisor = self.make_hypervisor()
@@ -153,7 +161,7 @@ class Service(driver.ComputeDriver):
             LOG.error("nova-compute cannot start: %s", error)
             raise exception.InvalidConfiguration(str(error)) from error
         startup.start(hypervisor, self.start_timeout_s(), self._stopping)
-        self._started = Started(
+        self._started = started = Started(
             hypervisor,
             concurrent.futures.ThreadPoolExecutor(limits.parallel_steps(CONF), thread_name_prefix="bigiron-step"),
             LifecycleReporter(hypervisor, self.emit_event),
@@ -161,14 +169,25 @@ class Service(driver.ComputeDriver):
             Leftovers(hypervisor),
             Availability(self.virtapi, host),
         )
-        self._started.lifecycle.start()
-        hypervisor.subscribe_wired(self._started.wires.ready)
-        self._started.leftovers.start()
-        self._started.availability.start()
+        try:
+            self._begin(started, host)
+            if self._stopping.is_set():
+                raise exception.HypervisorUnavailable("nova-compute was stopped while it started")
+        except BaseException:
+            # Nova cleans up only what has started, and whoever has stopped it found no more than there was then.
+            self._started = None
+            started.stop()
+            raise
+
+    def _begin(self, started: Started, host: str) -> None:
+        started.lifecycle.start()
+        started.hypervisor.subscribe_wired(started.wires.ready)
+        started.leftovers.start()
+        started.availability.start()
         # What an earlier process took out of service may serve again.
-        self._started.availability.changed(True)
-        hypervisor.subscribe_reachable(self._started.availability.changed)
-        LOG.info("%s", startup.report(hypervisor.facts()))
+        started.availability.changed(True)
+        started.hypervisor.subscribe_reachable(started.availability.changed)
+        LOG.info("%s", startup.report(started.hypervisor.facts()))
         if not hasattr(driver.ComputeDriver, "process_instances_at_startup"):
             self._process_instances(host)
 
@@ -183,12 +202,7 @@ class Service(driver.ComputeDriver):
         self._stopping.set()
         started, self._started = self._started, None
         if started:
-            started.lifecycle.stop()
-            started.leftovers.stop()
-            started.availability.stop()
-            # Steps that wait fail on the stopped platform: the engine would wait for a cancelled one for ever.
-            started.executor.shutdown(wait=False)
-            started.hypervisor.stop()
+            started.stop()
 
     def process_instances_at_startup(self, context: Any, instances: Any) -> Any:
         """Remove what is left of builds that ended with the previous process; Nova then sets them to ERROR.
