@@ -58,7 +58,9 @@ class Heartbeat:
         self._loop = loop
         self._context = neutron_context.get_admin_context_without_session()
         self._failing = False
-        self._starts = True
+        self._start = object()
+        """Another one for each start that the server is to be told of; `_told` is the last that it was."""
+        self._told: object = None
         self._due = threading.Event()
 
     def run(self, interval: float, stopping: threading.Event) -> None:
@@ -74,7 +76,7 @@ class Heartbeat:
         The server passes bandwidths on to Placement when an agent starts, so it is told that this one does.
         """
         self._report["configurations"] = dict(configurations)
-        self._starts = True
+        self._start = object()
         self.soon()
 
     def soon(self) -> None:
@@ -83,9 +85,12 @@ class Heartbeat:
 
     def beat(self) -> None:
         """Report once."""
-        starts, self._starts = self._starts, False
+        # Before the configurations: what is changed from now on, the next report tells with a start of its own.
+        start = self._start
         configurations = {**self._report["configurations"], "devices": self._loop.devices}
-        report = {**self._report, "configurations": configurations, **({"start_flag": True} if starts else {})}
+        report = {**self._report, "configurations": configurations}
+        if start is not self._told:
+            report["start_flag"] = True
         try:
             answer = self._api.report_state(self._context, report, use_call=True)
         except Exception:
@@ -94,8 +99,8 @@ class Heartbeat:
                 binary, host = self._report["binary"], self._report["host"]
                 LOG.exception("Reporting the state of agent %s on host %s failed", binary, host)
             self._failing = True
-            self._starts |= starts
             return
+        self._told = start
         if self._failing:
             LOG.info("The state of agent %s on host %s is reported again", self._report["binary"], self._report["host"])
         self._failing = False
