@@ -35,6 +35,7 @@ class Source:
         self._opener = opener
         self._lock = threading.Lock()
         self._link: Link | None = None
+        self._closed = False
         self._in_trouble = False
         self._ends: set[int] = set()
 
@@ -43,9 +44,12 @@ class Source:
     ) -> Mapping[str, GuestUsage]:
         """The figures of this poll, whose `cache` all its pollsters share: of each instance that is on the system.
 
-        Nothing where the service does not answer; that is logged once, and once more when it is over.
+        Nothing where the service does not answer; that is logged once, and once more when it is over. Nothing after
+        the end, too: a poll that is under way then would connect again, and nobody would end that.
         """
         with self._lock:
+            if self._closed:
+                return {}
             self._end_with(manager)
             key = f"bigiron.{self._platform}"
             if key not in cache:
@@ -54,8 +58,9 @@ class Source:
             return found
 
     def close(self) -> None:
-        """End the connection; safe to call twice."""
+        """End the connection for good; safe to call twice."""
         with self._lock:
+            self._closed = True
             link, self._link = self._link, None
         if link is not None:
             link.close()

@@ -187,6 +187,23 @@ def test_the_connection_ends_with_the_agent() -> None:
     assert ends == ["closed", "agent"]
 
 
+def test_a_poll_under_way_does_not_connect_again_as_the_agent_ends() -> None:
+    opened: list[bool] = []
+    found: list[Mapping[str, GuestUsage]] = []
+
+    def opener() -> Any:
+        opened.append(True)
+        return SimpleNamespace(
+            read=lambda _instances: {"u1": USAGE}, close=lambda: found.append(source.usages({}, ONE))
+        )
+
+    source = Source("PowerVM", opener)
+    assert source.usages({}, ONE)
+    source.close()
+    source.close()
+    assert found == [{}] and len(opened) == 1
+
+
 def test_pollsters_of_one_agent_share_a_source() -> None:
     first, second = cfg.ConfigOpts(), cfg.ConfigOpts()
     opener = PowerVMPollster.open
