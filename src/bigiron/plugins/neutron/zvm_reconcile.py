@@ -87,9 +87,10 @@ class CouplingReconciler(PortBook):
 
     def forget(self, port_id: str) -> None:
         """The port is no longer bound here."""
+        # First: a pass that has listed it before then finds it forgotten, or what it puts back is taken here.
+        super().forget(port_id)
         with self._guard:
             self._awaited.pop(port_id, None)
-        super().forget(port_id)
 
     def changed(self) -> None:
         """Neutron has changed ports that have adapters here: the next look asks for them."""
@@ -138,8 +139,10 @@ class CouplingReconciler(PortBook):
             raise
 
     def _reconciled(self, rows: Sequence[Adapter], whole: bool) -> bool:
+        with self._guard:
+            before = set(self._awaited) if whole else set()
         ports = {port.id.lower(): port for port in self.server.ports()}
-        self._await_others(rows, ports)
+        self._await_others(rows, ports, before)
         ours = {row.port: row for row in rows if row.port in ports}
         self._note_gone(rows)
         if not whole:
@@ -200,10 +203,11 @@ class CouplingReconciler(PortBook):
             self._couplings |= self._platform.couplings({userid for userid, _ in rights})
             self._switches |= self._platform.switches({switch for _, switch in rights})
 
-    def _await_others(self, rows: Iterable[Adapter], ports: Mapping[str, Port]) -> None:
+    def _await_others(self, rows: Iterable[Adapter], ports: Mapping[str, Port], before: Collection[str]) -> None:
         """Note the ports without an adapter, and the guests of whose ports only some have theirs.
 
         The connector reads an entry, and locks it only then to replace it: what nova-compute adds in between is lost.
+        `before` were awaited before the ports were listed: that one of them has gone may not have been heard.
         """
         there = {row.port for row in rows}
         missing = {port.guest for port in ports.values() if port.guest and port.id.lower() not in there}
@@ -212,9 +216,10 @@ class CouplingReconciler(PortBook):
         self._incomplete = {guest: self._incomplete.get(guest, now) for guest in partly}
         with self._guard:
             to_come = [p.id for p in ports.values() if p.enabled and p.guest and p.id.lower() not in there]
-            # One that was bound only after the ports were listed stays.
-            self._awaited = {port: at for port, at in self._awaited.items() if port.lower() not in there}
-            self._awaited |= {port: self._awaited.get(port, now) for port in to_come}
+            # One that was bound only after the ports were listed stays, and one that was forgotten since stays so.
+            gone = there | {port.lower() for port in before} - ports.keys()
+            self._awaited = {port: at for port, at in self._awaited.items() if port.lower() not in gone}
+            self._awaited |= {port: self._awaited.get(port, now) for port in to_come if port not in self._forgotten}
 
     def _wanted(
         self, rows: Iterable[Adapter], ours: Mapping[str, Adapter], ports: Mapping[str, Port]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +30,8 @@ class FakeServer:
         self.reports: list[tuple[list[str], list[str]]] = []
         self.looked_up: list[list[str]] = []
         self.error: Exception | None = None
+        self.once_listed: Callable[[], None] | None = None
+        """What happens as soon as the ports are listed, once."""
 
     def bind(
         self, port_id: str, vlan: int = 7, guest: str = GUEST, physnet: str = "VSW1", enabled: bool = True
@@ -45,7 +47,11 @@ class FakeServer:
         self.listed += 1
         if self.error is not None:
             raise self.error
-        return list(self.bound.values())
+        found = list(self.bound.values())
+        if self.once_listed is not None:
+            then, self.once_listed = self.once_listed, None
+            then()
+        return found
 
     def lookup(self, devices: Collection[str]) -> list[Port]:
         self.looked_up.append(sorted(devices))
@@ -438,6 +444,42 @@ def test_a_binding_that_nobody_follows_up_is_not_waited_for_for_ever(bench: Benc
     assert bench.reconciler.awaits
     bench.reconciler.expect(A, None)
     assert not bench.reconciler.awaits
+
+
+def test_a_port_that_is_forgotten_after_it_was_listed_is_awaited_no_more(bench: Bench) -> None:
+    bench.server.bind(A)
+    bench.reconciler.expect(A, Place("VSW1", 7))
+    bench.server.once_listed = lambda: bench.reconciler.forget(A)
+    bench.reconciler.changed()
+    assert bench.look() and not bench.reconciler.awaits
+
+
+def test_a_port_is_awaited_no_more_though_a_pass_puts_it_back_just_then(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.server.bind(A)
+
+    class Contended:
+        """A lock that a pass takes as soon as it is free, once."""
+
+        passes = [lambda: bench.reconciler._await_others([], bench.server.bound, ())]
+
+        def __enter__(self) -> None: ...
+
+        def __exit__(self, *_error: object) -> None:
+            if self.passes:
+                self.passes.pop()()
+
+    monkeypatch.setattr(bench.reconciler, "_guard", Contended())
+    bench.reconciler.forget(A)
+    assert not bench.reconciler.awaits
+
+
+def test_a_comparison_awaits_what_is_bound_and_nothing_else(bench: Bench) -> None:
+    bench.reconciler.expect(A, Place("VSW1", 7))
+    assert bench.heal() and not bench.reconciler.awaits, "its end was not heard"
+    bench.server.once_listed = lambda: bench.reconciler.expect(B, Place("VSW1", 7))
+    assert bench.heal() and bench.reconciler.awaits, "it was bound meanwhile"
 
 
 def test_an_agent_that_starts_awaits_what_is_bound_and_has_no_adapter(bench: Bench) -> None:
