@@ -143,7 +143,12 @@ class ImageCache:
     def take(self, key: str, owner: str) -> None:
         """The owner needs the image until it is released; its age begins anew."""
         self.holds.take(key, owner)
-        self._ages.used(key)
+        try:
+            self._ages.used(key)
+        except BaseException:
+            # As of a file that cannot be written: who has not got the image releases nothing.
+            self.holds.release(key, owner)
+            raise
 
     def trim(
         self,

@@ -105,6 +105,17 @@ def test_a_broken_file_only_costs_the_ages(shelf: Shelf, text: str) -> None:
     assert shelf.trim() == [A, B]
 
 
+def test_an_image_that_nobody_got_is_not_held(shelf: Shelf) -> None:
+    shelf.trim()
+    in_the_way = shelf.folder / "unused-images.part"
+    in_the_way.mkdir()
+    with pytest.raises(OSError, match="unused-images"), shelf.cache.using(A, "web-1"):
+        pass
+    in_the_way.rmdir()
+    shelf.now += 100
+    assert shelf.trim() == [A, B]
+
+
 def test_a_clock_set_back_makes_nothing_older(shelf: Shelf) -> None:
     shelf.trim()
     shelf.now -= 1000
