@@ -32,7 +32,7 @@ def lab() -> Iterator[Lab]:
         if not given:
             family = made.processes()
             made.command("destroy")
-            _, alive = psutil.wait_procs(family, timeout=5)
+            _, alive = psutil.wait_procs(family, timeout=60)
             assert alive == []
             assert not made.paths.root.exists()
             made.paths.root.mkdir(exist_ok=True)

@@ -88,7 +88,7 @@ def test_down_and_up_again_keep_the_cloud(lab: Lab) -> None:
     flavor = cloud.compute.create_flavor(name="kept", ram=512, vcpus=1, disk=1)
     family = lab.processes()
     assert lab.json("down") == {"stopped": True}
-    _, alive = psutil.wait_procs(family, timeout=5)
+    _, alive = psutil.wait_procs(family, timeout=60)
     assert alive == []
     assert lab.command("status", check=False).returncode == 3
     assert lab.json("up")["working"]

@@ -34,7 +34,7 @@ def zvm_lab() -> Iterator[Lab]:
             yield made
             family = made.processes()
             made.command("destroy")
-            _, alive = psutil.wait_procs(family, timeout=5)
+            _, alive = psutil.wait_procs(family, timeout=60)
             assert alive == []
         finally:
             made.command("destroy", check=False)
