@@ -40,12 +40,14 @@ Watcher = Callable[[Lpar, Lpar], None]
 
 @dataclass(slots=True)
 class _Slot:
-    """What is known about one partition besides its record: our writes' count, and how far events are out of date."""
+    """What is known about one partition besides its record: our writes' count, how far events are out of date, and when
+    the reading that was last taken over began."""
 
     version: int = 0
     working: int = 0
     as_of: int = 0
     wrote_at: float = -math.inf
+    read_from: float = -math.inf
 
 
 class LparMirror:
@@ -157,14 +159,19 @@ class LparMirror:
         uuid = uuid.upper()
         with self._changed:
             self._bump(uuid)
-            self._lpars.pop(uuid, None)
             self._dirty.discard(uuid)
-            # Its slot must outlive the readings that are under way, and not the service.
-            self._removed.append(uuid)
-            if len(self._removed) > _REMOVED_KEPT:
-                oldest = self._removed.popleft()
-                if oldest not in self._lpars and not self._slots.get(oldest, _Slot()).working:
-                    self._slots.pop(oldest, None)
+            self._drop(uuid)
+
+    def _drop(self, uuid: str) -> None:
+        self._lpars.pop(uuid, None)
+        # Its slot must outlive the readings that are under way, and not the service.
+        if uuid in self._removed:
+            self._removed.remove(uuid)
+        self._removed.append(uuid)
+        if len(self._removed) > _REMOVED_KEPT:
+            oldest = self._removed.popleft()
+            if oldest not in self._lpars and not self._slots.get(oldest, _Slot()).working:
+                self._slots.pop(oldest, None)
 
     def _bump(self, uuid: str) -> _Slot:
         slot = self._slots.setdefault(uuid, _Slot())
@@ -188,7 +195,7 @@ class LparMirror:
         """Read every partition again, in one feed."""
         with self._changed:
             self._reload = False
-            self._loaded_at = time.monotonic()
+            self._loaded_at = began = time.monotonic()
             self._dirty.clear()
             versions = {uuid: slot.version for uuid, slot in self._slots.items()}
         with translated("Reading the partitions"):
@@ -197,7 +204,7 @@ class LparMirror:
         with self._changed:
             known = set(self._lpars) | set(lpars)
         for uuid in known:
-            self._take(uuid, lpars.get(uuid), versions.get(uuid, 0))
+            self._take(uuid, lpars.get(uuid), versions.get(uuid, 0), began)
 
     def load_if_older(self, age_s: float) -> None:
         """Read every partition again if that was longer ago: what others change of memory and processors, no event
@@ -227,7 +234,7 @@ class LparMirror:
         if event.type == DELETE_URI:
             return uuid in self._lpars
         if uuid not in self._lpars:
-            # What is still told of a partition that we deleted is old, unless it is made again.
+            # What is still told of a partition that is gone is old, unless it is made again.
             return uuid not in self._removed or event.type == "ADD_URI"
         if event.type == "ADD_URI":
             return False
@@ -259,6 +266,7 @@ class LparMirror:
     def _refresh(self, uuid: str) -> None:
         """Read one partition again: only its state where the rest is known."""
         with self._changed:
+            began = time.monotonic()
             version = self._slots.setdefault(uuid, _Slot()).version
             known = self._lpars.get(uuid)
             renamed = uuid in self._renamed
@@ -276,21 +284,22 @@ class LparMirror:
         if renamed:
             with self._changed:
                 self._renamed.discard(uuid)
-        self._take(uuid, read, version)
+        self._take(uuid, read, version, began)
 
-    def _take(self, uuid: str, read: Lpar | None, version: int) -> None:
-        """Take over a reading unless a write of ours overlapped it, and tell the watchers of a change of state."""
+    def _take(self, uuid: str, read: Lpar | None, version: int, began: float) -> None:
+        """Take over a reading unless a write of ours overlapped it or one that began later has been taken over, and
+        tell the watchers of a change of state."""
         with self._changed:
             slot = self._slots.setdefault(uuid, _Slot())
-            if slot.version != version or slot.working:
+            if slot.version != version or slot.working or began < slot.read_from:
                 return
+            slot.read_from = began
             before = self._lpars.get(uuid)
             if before is not None and read is not None and before.state != read.state:
                 # It is not what we made it any more.
                 slot.wrote_at = -math.inf
             if read is None:
-                self._lpars.pop(uuid, None)
-                self._slots.pop(uuid, None)
+                self._drop(uuid)
             else:
                 self._lpars[uuid] = read
         if before is not None and read is not None and before.state != read.state:

@@ -37,6 +37,8 @@ class Service:
         self.asked: list[str] = []
         self.hold: threading.Event | None = None
         self.held = threading.Event()
+        self.meanwhile: Callable[[], None] | None = None
+        """What happens, once, between the making of a feed and its arrival."""
 
     def read(self, root_type: str, root_id: str | None = None, **query: Any) -> Response:
         if query.get("suffix_type") == "quick":
@@ -45,7 +47,11 @@ class Service:
             return self._quick(root_id)
         if root_type == "ManagedSystem":
             self.asked.append("feed")
-            return self._response("".join(map(self._entry, self.states)), feed=True)
+            answer = self._response("".join(map(self._entry, self.states)), feed=True)
+            meanwhile, self.meanwhile = self.meanwhile, None
+            if meanwhile is not None:
+                meanwhile()
+            return answer
         assert root_id is not None
         self.asked.append(f"entry {root_id}")
         if root_id not in self.states:
@@ -261,6 +267,29 @@ def test_a_reading_that_a_write_overtook_is_thrown_away(service: Service, mirror
     service.hold.set()
     time.sleep(QUIET_S)
     assert state(mirror) is PowerState.RUNNING
+
+
+def test_a_reading_that_a_later_one_overtook_is_thrown_away(
+    service: Service, mirror: LparMirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bigiron.powervm.mirror._FRESH_S", 0.0)
+    new = "4F2C1D0A-1111-4222-8333-444455558888"
+    told: list[PowerState] = []
+    mirror.watch(lambda before, after: told.append(after.power))
+
+    def meanwhile() -> None:
+        service.states = {UUID: "not activated", new: "running"}
+        assert mirror.fresh(UUID).power is PowerState.STOPPED
+        with pytest.raises(NotFound):
+            mirror.fresh(OTHER)
+        mirror.fresh(new)
+
+    service.meanwhile = meanwhile
+    mirror.load()
+    assert state(mirror) is PowerState.STOPPED
+    assert told == [PowerState.STOPPED]
+    assert mirror.find(OTHER) is None, "it went while the feed was on its way"
+    assert mirror.find(new) is not None, "it came while the feed was on its way"
 
 
 def test_failed_work_is_looked_at_again(service: Service, mirror: LparMirror) -> None:
