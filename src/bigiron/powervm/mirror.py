@@ -198,9 +198,17 @@ class LparMirror:
             self._loaded_at = began = time.monotonic()
             self._dirty.clear()
             versions = {uuid: slot.version for uuid, slot in self._slots.items()}
-        with translated("Reading the partitions"):
-            feed = LPAR.get(self._adapter, parent_type="ManagedSystem", parent_uuid=self._system_uuid)
-        lpars = {lpar.uuid: lpar for lpar in (record(wrapper, self._mark_of) for wrapper in feed)}
+        try:
+            with translated("Reading the partitions"):
+                feed = LPAR.get(self._adapter, parent_type="ManagedSystem", parent_uuid=self._system_uuid)
+            lpars = {lpar.uuid: lpar for lpar in (record(wrapper, self._mark_of) for wrapper in feed)}
+        except BaseException:
+            with self._changed:
+                # What events had told of is still to be read, whoever it was that tried.
+                self._reload = True
+                self._loaded_at = -math.inf
+                self._changed.notify_all()
+            raise
         with self._changed:
             known = set(self._lpars) | set(lpars)
         for uuid in known:

@@ -13,7 +13,7 @@ from pypowervm.adapter import Response
 from pypowervm.wrappers.logical_partition import LPAR
 
 from bigiron import naming
-from bigiron.errors import NotFound
+from bigiron.errors import NotFound, Unavailable
 from bigiron.model import PowerState
 from bigiron.powervm.events import ADD_URI, DELETE_URI, MISSING_EVENTS, MODIFY_URI, RestEvent
 from bigiron.powervm.mirror import LparMirror
@@ -37,6 +37,8 @@ class Service:
         self.asked: list[str] = []
         self.hold: threading.Event | None = None
         self.held = threading.Event()
+        self.broken = 0
+        """How many feeds fail from now on."""
         self.meanwhile: Callable[[], None] | None = None
         """What happens, once, between the making of a feed and its arrival."""
 
@@ -47,6 +49,9 @@ class Service:
             return self._quick(root_id)
         if root_type == "ManagedSystem":
             self.asked.append("feed")
+            if self.broken:
+                self.broken -= 1
+                raise pvm.ConnectionError("no answer")
             answer = self._response("".join(map(self._entry, self.states)), feed=True)
             meanwhile, self.meanwhile = self.meanwhile, None
             if meanwhile is not None:
@@ -223,6 +228,29 @@ def test_lost_events_cost_one_feed(service: Service, mirror: LparMirror) -> None
     eventually(lambda: state(mirror) is PowerState.CRASHED)
     eventually(lambda: mirror.find(OTHER) is None)
     assert service.asked == ["feed"]
+
+
+@pytest.mark.parametrize("news", [RestEvent(MISSING_EVENTS, 0, "", ""), event()])
+def test_what_events_told_of_outlives_another_threads_reading_that_fails(
+    service: Service, mirror: LparMirror, news: RestEvent
+) -> None:
+    with mirror._changed:  # which keeps the mirror's own thread from reading first
+        service.states[UUID] = "error"
+        mirror.on_event(news)
+        service.broken = 1
+        with pytest.raises(Unavailable):
+            mirror.load_if_older(0)
+    eventually(lambda: state(mirror) is PowerState.CRASHED)
+    assert service.asked == ["feed", "feed"]
+
+
+def test_a_reading_that_fails_does_not_count_as_one(service: Service) -> None:
+    mirror = LparMirror(service, SYSTEM)
+    service.broken = 1
+    with pytest.raises(Unavailable):
+        mirror.load()
+    mirror.load_if_older(3600)
+    assert mirror.find(UUID) is not None
 
 
 def test_many_changes_cost_one_feed(service: Service, mirror: LparMirror) -> None:
