@@ -7,6 +7,7 @@ changed without the document, the platform's events tell.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -35,7 +36,10 @@ class KeptByPartition(Generic[T]):
         self._adapter = adapter
         self._kind = kind
         self._read = read
+        self._lock = threading.Lock()
         self._kept: dict[str, _Kept[T]] = {}
+        self._reading: dict[str, object] = {}
+        """By partition, the last call that began to read it and that nobody has told of a change since."""
 
     def feed(self) -> dict[str, Any]:
         """Every partition of the kind, in one request."""
@@ -49,20 +53,34 @@ class KeptByPartition(Generic[T]):
         known = {uuid: old.found for uuid, old in kept.items() if old is not None and old.etag == etags[uuid]}
         stale = [uuid for uuid in kept if uuid not in known]
         if stale:
+            reading = object()
+            with self._lock:
+                self._reading.update(dict.fromkeys(stale, reading))
             with ThreadPoolExecutor(min(_PARALLEL, len(stale)), thread_name_prefix="adapters") as pool:
                 for uuid, found in zip(stale, pool.map(self._read, stale), strict=True):
-                    self._kept[uuid] = _Kept(etags[uuid], found)
+                    self._keep(uuid, _Kept(etags[uuid], found), reading)
                     known[uuid] = found
         return known
 
+    def _keep(self, uuid: str, kept: _Kept[T], reading: object) -> None:
+        with self._lock:
+            # A change that was told of meanwhile may not be in what was read.
+            if self._reading.get(uuid) is reading:
+                del self._reading[uuid]
+                self._kept[uuid] = kept
+
     def forget(self, partition: str) -> None:
         """Read it again."""
-        self._kept.pop(partition, None)
+        with self._lock:
+            self._kept.pop(partition, None)
+            self._reading.pop(partition, None)
 
     def on_event(self, event: RestEvent) -> None:
         """Forget what somebody has changed: a listener for the platform's events."""
         if event.type in LOST:
-            self._kept.clear()
+            with self._lock:
+                self._kept.clear()
+                self._reading.clear()
             return
         # It may be about something below the partition.
         parts = event.data.split("?", 1)[0].rstrip("/").upper().split("/")
