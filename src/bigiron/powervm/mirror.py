@@ -278,29 +278,36 @@ class LparMirror:
             version = self._slots.setdefault(uuid, _Slot()).version
             known = self._lpars.get(uuid)
             renamed = uuid in self._renamed
+            # Before the reading: who is renamed again while it is under way has to be read again.
+            self._renamed.discard(uuid)
+        taken = False
+        try:
+            taken = self._take(uuid, self._read(uuid, known, renamed), version, began)
+        finally:
+            if renamed and not taken:
+                with self._changed:
+                    self._renamed.add(uuid)
+
+    def _read(self, uuid: str, known: Lpar | None, whole: bool) -> Lpar | None:
+        """The partition, read anew if it is not known or is wanted whole, else in its state; None if it is gone."""
         with translated(f"Reading LPAR {known.name if known else uuid}"):
             try:
-                if known is None or renamed:
-                    read = record(LPAR.get(self._adapter, uuid=uuid), self._mark_of)
-                else:
-                    answer = self._adapter.read(
-                        LPAR.schema_type, root_id=uuid, suffix_type="quick", suffix_parm="PartitionState"
-                    )
-                    read = replace(known, state=answer.body.strip().strip('"'), read_at=time.monotonic())
+                if known is None or whole:
+                    return record(LPAR.get(self._adapter, uuid=uuid), self._mark_of)
+                answer = self._adapter.read(
+                    LPAR.schema_type, root_id=uuid, suffix_type="quick", suffix_parm="PartitionState"
+                )
+                return replace(known, state=answer.body.strip().strip('"'), read_at=time.monotonic())
             except pvm.HttpNotFound:
-                read = None
-        if renamed:
-            with self._changed:
-                self._renamed.discard(uuid)
-        self._take(uuid, read, version, began)
+                return None
 
-    def _take(self, uuid: str, read: Lpar | None, version: int, began: float) -> None:
+    def _take(self, uuid: str, read: Lpar | None, version: int, began: float) -> bool:
         """Take over a reading unless a write of ours overlapped it or one that began later has been taken over, and
-        tell the watchers of a change of state."""
+        tell the watchers of a change of state; says whether it was."""
         with self._changed:
             slot = self._slots.setdefault(uuid, _Slot())
             if slot.version != version or slot.working or began < slot.read_from:
-                return
+                return False
             slot.read_from = began
             before = self._lpars.get(uuid)
             if before is not None and read is not None and before.state != read.state:
@@ -317,3 +324,4 @@ class LparMirror:
                 except Exception:
                     # A watcher's mistake must not fail whoever read the partition.
                     LOG.exception("A watcher failed on LPAR %s", read.name)
+        return True

@@ -40,7 +40,7 @@ class Service:
         self.broken = 0
         """How many feeds fail from now on."""
         self.meanwhile: Callable[[], None] | None = None
-        """What happens, once, between the making of a feed and its arrival."""
+        """What happens, once, between the making of a document and its arrival."""
 
     def read(self, root_type: str, root_id: str | None = None, **query: Any) -> Response:
         if query.get("suffix_type") == "quick":
@@ -52,16 +52,18 @@ class Service:
             if self.broken:
                 self.broken -= 1
                 raise pvm.ConnectionError("no answer")
-            answer = self._response("".join(map(self._entry, self.states)), feed=True)
-            meanwhile, self.meanwhile = self.meanwhile, None
-            if meanwhile is not None:
-                meanwhile()
-            return answer
+            return self._sent(self._response("".join(map(self._entry, self.states)), feed=True))
         assert root_id is not None
         self.asked.append(f"entry {root_id}")
         if root_id not in self.states:
             raise pvm.HttpNotFound(Response("GET", "/x", 404, "Not Found", {}))
-        return self._response(self._entry(root_id))
+        return self._sent(self._response(self._entry(root_id)))
+
+    def _sent(self, answer: Response) -> Response:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return answer
 
     def wrapper(self, uuid: str) -> LPAR:
         return LPAR.wrap(self._response(self._entry(uuid)))
@@ -190,6 +192,35 @@ def test_a_new_name_is_read_with_all_the_rest(service: Service, mirror: LparMirr
     mirror.on_event(event(uuid=OTHER, detail="PartitionName"))
     eventually(lambda: mirror.named("payroll"))
     assert service.asked == [f"entry {OTHER}"]
+
+
+def test_a_name_that_changes_again_while_it_is_read_is_read_again(service: Service, mirror: LparMirror) -> None:
+    def rename() -> None:
+        service.names[OTHER] = "payroll-2"
+        mirror.on_event(event(uuid=OTHER, detail="PartitionName"))
+
+    service.names[OTHER] = "payroll-1"
+    service.meanwhile = rename
+    mirror.on_event(event(uuid=OTHER, detail="PartitionName"))
+    eventually(lambda: mirror.named("payroll-2"))
+    assert service.asked == [f"entry {OTHER}"] * 2
+
+
+def test_a_name_whose_reading_was_thrown_away_is_read_with_the_next(
+    service: Service, mirror: LparMirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bigiron.powervm.mirror._FRESH_S", 0.0)
+    service.names[OTHER] = "payroll"
+    read = threading.Event()
+
+    def write() -> None:
+        mirror.wrote_state(OTHER, "running")
+        read.set()
+
+    service.meanwhile = write
+    mirror.on_event(event(uuid=OTHER, detail="PartitionName"))
+    assert read.wait(10)
+    eventually(lambda: mirror.fresh(OTHER).name == "payroll")
 
 
 def test_what_no_event_tells_is_read_after_a_time(service: Service, mirror: LparMirror) -> None:
