@@ -282,7 +282,8 @@ class LparMirror:
             self._renamed.discard(uuid)
         taken = False
         try:
-            taken = self._take(uuid, self._read(uuid, known, renamed), version, began)
+            whole = known is None or renamed
+            taken = self._take(uuid, self._read(uuid, known, whole), version, began, whole)
         finally:
             if renamed and not taken:
                 with self._changed:
@@ -301,7 +302,7 @@ class LparMirror:
             except pvm.HttpNotFound:
                 return None
 
-    def _take(self, uuid: str, read: Lpar | None, version: int, began: float) -> bool:
+    def _take(self, uuid: str, read: Lpar | None, version: int, began: float, whole: bool = True) -> bool:
         """Take over a reading unless a write of ours overlapped it or one that began later has been taken over, and
         tell the watchers of a change of state; says whether it was."""
         with self._changed:
@@ -310,6 +311,9 @@ class LparMirror:
                 return False
             slot.read_from = began
             before = self._lpars.get(uuid)
+            if before is not None and read is not None and not whole:
+                # All but its state is as it was when this was asked for; that may be known better since.
+                read = replace(before, state=read.state, read_at=read.read_at)
             if before is not None and read is not None and before.state != read.state:
                 # It is not what we made it any more.
                 slot.wrote_at = -math.inf

@@ -75,7 +75,7 @@ class Service:
         if self.hold is not None:
             self.held.set()
             assert self.hold.wait(10)
-        return answer
+        return self._sent(answer)
 
     def _response(self, text: str, feed: bool = False) -> Response:
         body = f'<feed xmlns="http://www.w3.org/2005/Atom">{text}</feed>' if feed else text
@@ -221,6 +221,25 @@ def test_a_name_whose_reading_was_thrown_away_is_read_with_the_next(
     mirror.on_event(event(uuid=OTHER, detail="PartitionName"))
     assert read.wait(10)
     eventually(lambda: mirror.fresh(OTHER).name == "payroll")
+
+
+def test_a_reading_of_the_state_leaves_what_has_become_known_of_the_rest(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bigiron.powervm.mirror._FRESH_S", 0.0)
+    ledger: dict[str, str] = {}
+    mirror = LparMirror(service, SYSTEM, ledger.get)
+    mirror.load()
+
+    def adopt() -> None:
+        ledger[OTHER] = INSTANCE
+        mirror.remark(OTHER)
+
+    service.meanwhile = adopt
+    service.states[OTHER] = "not activated"
+    found = mirror.fresh(OTHER)
+    assert (found.power, found.instance) == (PowerState.STOPPED, INSTANCE)
+    assert service.asked[1:] == [f"quick {OTHER}"]
 
 
 def test_what_no_event_tells_is_read_after_a_time(service: Service, mirror: LparMirror) -> None:
