@@ -78,6 +78,8 @@ class Consoles:
         self._following = False
         self._loop = LoopThread("powervm consoles")
         self._terminals: dict[str, Terminal] = {}
+        self._closing: dict[str, asyncio.Task[None]] = {}
+        """By partition, what closes its last terminal; there is no other until that is done."""
         self._logs: dict[str, ConsoleLog] = {}
         self._secrets: dict[tuple[str, Kind], str] = {}
         self._starting: dict[str, float] = {}
@@ -222,8 +224,7 @@ class Consoles:
             self._follower.cancel()
         await self._viewers.stop()
         await self._ports.stop()
-        terminals, self._terminals = self._terminals, {}
-        await asyncio.gather(*(each.close() for each in terminals.values()))
+        await asyncio.gather(*[self._give_up(uuid) for uuid in {*self._terminals, *self._closing}])
 
     async def _follow(self) -> None:
         """States come from memory, so looking at all of them costs no call; and no way to change one is missed."""
@@ -239,24 +240,39 @@ class Consoles:
         """Take on the guests that run; returns their uuids."""
         running = {lpar.uuid: lpar for lpar in self._lpars() if lpar.instance and lpar.power is PowerState.RUNNING}
         for lpar in running.values():
-            self._terminal(lpar)
+            if lpar.uuid not in self._closing:
+                self._terminal(lpar)
         now = time.monotonic()
         for uuid in [uuid for uuid, until in list(self._starting.items()) if uuid in running or until <= now]:
             self._starting.pop(uuid, None)
         return set(running) | set(self._starting)
 
     async def _drop_stopped(self, wanted: set[str]) -> None:
-        await asyncio.gather(*(self._drop(uuid) for uuid in set(self._terminals) - wanted))
+        await asyncio.gather(*[self._give_up(uuid) for uuid in set(self._terminals) - wanted])
 
     async def _expect(self, lpar: Lpar) -> None:
         self._starting[lpar.uuid] = time.monotonic() + _STARTING_S
+        while lpar.uuid in self._closing:
+            # The next recorder must find the terminal free; whether it was closed well is told elsewhere.
+            await asyncio.wait({self._closing[lpar.uuid]})
         self._terminal(lpar)
 
     async def _drop(self, uuid: str) -> None:
+        await self._give_up(uuid)
+
+    def _give_up(self, uuid: str) -> asyncio.Future[None]:
+        """Let go of a partition's terminal now, so that nobody takes it up again; the result waits for its end."""
         self._starting.pop(uuid, None)
+        terminal = self._terminals.pop(uuid, None)
+        if uuid not in self._closing:
+            self._closing[uuid] = asyncio.create_task(self._close(uuid, terminal))
+            self._closing[uuid].add_done_callback(lambda _task: self._closing.pop(uuid, None))
+        # Several may wait for it, and one that gives up must not end it for the others.
+        return asyncio.shield(self._closing[uuid])
+
+    async def _close(self, uuid: str, terminal: Terminal | None) -> None:
         for secret in [secret for (owner, _kind), secret in tuple(self._secrets.items()) if owner == uuid]:
             await self._ports.close(secret)
-        terminal = self._terminals.pop(uuid, None)
         if terminal is not None:
             await terminal.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import socket
@@ -30,6 +31,15 @@ echo "attached $2" >> "$(dirname "$0")/said"
 echo "partition $2"
 exec sleep 60
 """
+EXCLUSIVE = """
+open="$(dirname "$0")/open"
+mkdir "$open" || exit 3
+trap 'kill $!; rmdir "$open"; exit 0' TERM
+echo "partition $2"
+sleep 60 &
+wait
+"""
+"""As the real one: refused while another has the terminal open."""
 RMVTERM = 'echo "closed $2" >> "$(dirname "$0")/said"'
 
 
@@ -115,6 +125,50 @@ def test_a_guest_that_ran_between_two_looks_is_not_taken_for_one_that_is_about_t
         until(lambda: made.output(host.lpars[0], 100) == b"partition 5\n")
         made.stopped(host.lpars[0])
         until(lambda: not made._terminals)
+
+
+def test_a_guest_that_is_started_just_as_its_terminal_is_dropped_is_recorded(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consoles, "_LOOK_S", 3600.0)
+    (host.root / "usr/bin/mkvterm").write_text(f"#!/bin/sh\n{EXCLUSIVE}\n")
+    host.lpars = [lpar(5)]
+    with host.consoles() as made:
+        until(lambda: made.output(host.lpars[0], 100) == b"partition 5\n")
+
+        async def dropped_and_expected() -> None:
+            await asyncio.gather(made._drop_stopped(set()), made._expect(host.lpars[0]))
+
+        made._loop.call(dropped_and_expected(), 20)
+        until(lambda: made.output(host.lpars[0], 1000) == b"partition 5\npartition 5\n")
+
+
+def test_closing_waits_for_a_terminal_that_is_dropped_already(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consoles, "_LOOK_S", 3600.0)
+    host.lpars = [lpar(5)]
+    with host.consoles() as made:
+        uuid = host.lpars[0].uuid
+        terminal = made._terminals[uuid]
+        close = terminal.close
+        begun, going_on = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> None:
+            begun.set()
+            await going_on.wait()
+            await close()
+
+        async def dropped_and_closed() -> None:
+            dropping = asyncio.create_task(made._drop_stopped(set()))
+            await begun.wait()
+            closing = asyncio.create_task(made._drop(uuid))
+            for _ in range(20):  # turns of the loop, more than it would need
+                await asyncio.sleep(0)
+            assert not closing.done()
+            going_on.set()
+            await asyncio.gather(dropping, closing)
+
+        monkeypatch.setattr(terminal, "close", slow)
+        made._loop.call(dropped_and_closed(), 20)
 
 
 def test_closing_ends_the_recorder_and_the_terminal_and_forgetting_removes_the_log(host: Host) -> None:
