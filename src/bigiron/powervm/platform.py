@@ -81,9 +81,11 @@ class PowerVM(Hypervisor):
         with self._lock:
             parts, self._parts = self._parts, None
         if parts is not None:
-            parts.consoles.stop()
-            parts.usages.close()
-            parts.connection.close()
+            with contextlib.ExitStack() as rest:
+                # In the reverse order, whatever fails.
+                rest.callback(parts.connection.close)
+                rest.callback(parts.usages.close)
+                parts.consoles.stop()
 
     def subscribe(self, callback: Callable[[GuestEvent], None]) -> None:
         self._callbacks.append(callback)

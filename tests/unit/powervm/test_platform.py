@@ -488,3 +488,20 @@ def test_local_disks_serve_as_well(tmp_path: Path, image: BytesImage) -> None:
         platform.destroy(spec.uuid)
         assert objects(host) == before
         assert not host.audit()
+
+
+def test_a_stop_ends_what_it_can(platform: PowerVM, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = platform._started
+    ended: list[str] = []
+
+    def fail() -> None:
+        raise OSError("read-only file system")
+
+    stop = parts.consoles.stop
+    monkeypatch.setattr(parts.consoles, "stop", fail)
+    monkeypatch.setattr(parts.usages, "close", lambda: ended.append("usages"))
+    with pytest.raises(OSError, match="read-only"):
+        platform.stop()
+    assert ended == ["usages"]
+    assert parts.connection.session._closed
+    stop()

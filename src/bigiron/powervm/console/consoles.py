@@ -131,9 +131,11 @@ class Consoles:
         """End the recorders and send the viewers away; safe to call twice."""
         if self._following:
             self._following = False
-            with contextlib.suppress(TimeoutError):
-                self._loop.call(self._end(), _CLOSE_S)
-            self._loop.stop(_CLOSE_S)
+            try:
+                with contextlib.suppress(TimeoutError):
+                    self._loop.call(self._end(), _CLOSE_S)
+            finally:
+                self._loop.stop(_CLOSE_S)
 
     # What is asked for
 

@@ -109,6 +109,18 @@ def test_running_guests_of_ours_are_recorded_and_no_others(host: Host) -> None:
         until(lambda: made.output(host.lpars[0], 100).count(b"partition 5") == 2)
 
 
+def test_a_stop_that_fails_leaves_no_thread(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail() -> None:
+        raise OSError("no space left on device")
+
+    host.lpars = [lpar(5)]
+    with host.consoles() as made:
+        monkeypatch.setattr(made, "_end", fail)
+        with pytest.raises(OSError, match="no space"):
+            made.stop()
+        assert not made._loop._thread.is_alive()
+
+
 def test_a_guest_that_is_about_to_start_is_recorded_before_it_runs(host: Host) -> None:
     host.lpars = [lpar(5, OFF)]
     with host.consoles() as made:
