@@ -109,10 +109,11 @@ class DocumentWriter(Generic[D]):
         """Hand in a change without waiting for it."""
         entry = _Entry(change)
         with self._lock:
-            self._waiting.append(entry)
             if not self._running:
-                self._running = True
+                # It waits for the lock. Where none can be started, nothing has begun, and the next change tries again.
                 threading.Thread(target=self._drain, name=f"writer {self.name}", daemon=True).start()
+                self._running = True
+            self._waiting.append(entry)
         return entry
 
     def wait(self, entry: _Entry[D], timeout_s: float) -> D:

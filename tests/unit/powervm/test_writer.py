@@ -142,6 +142,18 @@ def test_one_change_costs_one_update_and_no_read() -> None:
     assert (store.updates, store.reads - reads) == (1, 0)
 
 
+def test_a_thread_that_cannot_be_started_fails_only_the_change_that_wanted_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    store = Store()
+    writer = writer_of(store)
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="can't start"):
+        patched.setattr(threading.Thread, "start", fail)
+        writer.submit(Add("a"), WAIT_S)
+    assert writer.submit(Add("b"), WAIT_S).items == {"b"}
+
+
 def test_who_says_that_it_changed_does_not_wait_for_a_read() -> None:
     store = Store()
     writer = DocumentWriter("the document", store.slow_read, store.write)
