@@ -41,7 +41,7 @@ class PowerVMSession(Session):
         self.journal = journal
         self._logged_in: bool = False
         self._http = _http_session(options)
-        self._closed = False
+        self._closed = threading.Event()
         self._no_logon_before = 0.0
         self._logon_lock = threading.Lock()
         super().__init__(
@@ -60,9 +60,12 @@ class PowerVMSession(Session):
 
     def close(self) -> None:
         """Log off and close the connections; safe to call twice."""
-        if self._closed:
+        if self._closed.is_set():
             return
-        self._closed = True
+        self._closed.set()
+        self._log_off()
+
+    def _log_off(self) -> None:
         if self._logged_in:
             self._logged_in = False
             with contextlib.suppress(pvm.Error):
@@ -105,9 +108,9 @@ class PowerVMSession(Session):
             wait = min(wait, _LOGON_TIMEOUT_S)
         answer = self._exchange(method, path, headers, token, data, wait, download)
         with contextlib.closing(answer):
-            if answer.status_code == const.HTTPStatus.UNAUTHORIZED and relogin and not login and not self._closed:
+            if answer.status_code == const.HTTPStatus.UNAUTHORIZED and relogin and not login:
                 self._renew(token)
-                if not upload:
+                if not upload and not self._closed.is_set():
                     return self.request(
                         method, path, headers, body, sensitive, verify, timeout, auditmemento, False, False,
                         filehandle, chunksize,
@@ -179,7 +182,7 @@ class PowerVMSession(Session):
         as a directory service that was away for a moment rejects them too.
         """
         with self._logon_lock:
-            if self._sessToken != rejected or self._closed or time.monotonic() < self._no_logon_before:
+            if self._sessToken != rejected or self._closed.is_set() or time.monotonic() < self._no_logon_before:
                 return
             LOG.info("The REST service on %s has ended the session; logging on again", self.host)
             try:
@@ -193,6 +196,9 @@ class PowerVMSession(Session):
                     _REJECTED_PAUSE_S,
                 )
                 raise
+            if self._closed.is_set():
+                # Whoever closed it meanwhile could not end a session that there was not yet.
+                self._log_off()
 
 
 class _Counted:

@@ -503,5 +503,5 @@ def test_a_stop_ends_what_it_can(platform: PowerVM, monkeypatch: pytest.MonkeyPa
     with pytest.raises(OSError, match="read-only"):
         platform.stop()
     assert ended == ["usages"]
-    assert parts.connection.session._closed
+    assert parts.connection.session._closed.is_set()
     stop()

@@ -97,6 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("X-API-Session") not in service.valid:
             self._answer(401)
         else:
+            if self.path.endswith("/web/Logon"):
+                service.valid.discard(self.headers["X-API-Session"])
             declaration = '<?xml version="1.0" encoding="UTF-8"?>' if service.declare else ""
             self._answer(200, f"{declaration}<{self.command}>{len(body)} ä</{self.command}>")
 
@@ -289,6 +291,25 @@ def test_closing_twice_logs_off_once_and_leaves_no_thread(service: Service, opti
     assert service.requests == [("DELETE", "/rest/api/web/Logon")]
     after = {thread.name for thread in threading.enumerate()}
     assert not {name for name in after - before if "process_request_thread" not in name}
+
+
+def test_a_session_that_is_renewed_while_it_is_closed_is_logged_off(
+    service: Service, session: PowerVMSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_on = session._logon
+
+    def closed_meanwhile() -> None:
+        session.close()
+        log_on()
+
+    monkeypatch.setattr(session, "_logon", closed_meanwhile)
+    service.expire()
+    with pytest.raises(pvm.HttpUnauth):
+        session.request("GET", "/rest/api/uom/X")
+    assert service.logons == 2
+    assert not service.valid
+    assert service.requests[0] == ("GET", "/rest/api/uom/X")
+    assert set(service.requests[1:]) == {("DELETE", "/rest/api/web/Logon")}, "nothing is asked of a closed session"
 
 
 def test_a_service_that_is_down_is_waited_for(options: PowerVMOptions, caplog: pytest.LogCaptureFixture) -> None:
