@@ -114,9 +114,15 @@ class Trouble(PowerVMCloud):
 
     def test_the_rest_service_goes_down_in_the_middle_of_a_spawn(self) -> None:
         template = "/rest/api/uom/VirtualIOServer/{uuid}"
-        fault = self.simulator.faults.add(Fault(method="POST", path=template, action=Action.HANG, seconds=1.0, times=0))
+        hang = Fault(method="POST", path=template, action=Action.HANG, seconds=10.0, times=0)
+        fault = self.simulator.faults.add(hang)
         server = self.boot(config_drive=True, expected=None)
         self.wait_until(lambda: self.fired(fault.id), "the spawn reaches its mappings")
+        # The simulator lets go of what hangs a moment before it takes no more requests: none may go on or undo it then.
+        self.simulator.faults.clear()
+        lpar = "/rest/api/uom/LogicalPartition/{uuid}"
+        for method, path in (("POST", template), ("PUT", f"{lpar}/do/PowerOn"), ("DELETE", lpar)):
+            self.simulator.faults.add(Fault(method=method, path=path, action=Action.DROP_BEFORE, times=0))
         self.stop_simulator(self.simulator)
         self.settle(server, "ERROR")
         assert "cannot be reached" in self.fault_of(server)
