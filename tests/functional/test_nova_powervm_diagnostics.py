@@ -56,7 +56,7 @@ class ServerDiagnostics(PowerVMCloud):
         self.diagnostics(server)  # logs on again: the session has ended meanwhile
         self.simulator.journal.clear()
         found = self.diagnostics(server)
-        assert self.kinds() == READS
+        assert self.asked() == READS
         assert found["state"] == "running"
         assert found["hypervisor"] == "powervm"
         assert found["driver"] is None, "Nova has no name for this driver"

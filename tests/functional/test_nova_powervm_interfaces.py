@@ -65,7 +65,7 @@ class Interfaces(Adapters):
         self.told()
         self.simulator.journal.clear()
         port = self.attach(server)
-        assert self.kinds() == {("GET", LPAR): 1, ("PUT", ADAPTERS): 1, ("PUT", EVENTS): 1}
+        assert self.asked() == {("GET", LPAR): 1, ("PUT", ADAPTERS): 1, ("PUT", EVENTS): 1}
         (_, added) = self.macs(server)
         assert self.macs(server) == [*first, added] == self.ports(server)
         (made,) = [one for one in self.lpar_of(server)["adapters"] if one["mac"] == added.replace(":", "").upper()]
@@ -74,7 +74,7 @@ class Interfaces(Adapters):
         assert self.told() == [("plug", added)]
         self.simulator.journal.clear()
         assert self.detach(server, port) == "Success"
-        assert self.kinds() == {("GET", LPAR): 1, ("GET", ADAPTERS): 1, ("DELETE", ADAPTER): 1, ("PUT", EVENTS): 1}
+        assert self.asked() == {("GET", LPAR): 1, ("GET", ADAPTERS): 1, ("DELETE", ADAPTER): 1, ("PUT", EVENTS): 1}
         assert self.macs(server) == self.ports(server) == first
         assert self.told() == [("unplug", added)]
         assert port not in self.neutron._ports
@@ -108,7 +108,7 @@ class Interfaces(Adapters):
         ):
             self.simulator.journal.clear()
             assert attempt() in (None, "Error")
-            assert self.kinds() == {("GET", LPAR): 1, **looks}
+            assert self.asked() == {("GET", LPAR): 1, **looks}
             name = self.lpar_of(server)["name"]
             said = f"cannot be {action}: LPAR {name} is running and its RMC state is inactive. Stop the server, or wait"
             assert said in self.stdlog.logger.output
@@ -144,7 +144,7 @@ class Interfaces(Adapters):
         self.simulator.journal.clear()
         self.attach_fails(server)
         self.neutron.vif_type = "pvm_sea"
-        assert not self.kinds()
+        assert not self.asked()
         assert "has the interface type tap" in self.stdlog.logger.output
         assert self.macs(server) == self.ports(server)
         self.delete(server)

@@ -65,7 +65,7 @@ class OvsPorts(OvsCloud):
         self.wait_until(lambda: self.lpar_of(server)["rmc"] == RMC_ACTIVE, "the guest's RMC connection")
         self.simulator.journal.clear()
         made = self.api.attach_interface(server["id"], {"interfaceAttachment": {"net_id": NETWORK}})
-        assert self.kinds() == {("GET", f"{LPAR}{{uuid}}"): 1, ("PUT", ADAPTERS): 2}
+        assert self.asked() == {("GET", f"{LPAR}{{uuid}}"): 1, ("PUT", ADAPTERS): 2}
         self.check_wired(server)
         assert len(self.ovs_ports()) == 2
         self.simulator.journal.clear()
@@ -73,7 +73,7 @@ class OvsPorts(OvsCloud):
         self.api.detach_interface(server["id"], port)
         self.wait_until(lambda: port not in self.neutron._ports, "the port is gone")
         assert len(self.ovs_ports()) == 1
-        assert self.kinds() == {("GET", f"{LPAR}{{uuid}}"): 1, ("GET", ADAPTERS): 1, ("DELETE", ADAPTER): 2}
+        assert self.asked() == {("GET", f"{LPAR}{{uuid}}"): 1, ("GET", ADAPTERS): 1, ("DELETE", ADAPTER): 2}
         self.delete(server)
 
     def test_a_rebuilt_server_is_wired_again(self) -> None:

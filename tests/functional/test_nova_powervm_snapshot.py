@@ -241,6 +241,6 @@ class SnapshotWhereNovaLinkServesDisks(SnapshotOnVolumeGroup):
         before = self.state()
         self.simulator.journal.clear()
         self.take(server)
-        assert self.kinds() == {}
+        assert self.asked() == {}
         self.unchanged(before)
         self.delete(server)
