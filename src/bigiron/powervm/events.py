@@ -36,7 +36,8 @@ _AWAY_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class RestEvent:
-    """One event; `id` grows with time (milliseconds of the server's clock), `detail` says what changed."""
+    """One event; `id` grows by one from event to event, from the milliseconds of the service's start on, and `detail`
+    says what changed."""
 
     type: str
     id: int

@@ -333,6 +333,14 @@ def test_an_event_that_is_older_than_our_write_is_dropped(service: Service, mirr
     assert service.asked == [f"quick {OTHER}"]
 
 
+def test_the_number_of_an_event_is_not_taken_for_its_date(service: Service, mirror: LparMirror) -> None:
+    """Numbers and times as captured from a real service: it had been started hours before."""
+    mirror.wrote_state(UUID, "running", as_of=1473970701326)
+    service.states[UUID] = "not activated"
+    mirror.on_event(event(id=1473962006556))
+    eventually(lambda: state(mirror) is PowerState.STOPPED)
+
+
 def test_a_reading_that_a_write_overtook_is_thrown_away(service: Service, mirror: LparMirror) -> None:
     service.states[UUID] = "not activated"
     service.hold = threading.Event()
