@@ -185,7 +185,13 @@ def _wait_with(line: Line) -> None:
 
 def _end_with(line: Line) -> None:
     """End this process when the simulator ends: a server without its z/VM is of no use."""
-    connection = line.connect()
+    try:
+        connection = line.connect()
+    except OSError as error:
+        # Raised, it would end the import of this module only: Python prints it and goes on with the server.
+        sys.stderr.write(f"the simulated z/VM has ended: {error}\n")
+        sys.stderr.flush()
+        os._exit(1)
 
     def watch() -> None:
         with contextlib.suppress(OSError):

@@ -87,7 +87,7 @@ class Processes:
             self._running.clear()
 
     def resume(self) -> None:
-        """Start both again after `halt`."""
+        """Start both again after `halt`. Raises ConnectorFailed, also where they have been closed."""
         self._wanted.set()
         self._launch_missing()
         self.await_ready()
@@ -101,6 +101,8 @@ class Processes:
         """Wait until a request reaches sdkserver through the WSGI application. Raises ConnectorFailed."""
         deadline = time.monotonic() + _READY_SECONDS
         while time.monotonic() < deadline:
+            if self._closing.is_set():
+                raise ConnectorFailed("the z/VM Cloud Connector does not start, as its simulator ends")
             with self._lock:
                 ended = [name for name, process in self._running.items() if process.poll() is not None]
             if ended:
@@ -136,7 +138,10 @@ class Processes:
         }
 
     def _launch_missing(self) -> None:
+        """Start what does not run, unless both are to be down: looked at under the lock that `halt` ends them under."""
         with self._lock:
+            if self._closing.is_set() or not self._wanted.is_set():
+                return
             for name, command in self._commands().items():
                 known = self._running.get(name)
                 if known is not None and known.poll() is None:
@@ -153,7 +158,10 @@ class Processes:
                 ended = [name for name, process in self._running.items() if process.poll() is not None]
             if ended and self._wanted.is_set():
                 LOG.warning("%s of the Cloud Connector has ended and is started again", ", ".join(ended))
-                self._launch_missing()
+                try:
+                    self._launch_missing()
+                except OSError:  # a machine that is short of something for a while: it is tried again
+                    LOG.exception("%s of the Cloud Connector was not started", ", ".join(ended))
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:
