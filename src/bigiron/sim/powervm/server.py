@@ -19,6 +19,7 @@ from bigiron.sim.kernel.journal import Journal
 from bigiron.sim.kernel.latency import Latency
 from bigiron.sim.kernel.serving import HttpServer
 from bigiron.sim.kernel.statedir import StateDirectory
+from bigiron.sim.kernel.steps import take_all
 from bigiron.sim.kernel.store import Store
 from bigiron.sim.powervm.audit import audit
 from bigiron.sim.powervm.events import EventHub
@@ -156,9 +157,8 @@ class Simulator:
         """
         try:
             self._serve()
-        except BaseException:
-            self._end()
-            self._directory.close()
+        except BaseException as error:
+            take_all(self._end, self._directory.close, after=error)
             raise
 
     def _serve(self) -> None:
@@ -175,25 +175,21 @@ class Simulator:
 
     def stop(self) -> None:
         """End serving, finish the jobs that were accepted, and save."""
-        self._end()
-        self._store.stop()
-        self._directory.withdraw()
-        self.sessions.expire_all()
-        self._directory.close()
+        take_all(
+            self._end, self._store.stop, self._directory.withdraw, self.sessions.expire_all, self._directory.close,
+        )  # fmt: skip
 
     def _end(self) -> None:
         """End every thread, as far as it was started."""
         self._stopping.set()
-        self.management.disconnect()
-        self.events.close()
-        self.clock.close()
-        self._rest.stop()
-        self._control.stop()
-        self.jobs.stop()
-        self.management.stop()
+        take_all(
+            self.management.disconnect, self.events.close, self.clock.close, self._rest.stop, self._control.stop,
+            self.jobs.stop, self.management.stop, self._end_ticker, self._store.end,
+        )  # fmt: skip
+
+    def _end_ticker(self) -> None:
         if self._ticker.is_alive():
             self._ticker.join()
-        self._store.end()
 
     def __enter__(self) -> Simulator:
         self.start()

@@ -22,6 +22,7 @@ from bigiron.sim.kernel.journal import Journal
 from bigiron.sim.kernel.latency import Latency
 from bigiron.sim.kernel.serving import HttpServer
 from bigiron.sim.kernel.statedir import StateDirectory
+from bigiron.sim.kernel.steps import take_all
 from bigiron.sim.kernel.store import Store
 from bigiron.sim.zvm import overview
 from bigiron.sim.zvm.audit import audit
@@ -140,9 +141,8 @@ class Simulator:
         """
         try:
             self._serve()
-        except BaseException:
-            self._end()
-            self._directory.close()
+        except BaseException as error:
+            take_all(self._end, self._directory.close, after=error)
             raise
 
     def _serve(self) -> None:
@@ -179,27 +179,29 @@ class Simulator:
         """End serving and save; nothing happens when it has been stopped before."""
         if self._directory.closed:
             return
-        self._end()
-        self._store.stop()
-        self._directory.withdraw()
-        self._directory.close()
+        take_all(self._end, self._store.stop, self._directory.withdraw, self._directory.close)
 
     def _end(self) -> None:
         """End every process and thread, as far as it was started."""
         self._stopping.set()
-        self.clock.close()
+        take_all(
+            self.clock.close, self._end_processes, *(held.close for held in self._ports), self._end_gateway,
+            self._control.stop, self._end_ticker, self._store.end,
+        )  # fmt: skip
+
+    def _end_processes(self) -> None:
         if self._processes is not None:
             self._processes.close()
-        for held in self._ports:
-            held.close()
+
+    def _end_gateway(self) -> None:
         if self._gateway is not None:
             self._gateway.stop()
             if self.layout.socket.parent != self.layout.folder:
                 self.layout.socket.parent.rmdir()
-        self._control.stop()
+
+    def _end_ticker(self) -> None:
         if self._ticker.is_alive():
             self._ticker.join()
-        self._store.end()
 
     def __enter__(self) -> Simulator:
         self.start()

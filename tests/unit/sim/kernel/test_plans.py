@@ -15,6 +15,7 @@ from bigiron.sim.kernel.clock import Clock
 from bigiron.sim.kernel.faults import Action, BadFault, Fault, FaultPlan
 from bigiron.sim.kernel.journal import Entry, Journal
 from bigiron.sim.kernel.latency import Cost, Latency, Profile, UnknownProfile
+from bigiron.sim.kernel.steps import take_all
 from bigiron.sim.kernel.store import Store, write_private
 
 LPAR = "/rest/api/uom/LogicalPartition/{uuid}"
@@ -168,6 +169,22 @@ def test_the_store_ends_though_it_is_about_to_write(tmp_path: Path, monkeypatch:
     store.touch()
     store._thread.join(10)
     assert not store._thread.is_alive()
+
+
+def test_every_step_of_an_end_is_taken_and_the_first_failure_wins(caplog: pytest.LogCaptureFixture) -> None:
+    taken: list[str] = []
+
+    def failing(name: str) -> None:
+        taken.append(name)
+        raise ValueError(name)
+
+    steps = (lambda: failing("one"), lambda: failing("two"), lambda: taken.append("three"))
+    with pytest.raises(ValueError, match="one"):
+        take_all(*steps)
+    assert taken == ["one", "two", "three"]
+    assert "ValueError: two" in caplog.text and "ValueError: one" not in caplog.text
+    take_all(*steps, after=OSError("the start failed"))
+    assert taken == ["one", "two", "three"] * 2 and "ValueError: one" in caplog.text
 
 
 def test_the_store_tells_when_a_state_is_safe(tmp_path: Path) -> None:

@@ -149,6 +149,32 @@ def test_a_start_that_fails_ends_everything(tmp_path: Path) -> None:
         assert control.audit() == []
 
 
+def test_an_end_that_fails_saves_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ending = Simulator(document(), tmp_path)
+    ending.start()
+
+    disconnect, close = ending.management.disconnect, ending.events.close
+
+    def fail() -> None:
+        disconnect()
+        with ending.world.lock:
+            ending.world.state.users["late"] = "changed"
+        raise TimeoutError("a viewer stays")
+
+    def fail_behind_it() -> None:
+        close()
+        raise OSError("behind it")
+
+    monkeypatch.setattr(ending.management, "disconnect", fail)
+    monkeypatch.setattr(ending.events, "close", fail_behind_it)
+    with pytest.raises(TimeoutError, match="a viewer stays"):
+        ending.stop()
+    assert not ending._ticker.is_alive() and not ending._store._thread.is_alive()
+    assert json.loads((tmp_path / "state.json").read_text())["world"]["users"]["late"] == "changed"
+    with in_process(tmp_path) as (again, _control):
+        assert "late" in again.world.state.users
+
+
 def test_the_command_ends_when_it_cannot_start(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"/proc/nope.*--management"):
         SimulatorProcess(tmp_path / "sim", "--management", "/proc/nope")

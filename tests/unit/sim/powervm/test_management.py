@@ -288,3 +288,11 @@ def test_a_client_of_the_rest_api_closes_terminals_too(booted: Platform) -> None
         for hook in booted.world.vterm_hooks:
             hook(client_of(booted.world))
     assert booted.simulator.ask("GET", "/vterms") == (200, [])
+
+
+def test_no_terminal_opens_once_the_simulator_ends(platform: Platform) -> None:
+    platform.partition.disconnect()
+    for vnc in (True, False):
+        status, answer = platform.simulator.ask("POST", "/vterms", {"id": "5", "vnc": vnc})
+        assert (status, "simulator ends" in answer["error"]) == (503, True)
+    assert platform.simulator.ask("GET", "/vterms") == (200, [])

@@ -15,6 +15,7 @@ from werkzeug.wrappers import Request, Response
 from bigiron.sim.kernel.control import Control
 from bigiron.sim.powervm.guests.console import Excerpt
 from bigiron.sim.powervm.guests.fleet import Guests, NoPartition
+from bigiron.sim.powervm.management.vnc import Stopped
 from bigiron.sim.powervm.management.vterms import Vterms
 
 _MAX_WAIT_S = 30.0
@@ -59,6 +60,8 @@ class ConsoleRoutes:
             body, status = self._handlers[endpoint](request, **arguments)
         except NoPartition as error:
             body, status = {"error": str(error)}, HTTPStatus.NOT_FOUND
+        except Stopped as error:
+            body, status = {"error": str(error)}, HTTPStatus.SERVICE_UNAVAILABLE
         except HTTPException as error:
             body, status = {"error": error.description or str(error)}, error.code or HTTPStatus.INTERNAL_SERVER_ERROR
         return _json(body, status)

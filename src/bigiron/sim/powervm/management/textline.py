@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable
 
 from bigiron.sim.powervm.guests.console import Console
-from bigiron.sim.powervm.management.vnc import VncLoop
+from bigiron.sim.powervm.management.vnc import Stopped, VncLoop
 
 LOG = logging.getLogger(__name__)
 
@@ -57,7 +57,8 @@ class TextServer:
     def close(self) -> None:
         """Drop the client and the port."""
         self._stop_listening()
-        self._loop.call(self._shut())
+        with contextlib.suppress(Stopped):  # the end of the loop has dropped them
+            self._loop.call(self._shut())
 
     async def _listen(self) -> int:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)

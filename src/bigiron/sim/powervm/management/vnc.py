@@ -11,6 +11,7 @@ import logging
 import struct
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
 from bigiron.sim.powervm.guests.console import Console
@@ -30,21 +31,37 @@ _PASTE_LIMIT = 64 * 1024
 T = TypeVar("T")
 
 
+class Stopped(Exception):
+    """The loop has ended, as the simulator ends."""
+
+    def __init__(self) -> None:
+        super().__init__("the simulator ends and opens no terminal any more")
+
+
 class VncLoop:
     """The thread whose event loop all VNC servers share; it starts with the first of them."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None
+        self._stopped = False
         self._lock = threading.Lock()
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the loop and wait for its result."""
+        """Run a coroutine in the loop and wait for its result. Raises Stopped."""
         with self._lock:
+            if self._stopped:
+                coroutine.close()
+                raise Stopped
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop.run_forever, name="vnc", daemon=True)
                 self._thread.start()
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_CALL_S)
+            # Still under the lock, so that `stop`, which cancels what is under way, finds it in the loop.
+            outcome = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return outcome.result(_CALL_S)
+        except CancelledError:
+            raise Stopped from None
 
     def soon(self, function: Callable[[], object]) -> None:
         """Run a function in the loop, from any thread; nothing after the loop was stopped."""
@@ -52,13 +69,20 @@ class VncLoop:
             self._loop.call_soon_threadsafe(function)
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread, and with it every connection; `call` is refused from now on."""
         with self._lock:
+            self._stopped = True
             thread, self._thread = self._thread, None
         if thread:
-            asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result(_CALL_S)
+            try:
+                asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result(_CALL_S)
+            except TimeoutError:
+                LOG.warning("a viewer of a console did not leave within %.0f s", _CALL_S)
             self._loop.call_soon_threadsafe(self._loop.stop)
             thread.join(_CALL_S)
+            if thread.is_alive():
+                LOG.warning("the thread of the consoles did not end within %.0f s", _CALL_S)
+                return
         self._loop.close()
 
 
@@ -103,7 +127,8 @@ class VncServer:
     def close(self) -> None:
         """Drop the viewers and the port."""
         self._stop_listening()
-        self._loop.call(self._shut())
+        with contextlib.suppress(Stopped):  # the end of the loop has dropped them
+            self._loop.call(self._shut())
 
     def refresh(self) -> None:
         """Bring the screen up to the console's end."""
@@ -195,7 +220,7 @@ class _Viewer:
             5: self._pointer_event,
             6: self._cut_text,
         }
-        while True:
+        while not self._writer.is_closing():
             kind = (await self._reader.readexactly(1))[0]
             if kind not in handlers:
                 raise ValueError(f"it sent a message of unknown type {kind}")
@@ -203,8 +228,8 @@ class _Viewer:
             await self._writer.drain()
 
     def close(self) -> None:
-        """End the connection."""
-        self._writer.close()
+        """End the connection at once: a viewer that does not read would keep it open for what it was not sent."""
+        self._writer.transport.abort()
 
     def send_changes(self) -> None:
         """Answer the request that waits, if any line changed since the last answer."""

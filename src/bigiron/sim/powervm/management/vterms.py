@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bigiron.sim.powervm.guests.fleet import Guests, Seat
 from bigiron.sim.powervm.management.textline import TextServer
-from bigiron.sim.powervm.management.vnc import VncLoop, VncServer
+from bigiron.sim.powervm.management.vnc import Stopped, VncLoop, VncServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,16 @@ class Vterms:
         self._open: dict[str, tuple[Vterm, VncServer | TextServer]] = {}
         self._lock = threading.Lock()
         self._loop = VncLoop()
+        self._stopping = False
         guests.on_gone(self.drop)
 
     def open(self, reference: str, vnc: bool, codepage: str) -> Opening:
-        """Open a partition's terminal, unless it has one. Raises NoPartition."""
+        """Open a partition's terminal, unless it has one. Raises NoPartition, and Stopped when the simulator ends."""
         seat = self._guests.seat(reference)
         key = seat.uuid.upper()
         with self._lock:
+            if self._stopping:
+                raise Stopped
             if key in self._open:
                 return Opening(self._open[key][0], already=True)
             server = self._vnc(seat) if vnc else self._text(seat)
@@ -69,6 +72,8 @@ class Vterms:
 
     def stop(self) -> None:
         """Close all of them and end the thread that serves them."""
+        with self._lock:
+            self._stopping = True
         for vterm in self.list():
             self._close(vterm.uuid.upper())
         self._loop.stop()
