@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 from neutron.agent import rpc as agent_rpc
@@ -133,6 +134,25 @@ def serve(
     close()
 
 
+def _told_to_stop() -> threading.Event:
+    """An event that is set by SIGTERM and SIGINT.
+
+    Not by their handler: it runs in the main thread, which may just hold the event's lock to wait for it, and would
+    wait for itself. SimpleQueue.put may interrupt anything, and a thread passes it on.
+    """
+    stopping = threading.Event()
+    received: SimpleQueue[int] = SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _frame: received.put(number))
+
+    def pass_on() -> None:
+        received.get()
+        stopping.set()
+
+    threading.Thread(target=pass_on, name="signals", daemon=True).start()
+    return stopping
+
+
 def main(
     kind: Kind,
     register: Callable[[cfg.ConfigOpts], None],
@@ -148,9 +168,7 @@ def main(
     register(cfg.CONF)
     neutron_config.init(sys.argv[1:] if arguments is None else list(arguments))
     neutron_config.setup_logging()
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = _told_to_stop()
     signal.signal(signal.SIGHUP, lambda *_: cfg.CONF.mutate_config_files())
     try:
         run(cfg.CONF, stopping)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -95,15 +93,14 @@ def powervm(
 
 def _serve(system: Path, state: Path, tls: tuple[Path, Path] | None, flavour: Flavour, options: dict[str, Any]) -> None:
     # Imported late, so that --help is quick.
+    from bigiron.sim.kernel.signals import EndSignals
     from bigiron.sim.kernel.statedir import StateError
     from bigiron.sim.powervm import documents
     from bigiron.sim.powervm.management.ovs import SwitchError
     from bigiron.sim.powervm.server import Settings, Simulator
 
     share_one_heap()
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    told = EndSignals()
     settings = Settings(tls=tls, flavour=flavour, **options)
     try:
         simulator = Simulator(documents.read(system), state, settings)
@@ -114,6 +111,6 @@ def _serve(system: Path, state: Path, tls: tuple[Path, Path] | None, flavour: Fl
         raise click.ClickException(f"{error}; check --listen, --control, --management and --state") from error
     try:
         click.echo(f"ready {simulator.url}")
-        stop.wait()
+        told.wait()
     finally:
         simulator.stop()

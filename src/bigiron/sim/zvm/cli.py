@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -66,15 +64,14 @@ def zvm(system: Path, state: Path, tls_cert: Path | None, tls_key: Path | None, 
 
 def _serve(system: Path, state: Path, tls: tuple[Path, Path] | None, options: dict[str, Any]) -> None:
     # Imported late, so that --help is quick.
+    from bigiron.sim.kernel.signals import EndSignals
     from bigiron.sim.kernel.statedir import StateError
     from bigiron.sim.zvm import documents
     from bigiron.sim.zvm.connector.layout import NoConnector
     from bigiron.sim.zvm.connector.processes import ConnectorFailed
     from bigiron.sim.zvm.server import Settings, Simulator
 
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    told = EndSignals()
     try:
         simulator = Simulator(documents.read(system), state, Settings(tls=tls, **options))
         simulator.start()
@@ -84,6 +81,6 @@ def _serve(system: Path, state: Path, tls: tuple[Path, Path] | None, options: di
         raise click.ClickException(f"{error}; check --listen, --control and --state") from error
     try:
         click.echo(f"ready {simulator.url}")
-        stop.wait()
+        told.wait()
     finally:
         simulator.stop()
