@@ -31,6 +31,7 @@ LOG = logging.getLogger(__name__)
 _BODY_MAX = 3800
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 _CHUNK = 1 << 16
+_ENDS = "The connection to the Cloud Connector is closed, as the process ends."
 _JSON = {"Content-Type": "application/json"}
 _OCTETS = {"Content-Type": "application/octet-stream"}
 
@@ -54,7 +55,7 @@ class Connector:
     def pause(self, seconds: float) -> None:
         """Wait so long; raises Unavailable where the connections are closed meanwhile."""
         if self._closed.wait(seconds):
-            raise Unavailable("The connection to the Cloud Connector is closed, as the process ends.")
+            raise Unavailable(_ENDS)
 
     # Requests with JSON on both sides
 
@@ -186,6 +187,9 @@ class Connector:
         timeout_s: float | None,
         stream: bool,
     ) -> requests.Response:
+        if self._closed.is_set():
+            # A closed session connects again: what is queued would keep the process from ending for minutes.
+            raise Unreached(f"{what}: not asked for. {_ENDS}")
         timeout = timeout_s or self.options.call_timeout_s
         started = time.monotonic()
         status, received = 0, 0

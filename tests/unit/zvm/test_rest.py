@@ -223,6 +223,20 @@ def test_nobody_listens(connector: Make) -> None:
         client.call("GET", "/", what="Asking")
 
 
+def test_nothing_is_asked_for_once_it_is_closed(recorded: Recorded, connector: Make, tmp_path: Path) -> None:
+    recorded.on("GET", "/guests", done([]))
+    client = connector()
+    client.call("GET", "/guests", what="Listing")
+    client.close()
+    with pytest.raises(Unavailable, match=r"Listing: not asked for.*process ends"):
+        client.call("GET", "/guests", what="Listing")
+    without_token = connector(token_path=_secret(tmp_path))
+    without_token.close()
+    with pytest.raises(Unavailable, match="token: not asked for"):
+        without_token.call("GET", "/guests", what="Listing")
+    assert recorded.paths() == ["GET /guests"]
+
+
 # Files
 
 
