@@ -73,8 +73,6 @@ class Power:
 
     def _seen(self, guest: Guest, answer: str) -> PowerState:
         if answer == "off":
-            # Whoever starts it again starts it anew.
-            self._ledger.change(guest.instance, paused=False)
             return PowerState.STOPPED
         if answer != "on":
             return PowerState.UNKNOWN
@@ -87,6 +85,9 @@ class Power:
             known = self._states.get(guest.instance)
             if known is not None and known[1] > asked:
                 return known[0]
+            if power is PowerState.STOPPED:
+                # Whoever starts it again starts it anew.
+                self._ledger.change(guest.instance, paused=False)
             self._states[guest.instance] = (power, asked)
         if known is not None and known[0] is not power:
             for callback in self._callbacks:
@@ -94,8 +95,8 @@ class Power:
         return power
 
     def _made(self, guest: Guest, power: PowerState) -> None:
-        self._ledger.change(guest.instance, paused=power is PowerState.PAUSED)
         with self._guard:
+            self._ledger.change(guest.instance, paused=power is PowerState.PAUSED)
             self._states[guest.instance] = (power, time.monotonic())
 
     def forget(self, instance: str) -> None:

@@ -9,10 +9,11 @@ import pytest
 from tests.unit.zvm.recorded import Answer, Recorded, done, failed
 
 from bigiron.errors import Unavailable
+from bigiron.model import PowerState
 from bigiron.zvm import power
 from bigiron.zvm.api import Api
 from bigiron.zvm.guests import Guest
-from bigiron.zvm.ledger import Ledger
+from bigiron.zvm.ledger import Ledger, LedgerEntry
 from bigiron.zvm.power import Power
 from bigiron.zvm.rest import Connector
 
@@ -24,7 +25,9 @@ LOST = Answer(drop=True)
 @pytest.fixture
 def made(connector: Callable[..., Connector], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Power:
     monkeypatch.setattr(power, "_POLL_S", 0)
-    return Power(Api(connector()), Ledger(tmp_path))
+    ledger = Ledger(tmp_path)
+    ledger.put(LedgerEntry(GUEST.instance, GUEST.userid, GUEST.name, making=False))
+    return Power(Api(connector()), ledger)
 
 
 def _actions(recorded: Recorded) -> list[str]:
@@ -60,3 +63,31 @@ def test_one_that_may_be_rebooting_is_not_restarted(recorded: Recorded, made: Po
     with pytest.raises(Unavailable):
         made.restart(GUEST, hard=False)
     assert _actions(recorded) == ["reboot"]
+
+
+def test_a_look_that_is_overtaken_by_a_pause_leaves_the_guest_paused(
+    recorded: Recorded, made: Power, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded.on("POST", ACTION, done())
+    recorded.on("GET", STATE, done("on"))
+    ask = made._api.power_state
+
+    def asked_before(userid: str) -> str:
+        monkeypatch.setattr(made._api, "power_state", ask)
+        made.start(GUEST)
+        made.pause(GUEST)
+        return "off"
+
+    monkeypatch.setattr(made._api, "power_state", asked_before)
+    recorded.on("GET", "/guests/NV000001/user_direct", done({"user_direct": ["USER NV000001 ****** 1G 2G G"]}))
+    assert made.state(GUEST) is PowerState.PAUSED
+    assert made.state(GUEST) is PowerState.PAUSED, "CP says `on` of a paused guest"
+
+
+def test_who_finds_a_guest_off_forgets_that_it_was_paused(recorded: Recorded, made: Power) -> None:
+    recorded.on("POST", ACTION, done())
+    recorded.on("GET", STATE, done("on"), done("off"), done("on"))
+    recorded.on("GET", "/guests/NV000001/user_direct", done({"user_direct": ["USER NV000001 ****** 1G 2G G"]}))
+    made.pause(GUEST)
+    assert made.state(GUEST) is PowerState.STOPPED
+    assert made.state(GUEST) is PowerState.RUNNING
