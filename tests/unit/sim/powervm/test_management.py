@@ -20,6 +20,7 @@ from bigiron.sim.kernel.clock import Clock
 from bigiron.sim.kernel.control import Control
 from bigiron.sim.kernel.serving import HttpServer
 from bigiron.sim.powervm.errors import BadRequest
+from bigiron.sim.powervm.guests.fleet import NoPartition, Seat
 from bigiron.sim.powervm.management.endpoint import Simulator
 from bigiron.sim.powervm.management.partition import ManagementPartition
 from bigiron.sim.powervm.management.screen import HEIGHT, WIDTH
@@ -248,6 +249,28 @@ def test_a_deleted_partition_closes_its_terminal(booted: Platform) -> None:
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), 10)
     assert booted.simulator.ask("GET", "/vterms") == (200, [])
+
+
+@pytest.mark.parametrize("vnc", [True, False])
+def test_a_partition_that_is_deleted_as_its_terminal_opens_has_none(
+    booted: Platform, vnc: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seat = booted.partition.guests.seat
+
+    def deleted_then(reference: str) -> Seat:
+        found = seat(reference)
+        monkeypatch.setattr(booted.partition.guests, "seat", seat)
+        with booted.world.lock:
+            lpar = client_of(booted.world)
+            booted.world.forget(lpar)
+            booted.world.removed(lpar)
+        return found
+
+    monkeypatch.setattr(booted.partition.guests, "seat", deleted_then)
+    uuid = client_of(booted.world).uuid
+    with pytest.raises(NoPartition):
+        booted.partition.vterms.open("5", vnc, "037")
+    assert booted.partition.vterms.list() == [] and not booted.partition.vterms.is_open(uuid)
 
 
 def test_the_control_address_shows_and_types(booted: Platform) -> None:

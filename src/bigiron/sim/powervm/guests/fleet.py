@@ -62,6 +62,11 @@ class Guests:
             partition = self._find(reference)
             return Seat(partition.id, partition.uuid, partition.name, self._guest(partition))
 
+    def has(self, seat: Seat) -> bool:
+        """Whether that partition is still there: one that was deleted and made anew has another guest."""
+        with self._world.lock:
+            return self._guests.get(seat.uuid.upper()) is seat.guest
+
     def console(self, reference: str) -> Console:
         """A partition's console, brought up to date. Raises NoPartition."""
         guest = self.seat(reference).guest

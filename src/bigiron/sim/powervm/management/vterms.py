@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from bigiron.sim.powervm.guests.fleet import Guests, Seat
+from bigiron.sim.powervm.guests.fleet import Guests, NoPartition, Seat
 from bigiron.sim.powervm.management.textline import TextServer
 from bigiron.sim.powervm.management.vnc import Stopped, VncLoop, VncServer
 
@@ -53,6 +53,10 @@ class Vterms:
             port = server.start()
             vterm = Vterm(seat.lpar_id, seat.uuid, port if vnc else None, codepage, None if vnc else port)
             self._open[key] = (vterm, server)
+        if not self._guests.has(seat):
+            # Deleted meanwhile: `drop` may have come before there was anything to drop.
+            self._close_own(key, server)
+            raise NoPartition(reference)
         return Opening(vterm, already=False)
 
     def close(self, reference: str) -> bool:
@@ -86,20 +90,12 @@ class Vterms:
     def _text(self, seat: Seat) -> TextServer:
         guest, now, key = seat.guest, self._guests.now, seat.uuid.upper()
 
-        def ended() -> None:
-            with self._lock:
-                gone = self._open.get(key, (None, None))[1] is server
-                if gone:
-                    del self._open[key]
-            if gone:
-                server.close()
-
         server = TextServer(
             self._loop,
             guest.console,
             type_text=lambda text: guest.type_text(text, now()),
             tick=lambda: guest.advance(now()),
-            ended=ended,
+            ended=lambda: self._close_own(key, server),
         )
         return server
 
@@ -116,6 +112,15 @@ class Vterms:
     def drop(self, uuid: str) -> None:
         """Close the terminal of a partition that may be gone, if it has one."""
         self._close(uuid.upper())
+
+    def _close_own(self, key: str, server: VncServer | TextServer) -> None:
+        """Close a terminal unless that was done, and perhaps another opened in its place."""
+        with self._lock:
+            is_open = self._open.get(key, (None, None))[1] is server
+            if is_open:
+                del self._open[key]
+        if is_open:
+            server.close()
 
     def _close(self, key: str) -> bool:
         with self._lock:
