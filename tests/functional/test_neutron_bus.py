@@ -189,7 +189,7 @@ def bus() -> Iterator[tuple[Server, Reports]]:
 
 
 def until(what: str, done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not done():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
@@ -225,7 +225,7 @@ def test_the_agent_serves_until_it_is_stopped(bus: tuple[Server, Reports]) -> No
         until("the port is down", lambda: server.status == "DOWN")
     finally:
         stopping.set()
-        thread.join(30)
+        thread.join(60)
     assert not thread.is_alive()
     assert system.closed
 
@@ -257,7 +257,7 @@ def test_the_zvm_agent_serves_until_it_is_stopped(bus: tuple[Server, Reports], t
         system.add("NV000001", "1000", PORT)
         until("the port is up", lambda: server.status == "ACTIVE")
         assert system.directory == {("NV000001", "1000"): Coupling("VSW1", 100)}
-        assert told.get(timeout=10) == [PORT]
+        assert told.get(timeout=60) == [PORT]
 
         server.deleted = True
         AgentNotifierApi(topics.AGENT).port_delete(neutron_context.get_admin_context(), PORT)
@@ -265,7 +265,7 @@ def test_the_zvm_agent_serves_until_it_is_stopped(bus: tuple[Server, Reports], t
     finally:
         nova.close()
         stopping.set()
-        thread.join(30)
+        thread.join(60)
     assert not thread.is_alive()
     assert connector.closed
 

@@ -245,7 +245,7 @@ class Elsewhere(Consoles):
         with self.attached(server) as process:
             self.wait_until(lambda: self.vterm(server) is not None, "the terminal is open")
             self.delete(server)
-            assert process.wait(20) == 0
+            assert process.wait(120) == 0
 
 
 class Viewing(Consoles):
@@ -264,7 +264,7 @@ class Viewing(Consoles):
 
     def read_until(self, viewer: socket.socket, end: bytes) -> bytes:
         """What a viewer is sent, up to something that must come."""
-        viewer.settimeout(30)
+        viewer.settimeout(120)
         shown = b""
         while not shown.endswith(end):
             data = viewer.recv(1000)
@@ -280,7 +280,7 @@ class Viewing(Consoles):
             connection.setblocking(False)
             return await asyncio.open_connection(sock=connection)
 
-        async with asyncio.timeout(60), asyncvnc2.connect("", 0, opener=opener) as client:
+        async with asyncio.timeout(120), asyncvnc2.connect("", 0, opener=opener) as client:
             yield client
 
     async def login(self, server: dict[str, Any], client: asyncvnc2.Client, name: str) -> None:
@@ -306,7 +306,7 @@ class Viewing(Consoles):
         """A viewer is refused: in the answer to its request, or without a word where it makes none."""
         if conf.to_options(base.CONF).console_own_ports:
             viewer = self.connect(server)
-            viewer.settimeout(30)
+            viewer.settimeout(120)
             assert viewer.recv(1) == b""
         else:
             with pytest.raises(exception.InvalidConnectionInfo):
@@ -347,14 +347,14 @@ class VncConsole(Viewing):
         viewer = self.connect(server)
         assert viewer.recv(12) == b"RFB 003.008\n"
         self._stop_server(server)
-        viewer.settimeout(30)
+        viewer.settimeout(120)
         assert viewer.recv(12) == b""
         with pytest.raises(api_client.OpenStackApiException) as caught:
             self.token(server)
         assert caught.value.response.status_code == 409
         self._start_server(server)
         viewer = self.connect(server)
-        viewer.settimeout(30)
+        viewer.settimeout(120)
         assert viewer.recv(12) == b"RFB 003.008\n"
         self.delete(server)
         assert viewer.recv(12) == b""
@@ -439,7 +439,7 @@ class TakenByHand(Viewing):
             self.wait_until(lambda: self.printed(server).endswith("Password: "), "the guest took the input")
             self.wait_until(lambda: "somebody" in self.output(server), "the log says that it has a gap")
             process.stdin.close()
-            assert process.wait(20) == 0
+            assert process.wait(120) == 0
         self.recorded(server)
         self.type_text(server, "\r")
         self.wait_until(lambda: "Login incorrect" in self.output(server), "the log goes on")
@@ -455,7 +455,7 @@ class TakenByHand(Viewing):
         with self.attached(server) as process:
             self.wait_until(lambda: self.vterm(server) not in (None, before), "the terminal is theirs")
             self.delete(server)
-            assert process.wait(20) == 0
+            assert process.wait(120) == 0
 
     def test_a_viewer_does_not_take_the_terminal_from_somebody_on_the_management_partition(self) -> None:
         server = self.up()
@@ -467,7 +467,7 @@ class TakenByHand(Viewing):
             assert process.poll() is None
             assert process.stdin is not None
             process.stdin.close()
-            assert process.wait(20) == 0
+            assert process.wait(120) == 0
         assert self.connect(server).recv(12) == b"RFB 003.008\n"
         self.delete(server)
 
@@ -503,7 +503,7 @@ class SerialConsole(Viewing):
         self.protocol = Consoles.protocol
         screen = self.connect(server)
         assert screen.recv(12) == b"RFB 003.008\n"
-        viewer.settimeout(30)
+        viewer.settimeout(120)
         assert viewer.recv(100) == b""
         self.protocol = SerialConsole.protocol
         self.sent_away(server)

@@ -13,7 +13,8 @@ from bigiron.zvm import late
 from bigiron.zvm.guests import Guests
 
 HOUR_S = 3600.0
-GIVEN_UP_S = 3.0
+GIVEN_UP_S = 10.0
+"""Every long call has that much, those of the undo too: no less than a machine with much to do takes for one."""
 
 
 class Late(ZVMCloud):

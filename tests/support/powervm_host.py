@@ -183,7 +183,7 @@ def nic(**fields: Any) -> NicSpec:
     return NicSpec(**{"id": port, "mac": mac, "vif_type": "pvm_sea", "vlan": 100, **fields})
 
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for a condition; fails the test when it does not come true."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import json
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -126,16 +127,18 @@ class World:
     def wait_until_up(self, spec: GuestSpec) -> dict[str, Any]:
         """Until the guest's Linux is up: its boot takes the simulator half a second."""
         system = self.simulator.system
-        for _ in range(200):
-            with system.lock:
-                system.settle()
-                machine = system.state.running.get(self.userid(spec))
-                if machine is not None and machine.phase == "up":
-                    break
+        deadline = time.monotonic() + 60
+        with system.lock:
+            while not self._is_up(self.userid(spec)):
+                assert time.monotonic() < deadline, f"the guest of {spec.name} does not come up"
                 system.changed.wait(0.05)
-        else:
-            raise AssertionError(f"the guest of {spec.name} does not come up")
         return self.guest(spec)
+
+    def _is_up(self, userid: str) -> bool:
+        system = self.simulator.system
+        system.settle()
+        machine = system.state.running.get(userid)
+        return machine is not None and machine.phase == "up"
 
     def userid(self, spec: GuestSpec) -> str:
         mark = f"* NOVA:{spec.uuid.upper()}"

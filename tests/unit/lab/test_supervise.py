@@ -48,10 +48,10 @@ def running(paths: LabPaths) -> Iterator[supervise.Supervisor]:
     yield supervisor
     if supervise.connect(paths):
         supervisor.shutdown()
-    assert supervise.await_end(pid, 30)
+    assert supervise.await_end(pid, 60)
 
 
-def _until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def _until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"

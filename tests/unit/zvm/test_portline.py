@@ -27,7 +27,7 @@ class End:
         self.line.start(self.told.put)
 
     def heard(self) -> Sequence[str]:
-        return self.told.get(timeout=10)
+        return self.told.get(timeout=60)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_what_makes_no_sense_and_a_listener_that_breaks_do_not_end_it(tmp_path: 
             stranger.sendto(words, str(tmp_path / COMPUTE))
     agent.line.tell(["bad"])
     agent.line.tell(["good"])
-    assert told.get(timeout=10) == ["good"]
+    assert told.get(timeout=60) == ["good"]
     compute.close()
     agent.line.close()
 

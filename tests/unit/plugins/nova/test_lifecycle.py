@@ -28,13 +28,13 @@ class World:
         self.reporter.start()
 
     def next(self) -> int:
-        return int(self.told.get(timeout=10).get_transition())
+        return int(self.told.get(timeout=60).get_transition())
 
     def settle(self) -> None:
         """Return once every event given so far is dealt with: a second guest's is confirmed after them."""
         self.host.guests_by_uuid["other"] = GuestState("other", "other", PowerState.STOPPED)
         self.host.set_power("other", PowerState.RUNNING)
-        assert self.told.get(timeout=10).get_instance_uuid() == "other"
+        assert self.told.get(timeout=60).get_instance_uuid() == "other"
         self.reporter.forget("other")
 
 

@@ -68,7 +68,7 @@ class FakeTools:
 
     def serve_vnc(self, _lpar_id: int) -> int:
         self.said.append("vnc")
-        self.slow.wait(20)
+        self.slow.wait(60)
         if self.trouble:
             raise self.trouble.pop(0)
         return 5905
@@ -93,7 +93,7 @@ def playing(
         terminal = Terminal(tools, 5, "LPAR web", log, pauses)  # type: ignore[arg-type]
         terminal.record()
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await play(terminal, log)
         finally:
             await terminal.close()

@@ -111,7 +111,7 @@ def offering(types: bytes) -> Callable[[Pair], Awaitable[None]]:
 def play(scene: Callable[[Stage], Awaitable[None]], serve: Callable[[Pair], Awaitable[None]] = echo,
          context: ssl.SSLContext | None = None) -> None:  # fmt: skip
     async def run() -> None:
-        async with asyncio.timeout(30), Stage(serve, context) as stage:
+        async with asyncio.timeout(60), Stage(serve, context) as stage:
             await scene(stage)
 
     asyncio.run(run())

@@ -47,7 +47,7 @@ def test_advance_wakes_a_sleeper() -> None:
     sleeper.start()
     assert not woke.wait(0.05)
     clock.advance(3601)
-    assert woke.wait(5)
+    assert woke.wait(60)
 
 
 def test_time_goes_on_where_it_was_ahead() -> None:
@@ -61,7 +61,7 @@ def test_time_goes_on_where_it_was_ahead() -> None:
 def test_faster_clock_shortens_sleeping() -> None:
     began = time.monotonic()
     Clock(1000).sleep(60)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_close_ends_waiting_before_its_time() -> None:
@@ -70,7 +70,7 @@ def test_close_ends_waiting_before_its_time() -> None:
     waiter = threading.Thread(target=lambda: result.append(clock.wait_until(clock.now() + 60)), daemon=True)
     waiter.start()
     clock.close()
-    waiter.join(5)
+    waiter.join(60)
     assert result == [False]
 
 

@@ -100,7 +100,7 @@ def test_serial_kinds_wait_for_each_other_on_the_same_key_only() -> None:
     for each in threads:
         each.start()
     for each in threads:
-        each.join(10)
+        each.join(60)
     assert sorted(key for key, *_times in spans) == ["a", "a", "b"]
     (_, began, first), (_, _, second) = sorted((span for span in spans if span[0] == "a"), key=lambda span: span[2])
     assert first - began >= 2 and second - first >= 2, spans
@@ -139,7 +139,7 @@ def test_the_store_writes_changes_soon_and_the_last_at_its_end(tmp_path: Path) -
     assert json.loads(path.read_text()) == {"n": 0}
     state["n"] = 1
     store.touch()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while Store.load(path) != {"n": 1} and time.monotonic() < deadline:
         time.sleep(0.01)
     assert Store.load(path) == {"n": 1}
@@ -167,7 +167,7 @@ def test_the_store_ends_though_it_is_about_to_write(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(store, "_writing", Ended(store))
     store.start()
     store.touch()
-    store._thread.join(10)
+    store._thread.join(60)
     assert not store._thread.is_alive()
 
 

@@ -35,7 +35,7 @@ from bigiron.sim.powervm.server import Settings, Simulator
 LPAR = logical_partition.LPAR
 
 
-def until(true: Callable[[], bool], seconds: float = 20) -> None:
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "waited in vain"
