@@ -15,8 +15,8 @@ import requests
 from tests.support.powervm_host import until
 from tests.support.telemetry_conf import TinyCloud, instance_uuid, write_files
 
-from bigiron.lab import ports
 from bigiron.powervm.options import PowerVMOptions
+from bigiron.sim.kernel import ports
 from bigiron.zvm.options import ZvmOptions
 
 _WAIT_S = 120
@@ -53,7 +53,9 @@ class Exporter:
 @contextlib.contextmanager
 def agent(folder: Path, namespace: str, options: PowerVMOptions | ZvmOptions, cloud: TinyCloud) -> Iterator[Exporter]:
     """The program with files that an operator would write; it must end in peace, and leave no traceback in its log."""
-    port = ports.choose(["exporter"], {})["exporter"]
+    # The program binds the port seconds from now; its server sets SO_REUSEADDR, as Python's HTTP servers do.
+    held = ports.hold("127.0.0.1")
+    port = ports.number(held)
     path = write_files(
         folder, options, cloud, interval=4, enable_notifications="false", enable_prometheus_exporter="true",
         prometheus_listen_addresses=f"127.0.0.1:{port}", batch_size=5000,
@@ -61,7 +63,7 @@ def agent(folder: Path, namespace: str, options: PowerVMOptions | ZvmOptions, cl
     program = str(Path(sys.executable).with_name("ceilometer-polling"))
     command = [program, "--polling-namespaces", namespace, "--config-file", str(path)]
     written = folder / "agent.log"
-    with written.open("w") as log, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as process:
+    with held, written.open("w") as log, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as process:
         try:
             yield Exporter(port)
         finally:
