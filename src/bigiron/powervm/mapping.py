@@ -7,6 +7,7 @@ thousand mappings, and every change looks at them all.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -120,13 +121,15 @@ class RemoveMappings:
     """Take away the LPAR's mappings, or those of them that `only` accepts; other LPARs' are never touched.
 
     With `lpar_id`, the remains of a dead LPAR of that id go too: server adapters that serve the id and have neither a
-    client adapter nor an associated LPAR. A living LPAR that was given the same id has both.
+    client adapter nor an associated LPAR. A living LPAR that was given the same id has both. With `names`, so do those
+    whose device has one of them as its whole name: the id of an LPAR that is gone may be known to nobody.
     """
 
     owner: str
     lpar_uuid: str
     only: Callable[[Backing], bool] | None = None
     lpar_id: int | None = None
+    names: re.Pattern[str] | None = None
 
     def in_place(self, doc: Any) -> bool:
         return next(self._nodes(doc), None) is None
@@ -140,7 +143,7 @@ class RemoveMappings:
             backing = _backing(node)
             if self.only is None or (backing is not None and self.only(backing)):
                 yield node
-        yield from _orphans_of(doc, self.lpar_id)
+        yield from _orphans_of(doc, self.lpar_id, self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,11 +258,12 @@ def _nodes_of(doc: Any, lpar_uuid: str) -> Iterator[Any]:
     return (node for node in _all(doc) if _client(node) == wanted)
 
 
-def _orphans_of(doc: Any, lpar_id: int | None) -> Iterator[Any]:
-    for node in _all(doc) if lpar_id is not None else ():
+def _orphans_of(doc: Any, lpar_id: int | None, names: re.Pattern[str] | None = None) -> Iterator[Any]:
+    for node in _all(doc) if lpar_id is not None or names is not None else ():
         if _client(node) is None and node.find(f"{_NS}ClientAdapter") is None:
             served = node.findtext(f"{_NS}ServerAdapter/{_NS}RemoteLogicalPartitionID")
-            if served == str(lpar_id):
+            backing = _backing(node) if names is not None else None
+            if served == str(lpar_id) or (names and backing and names.fullmatch(backing.base_name)):
                 yield node
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -103,6 +104,22 @@ def test_an_orphan_goes_with_its_id_and_a_living_lpar_of_that_id_stays(doc: VIOS
     assert len(doc.scsi_mappings) == count - 1
     assert orphan.getparent() is None
     assert living.element.element.getparent() is not None
+
+
+def test_an_orphan_whose_id_nobody_knows_goes_by_its_devices_name(doc: VIOS) -> None:
+    AddMappings("guest", NEW_LPAR, (UNIT, ISO)).apply(doc)
+    for mapping in [one for one in doc.scsi_mappings if NEW_LPAR in (one.client_lpar_href or "").upper()]:
+        for tag in ("ClientAdapter", "AssociatedLogicalPartition"):
+            for node in mapping.element.element.findall(f"{{*}}{tag}"):
+                mapping.element.element.remove(node)
+    count = len(doc.scsi_mappings)
+    own = RemoveMappings("guest", NEW_LPAR, names=re.compile(re.escape(ISO.name)))
+    assert not own.in_place(doc)
+    own.apply(doc)
+    assert own.in_place(doc)
+    assert len(doc.scsi_mappings) == count - 1, "the unit is somebody else's"
+    RemoveMappings("guest", NEW_LPAR, names=re.compile(f"x{UNIT.name}")).apply(doc)
+    assert len(doc.scsi_mappings) == count - 1
 
 
 def test_users_of_a_backing_are_told(doc: VIOS) -> None:

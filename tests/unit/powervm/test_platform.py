@@ -238,6 +238,26 @@ def test_a_destroy_that_failed_can_be_repeated(
     assert not host.audit()
 
 
+def test_what_serves_a_partition_that_an_undo_has_removed_already_goes_too(
+    host: Host, platform: PowerVM, image: BytesImage, tmp_path: Path
+) -> None:
+    cached(platform, image, tmp_path)
+    before = objects(host)
+    spec = guest_spec(image)
+    host.fault("PUT", f"{LPAR}/do/PowerOn")
+    # The mappings of both VIOSes are made, and cannot be removed.
+    host.fault("POST", VIOS, nth=3, times=0)
+    with pytest.raises(AssertionError, match="undoing failed"):
+        spawn(platform, spec, tmp_path)
+    assert host.faults_fired()
+    host.simulator.faults.clear()
+    assert host.lpar(naming.lpar_uuid(spec.uuid)) is None
+    assert "orphan-server-adapter" in {finding["kind"] for finding in host.audit()}
+    platform.destroy(spec.uuid)
+    assert objects(host) == before
+    assert not host.audit()
+
+
 def test_a_partition_that_only_the_ledger_knows_of_is_removed(host: Host, platform: PowerVM, image: BytesImage) -> None:
     before = objects(host)
     platform.connection.mirror.stop()

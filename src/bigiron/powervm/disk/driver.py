@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -114,6 +115,10 @@ class DiskDriver(abc.ABC):
                 f"Guest {guest.name} asks for a disk of {size_gb:g} GB, and {self.label} has {pool.total_gb:.1f} GB "
                 "in all. Use a smaller flavor, or enlarge the pool."
             )
+
+    @abc.abstractmethod
+    def names_of(self, instance_uuid: str) -> re.Pattern[str]:
+        """What the whole name of each of the guest's disks matches."""
 
     @abc.abstractmethod
     def leftovers(self, instance_uuid: str) -> Sequence[Backing]:

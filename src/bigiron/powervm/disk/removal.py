@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 
 from bigiron import naming
@@ -28,21 +29,23 @@ def remove_storage(
     """Unmap and delete what belongs to the guest; goes on after a failure and raises the first error at the end.
 
     What is mapped is found by its mapping; where nothing is, an interrupted spawn or destroy may have left disks and a
-    config drive, which are looked for by name. `rescued` has them looked for in any case: a rescue unmaps some of what
-    it finds, and one that was interrupted leaves some of what it made.
+    config drive, which are looked for by name, as is what still presents them to a partition that is gone. `rescued`
+    has them looked for in any case: a rescue unmaps some of what it finds, and one that was interrupted leaves some of
+    what it made.
     """
     lpar_uuid = naming.lpar_uuid(instance_uuid)
-    names = (naming.config_drive(instance_uuid), naming.rescue_drive(instance_uuid))
+    drives = (naming.config_drive(instance_uuid), naming.rescue_drive(instance_uuid))
+    names = re.compile("|".join([driver.names_of(instance_uuid).pattern, *map(re.escape, drives)]))
     disks = [disk.backing for disk in driver.find(lpar_uuid)]
     optical = _config_drives(connection, lpar_uuid)
     # Nothing may be deleted under a guest that still uses it, so a failure here ends it.
-    _unmap(connection, RemoveMappings(instance_uuid, lpar_uuid, lpar_id=lpar_id), disks)
+    _unmap(connection, RemoveMappings(instance_uuid, lpar_uuid, lpar_id=lpar_id, names=names), disks)
     work: list[Callable[[], None]] = []
     if not keep_disks:
         work += [_deletion(driver, backing) for backing in disks]
         work += [] if disks and not rescued else [lambda: _delete_leftovers(driver, instance_uuid)]
     work += [_medium_deletion(media, medium) for medium in optical]
-    work += [] if optical and not rescued else [lambda: media.discard(*names[: 2 if rescued else 1])]
+    work += [] if optical and not rescued else [lambda: media.discard(*drives[: 2 if rescued else 1])]
     errors: list[PlatformError] = []
     for job in work:
         try:

@@ -135,10 +135,13 @@ class SharedStoragePool(DiskDriver):
         self._serving()
         self._units.grow(disk.backing.udid, size_gb, self._cluster_uuid)
 
+    def names_of(self, instance_uuid: str) -> re.Pattern[str]:
+        return re.compile(rf"(boot|rescue|swap\d*|eph\d+)_.+_{instance_uuid.replace('-', '').lower()[:8]}")
+
     def leftovers(self, instance_uuid: str) -> Sequence[Backing]:
         self._units.refresh()
-        ours = re.compile(rf"(boot|rescue|swap\d*|eph\d+)_.+_{instance_uuid.replace('-', '').lower()[:8]}")
-        return [unit.backing for unit in self._units.matching(ours) if not unit.in_use and not unit.image]
+        ours = self._units.matching(self.names_of(instance_uuid))
+        return [unit.backing for unit in ours if not unit.in_use and not unit.image]
 
     def _cluster(self, clusters: Sequence[Cluster]) -> Cluster:
         wanted = self._connection.options.cluster_name

@@ -168,12 +168,14 @@ class LocalVolumeGroup(DiskDriver):
         change = GrowDisk(name, self.label, name, size_gb)
         self._known = _capacity(self._group.writer.submit(change, COPY_TIMEOUT_S))
 
+    def names_of(self, instance_uuid: str) -> re.Pattern[str]:
+        letters = (*_LETTERS.values(), *_EPHEMERAL_LETTERS)
+        return re.compile("|".join(naming.volume_group_disk(letter, instance_uuid) for letter in letters))
+
     def leftovers(self, instance_uuid: str) -> Sequence[Backing]:
-        names = {
-            naming.volume_group_disk(letter, instance_uuid) for letter in (*_LETTERS.values(), *_EPHEMERAL_LETTERS)
-        }
+        names = self.names_of(instance_uuid)
         document = self._connection.vioses.document(self._group.vios.uuid)
-        left = [disk.backing for disk in disks_of(self._group.fresh()) if disk.name in names]
+        left = [disk.backing for disk in disks_of(self._group.fresh()) if names.fullmatch(disk.name)]
         return [backing for backing in left if not users(document, backing)]
 
     def _upload(self, name: str, image: ImageSource) -> VirtualDisk:
