@@ -134,22 +134,27 @@ def serve(
     close()
 
 
-def _told_to_stop() -> threading.Event:
-    """An event that is set by SIGTERM and SIGINT.
+def _heed_signals() -> threading.Event:
+    """SIGHUP has the options read again; the event is set by SIGTERM and SIGINT.
 
-    Not by their handler: it runs in the main thread, which may just hold the event's lock to wait for it, and would
-    wait for itself. SimpleQueue.put may interrupt anything, and a thread passes it on.
+    Not by their handler: it runs in the main thread, which may just hold the lock of the event that it waits for, or of
+    the log, and would wait for itself. SimpleQueue.put may interrupt anything, and a thread does the work.
     """
     stopping = threading.Event()
     received: SimpleQueue[int] = SimpleQueue()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: received.put(number))
 
-    def pass_on() -> None:
-        received.get()
+    def heed() -> None:
+        while received.get() == signal.SIGHUP:
+            try:
+                cfg.CONF.mutate_config_files()
+            except Exception:
+                # A mistake in a file must not end an agent that works.
+                LOG.exception("The configuration files could not be read again; the options stay as they are")
         stopping.set()
 
-    threading.Thread(target=pass_on, name="signals", daemon=True).start()
+    threading.Thread(target=heed, name="signals", daemon=True).start()
     return stopping
 
 
@@ -168,8 +173,7 @@ def main(
     register(cfg.CONF)
     neutron_config.init(sys.argv[1:] if arguments is None else list(arguments))
     neutron_config.setup_logging()
-    stopping = _told_to_stop()
-    signal.signal(signal.SIGHUP, lambda *_: cfg.CONF.mutate_config_files())
+    stopping = _heed_signals()
     try:
         run(cfg.CONF, stopping)
     except (conf.BadMapping, PlatformError) as error:

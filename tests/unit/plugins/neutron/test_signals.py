@@ -1,4 +1,4 @@
-"""The process of an agent that is told to end at the worst moment."""
+"""The process of an agent that is told to end at the worst moment, or to read its options again."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import pytest
 from bigiron.plugins.neutron import service
 
 NUMBERS = (signal.SIGTERM, signal.SIGINT)
+ALL = (*NUMBERS, signal.SIGHUP)
 
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in NUMBERS}
+    before = {number: signal.getsignal(number) for number in ALL}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -44,9 +45,29 @@ class Held:
 def test_a_signal_that_interrupts_the_wait_for_it_ends_the_agent(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stopping: Any = service._told_to_stop()
+    stopping: Any = service._heed_signals()
     condition = stopping._cond
     monkeypatch.setattr(stopping, "_cond", Held(condition))
     signal.raise_signal(number)
     monkeypatch.setattr(stopping, "_cond", condition)
     assert stopping.wait(60)
+
+
+def test_options_are_read_again_and_a_mistake_in_them_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    read = threading.Semaphore(0)
+
+    def mutate() -> None:
+        read.release()
+        raise ValueError("debug = perhaps")
+
+    monkeypatch.setattr(service.cfg.CONF, "mutate_config_files", mutate)
+    stopping = service._heed_signals()
+    for _ in range(2):
+        signal.raise_signal(signal.SIGHUP)
+        assert read.acquire(timeout=60)
+    assert not stopping.is_set()
+    signal.raise_signal(signal.SIGTERM)
+    assert stopping.wait(60)
+    assert caplog.text.count("could not be read again") == 2
