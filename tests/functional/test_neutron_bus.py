@@ -137,7 +137,7 @@ class System:
         self.plugged = action == "plug"
         detail = VifEvent(action, MAC, "pvm_sea", PORT).detail()
         for listener in self.listeners:
-            listener(RestEvent(CUSTOM_CLIENT_EVENT, 1, "x", detail))
+            listener(RestEvent(CUSTOM_CLIENT_EVENT, "x", detail))
 
     def read(self) -> tuple[Bridge, ...]:
         return self.bridges

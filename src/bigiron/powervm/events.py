@@ -36,11 +36,9 @@ _AWAY_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class RestEvent:
-    """One event; `id` grows by one from event to event, from the milliseconds of the service's start on, and `detail`
-    says what changed."""
+    """One event; `detail` says what changed."""
 
     type: str
-    id: int
     data: str
     detail: str
 
@@ -113,7 +111,7 @@ class EventLoop:
             if failures:
                 LOG.info("The event stream is back after %d failed polls", failures)
                 # An answer may have been lost on the way, and its events with it.
-                events = [RestEvent(MISSING_EVENTS, 0, "", ""), *events]
+                events = [RestEvent(MISSING_EVENTS, "", ""), *events]
                 failures = 0
                 if away:
                     away = False
@@ -145,7 +143,7 @@ class EventLoop:
             timeout=_POLL_TIMEOUT_S,
         )
         return [
-            RestEvent(wrapper.etype or "", int(wrapper.eid or 0), wrapper.data or "", wrapper.detail or "")
+            RestEvent(wrapper.etype or "", wrapper.data or "", wrapper.detail or "")
             for wrapper in EventWrapper.wrap(response)
         ]
 

@@ -41,11 +41,10 @@ def run(
     parameters: Mapping[str, str],
     timeout_s: float,
     what: str,
-) -> int:
+) -> None:
     """Run the operation on an object and wait for its end; `what` names both for messages.
 
-    Returns when it ended, in milliseconds of the server's clock (0 where it does not tell). Raises JobFailed, and
-    Timeout after asking the service to cancel the job.
+    Raises JobFailed, and Timeout after asking the service to cancel the job.
     """
     with translated(what):
         job = _submit(adapter, resource, uuid, operation, parameters)
@@ -57,7 +56,6 @@ def run(
     if job.job_status != JobStatus.COMPLETED_OK:
         message = job.get_job_message("") or f"the job ended as {job.job_status} without a message"
         raise JobFailed(f"{what}: {message}", detail=message)
-    return int(job.element.findtext("TimeCompleted") or 0)
 
 
 def _submit(adapter: Adapter, resource: str, uuid: str, operation: str, parameters: Mapping[str, str]) -> Job:

@@ -1,8 +1,9 @@
 """The host's partitions as a table in memory: read once, kept current by events, written through by ourselves.
 
 An event says only that something changed, so what it is about is read again. A reading that began before one of our
-own writes ended is thrown away: a stale "off" would make Nova stop a running guest. For the same reason events that
-the service dated before our last write, or that arrive while we work on the partition, are dropped.
+own writes ended is thrown away: a stale "off" would make Nova stop a running guest. Events that arrive while we work on
+the partition are dropped. One of our own work that comes later cannot be told from news, for an event has no date and
+its number only counts from the start of the service: it costs a look at the state, which is what we made it.
 """
 
 from __future__ import annotations
@@ -32,9 +33,6 @@ _GATHER_S = 0.3
 _RETRY_S = 2.0
 _FEED_ABOVE = 8
 _REMOVED_KEPT = 64
-_DATED_MS = 10_000
-"""A service numbers events one by one from the time of its start on: pypowervm's captured event_feed.txt has 37 numbers
-in a row that are hours old. So a number far below the time of our write says nothing of the event's age."""
 _NAME = "PartitionName"
 _RELEVANT = ("PartitionState", _NAME)
 
@@ -43,12 +41,11 @@ Watcher = Callable[[Lpar, Lpar], None]
 
 @dataclass(slots=True)
 class _Slot:
-    """What is known about one partition besides its record: our writes' count, how far events are out of date, and when
-    the reading that was last taken over began."""
+    """What is known about one partition besides its record: our writes' count and last time, and when the reading that
+    was last taken over began."""
 
     version: int = 0
     working: int = 0
-    as_of: int = 0
     wrote_at: float = -math.inf
     read_from: float = -math.inf
 
@@ -147,13 +144,11 @@ class LparMirror:
             if lpar is not None and lpar.instance is None:
                 self._lpars[lpar.uuid] = replace(lpar, instance=self._mark_of(lpar.uuid))
 
-    def wrote_state(self, uuid: str, state: str, as_of: int = 0) -> None:
-        """Take over a state that an action of ours brought about; `as_of` in milliseconds of the server's clock."""
+    def wrote_state(self, uuid: str, state: str) -> None:
+        """Take over a state that an action of ours brought about."""
         uuid = uuid.upper()
         with self._changed:
-            slot = self._bump(uuid)
-            slot.as_of = max(slot.as_of, as_of)
-            slot.wrote_at = time.monotonic()
+            self._bump(uuid).wrote_at = time.monotonic()
             if uuid in self._lpars:
                 self._lpars[uuid] = replace(self._lpars[uuid], state=state, read_at=time.monotonic())
 
@@ -240,7 +235,7 @@ class LparMirror:
 
     def _is_news(self, uuid: str, event: RestEvent) -> bool:
         slot = self._slots.setdefault(uuid, _Slot())
-        if slot.working or max(0, slot.as_of - _DATED_MS) < event.id <= slot.as_of:
+        if slot.working:
             return False
         if event.type == DELETE_URI:
             return uuid in self._lpars

@@ -81,13 +81,12 @@ class Power:
                 self._consoles.begin(lpar)
             with self._mirror.working(lpar.uuid):
                 try:
-                    ended = self._job(lpar, "PowerOn", parameters, _ALREADY_ON, self._connection.options.job_timeout_s)
+                    self._job(lpar, "PowerOn", parameters, _ALREADY_ON, self._connection.options.job_timeout_s)
                 except Unavailable:
                     # No answer, and no job under way: it has ended already or was never begun.
                     if self._state(lpar) != LPARState.RUNNING:
                         raise
-                    ended = 0
-                self._mirror.wrote_state(lpar.uuid, LPARState.RUNNING, ended)
+                self._mirror.wrote_state(lpar.uuid, LPARState.RUNNING)
 
     def stop(self, lpar: Lpar, timeout_s: float = 0, known_on: bool = False, rmc_state: str | None = None) -> None:
         """Stop the partition: at once with a time-out of 0, else gently first, each gentle way for that long.
@@ -100,12 +99,11 @@ class Power:
                 return
             with self._mirror.working(lpar.uuid):
                 try:
-                    ended = self._down(lpar, timeout_s, restart=False, rmc_state=rmc_state)
+                    self._down(lpar, timeout_s, restart=False, rmc_state=rmc_state)
                 except Unavailable:
                     if self._state(lpar) != LPARState.NOT_ACTIVATED:
                         raise
-                    ended = 0
-                self._mirror.wrote_state(lpar.uuid, LPARState.NOT_ACTIVATED, ended)
+                self._mirror.wrote_state(lpar.uuid, LPARState.NOT_ACTIVATED)
             if self._consoles is not None:
                 self._consoles.stopped(lpar)
 
@@ -120,8 +118,8 @@ class Power:
                 self.start(lpar, known_off=True)
                 return
             with self._mirror.working(lpar.uuid):
-                ended = self._down(lpar, 0 if hard else timeout_s, restart=True)
-                self._mirror.wrote_state(lpar.uuid, LPARState.RUNNING, ended)
+                self._down(lpar, 0 if hard else timeout_s, restart=True)
+                self._mirror.wrote_state(lpar.uuid, LPARState.RUNNING)
 
     def dump(self, lpar: Lpar) -> None:
         """Have the partition write a dump of its memory, as its operating system is set up to, and start again."""
@@ -130,22 +128,23 @@ class Power:
                 raise Conflict(f"LPAR {lpar.name} is not running: there is nothing to dump. Start it first.")
             with self._mirror.working(lpar.uuid):
                 timeout_s = self._connection.options.job_timeout_s
-                ended = self._job(lpar, "PowerOff", {"operation": "dumprestart"}, (), timeout_s)
-                self._mirror.wrote_state(lpar.uuid, LPARState.RUNNING, ended)
+                self._job(lpar, "PowerOff", {"operation": "dumprestart"}, (), timeout_s)
+                self._mirror.wrote_state(lpar.uuid, LPARState.RUNNING)
 
     def forget(self, lpar_uuid: str) -> None:
         """The partition is gone for good."""
         with self._guard:
             self._locks.pop(lpar_uuid, None)
 
-    def _down(self, lpar: Lpar, timeout_s: float, restart: bool, rmc_state: str | None = None) -> int:
+    def _down(self, lpar: Lpar, timeout_s: float, restart: bool, rmc_state: str | None = None) -> None:
         gentle = self._gentle(lpar, rmc_state) if timeout_s > 0 else ()
         for way in gentle:
             try:
-                return self._try(lpar, way, timeout_s, restart)
+                self._try(lpar, way, timeout_s, restart)
+                return
             except (Timeout, jobs.JobFailed) as error:
                 LOG.warning("LPAR %s did not stop by %s, going further: %s", lpar.name, way.name, error)
-        return self._try(lpar, _HARD, self._connection.options.job_timeout_s, restart)
+        self._try(lpar, _HARD, self._connection.options.job_timeout_s, restart)
 
     def _gentle(self, lpar: Lpar, rmc_state: str | None) -> tuple[_Way, ...]:
         """The operating system can only be asked through a working RMC connection, which no event reports; IBM i is
@@ -157,15 +156,14 @@ class Power:
                 rmc_state = str(LPAR.get(self._adapter, uuid=lpar.uuid).rmc_state or "")
         return (_OS, _NORMAL) if rmc_state == RMCState.ACTIVE else (_NORMAL,)
 
-    def _try(self, lpar: Lpar, way: _Way, timeout_s: float, restart: bool) -> int:
+    def _try(self, lpar: Lpar, way: _Way, timeout_s: float, restart: bool) -> None:
         parameters = dict(way.parameters)
         if restart:
             parameters["restart"] = "true"
         deadline = time.monotonic() + timeout_s
-        ended = self._job(lpar, "PowerOff", parameters, () if restart else _ALREADY_OFF, timeout_s)
+        self._job(lpar, "PowerOff", parameters, () if restart else _ALREADY_OFF, timeout_s)
         if not restart and way is not _HARD:
             self._await_off(lpar, deadline)
-        return ended
 
     def _await_off(self, lpar: Lpar, deadline: float) -> None:
         """A gentle job may end once the request was delivered; the partition is down when its state says so."""
@@ -191,17 +189,17 @@ class Power:
 
     def _job(
         self, lpar: Lpar, operation: str, parameters: dict[str, str], success: tuple[str, ...], timeout_s: float
-    ) -> int:
+    ) -> None:
         what = f"{operation} of LPAR {lpar.name}"
         try:
-            return jobs.run(self._adapter, LPAR.schema_type, lpar.uuid, operation, parameters, timeout_s, what)
+            jobs.run(self._adapter, LPAR.schema_type, lpar.uuid, operation, parameters, timeout_s, what)
         except NotFound:
             self._mirror.removed(lpar.uuid)
             raise
         except PlatformError as error:
             if any(code in f"{error.detail} {error.message}" for code in success):
                 LOG.info("%s: %s", what, error)
-                return 0
+                return
             raise
 
     def _locked(self, lpar: Lpar) -> threading.RLock:

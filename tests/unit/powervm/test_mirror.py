@@ -121,9 +121,9 @@ def eventually(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-def event(kind: str = MODIFY_URI, uuid: str = UUID, detail: str = "PartitionState,Other", id: int = 0) -> RestEvent:
+def event(kind: str = MODIFY_URI, uuid: str = UUID, detail: str = "PartitionState,Other") -> RestEvent:
     uri = f"http://localhost:12080/rest/api/uom/ManagedSystem/{SYSTEM}/LogicalPartition/{uuid}"
-    return RestEvent(kind, id, uri, detail)
+    return RestEvent(kind, uri, detail)
 
 
 def state(mirror: LparMirror, uuid: str = UUID) -> PowerState | None:
@@ -274,13 +274,13 @@ def test_new_and_deleted_partitions_are_followed(service: Service, mirror: LparM
 def test_lost_events_cost_one_feed(service: Service, mirror: LparMirror) -> None:
     service.states[UUID] = "error"
     del service.states[OTHER]
-    mirror.on_event(RestEvent(MISSING_EVENTS, 0, "", ""))
+    mirror.on_event(RestEvent(MISSING_EVENTS, "", ""))
     eventually(lambda: state(mirror) is PowerState.CRASHED)
     eventually(lambda: mirror.find(OTHER) is None)
     assert service.asked == ["feed"]
 
 
-@pytest.mark.parametrize("news", [RestEvent(MISSING_EVENTS, 0, "", ""), event()])
+@pytest.mark.parametrize("news", [RestEvent(MISSING_EVENTS, "", ""), event()])
 def test_what_events_told_of_outlives_another_threads_reading_that_fails(
     service: Service, mirror: LparMirror, news: RestEvent
 ) -> None:
@@ -324,21 +324,21 @@ def test_an_event_during_our_own_work_is_dropped(service: Service, mirror: LparM
     assert not service.asked and not told
 
 
-def test_an_event_that_is_older_than_our_write_is_dropped(service: Service, mirror: LparMirror) -> None:
-    mirror.wrote_state(UUID, "running", as_of=1000)
-    mirror.on_event(event(id=1000))
-    service.states[OTHER] = "not activated"
-    mirror.on_event(event(uuid=OTHER, id=1001))
-    eventually(lambda: state(mirror, OTHER) is PowerState.STOPPED)
-    assert service.asked == [f"quick {OTHER}"]
-
-
-def test_the_number_of_an_event_is_not_taken_for_its_date(service: Service, mirror: LparMirror) -> None:
-    """Numbers and times as captured from a real service: it had been started hours before."""
-    mirror.wrote_state(UUID, "running", as_of=1473970701326)
-    service.states[UUID] = "not activated"
-    mirror.on_event(event(id=1473962006556))
-    eventually(lambda: state(mirror) is PowerState.STOPPED)
+def test_late_events_of_our_own_work_cost_a_look_and_tell_nobody(service: Service, mirror: LparMirror) -> None:
+    told: list[PowerState] = []
+    mirror.watch(lambda before, after: told.append(after.power))
+    with mirror.working(UUID):
+        service.states[UUID] = "not activated"
+        mirror.wrote_state(UUID, "not activated")
+    for _ in range(3):
+        mirror.on_event(event())
+    eventually(lambda: service.asked)
+    time.sleep(QUIET_S)
+    assert service.asked == [f"quick {UUID}"] and not told
+    # What somebody else makes of it then is news, however soon it comes.
+    service.states[UUID] = "running"
+    mirror.on_event(event())
+    eventually(lambda: told == [PowerState.RUNNING])
 
 
 def test_a_reading_that_a_write_overtook_is_thrown_away(service: Service, mirror: LparMirror) -> None:

@@ -36,7 +36,7 @@ def first(connection: Connection) -> Vios:
 
 
 def event(vios: Vios, detail: str) -> RestEvent:
-    return RestEvent(MODIFY_URI, 1, f"http://x/rest/api/uom/VirtualIOServer/{vios.uuid}", detail)
+    return RestEvent(MODIFY_URI, f"http://x/rest/api/uom/VirtualIOServer/{vios.uuid}", detail)
 
 
 def reads(host: Host, connection: Connection, vios: Vios) -> int:
@@ -74,7 +74,7 @@ def test_a_change_of_state_is_never_taken_for_an_echo(host: Host, connection: Co
 
 
 def test_lost_events_make_every_copy_old(host: Host, connection: Connection) -> None:
-    connection.vioses.on_event(RestEvent(CACHE_CLEARED, 1, "", ""))
+    connection.vioses.on_event(RestEvent(CACHE_CLEARED, "", ""))
     calls = host.calls(connection.vioses.active)
     assert calls == {f"GET {VIOS}": 2}
 

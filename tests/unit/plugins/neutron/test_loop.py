@@ -93,7 +93,7 @@ def announced(
     action: str = "plug", vif_type: str = VIF_TYPE_PVM_SEA, mac: str = MAC, port: str | None = None
 ) -> RestEvent:
     detail = VifEvent(action, mac, vif_type, port).detail()  # type: ignore[arg-type]
-    return RestEvent(CUSTOM_CLIENT_EVENT, 1, "http://host/adapter", detail)
+    return RestEvent(CUSTOM_CLIENT_EVENT, "http://host/adapter", detail)
 
 
 def test_an_announcement_is_handled(loop: WorkLoop, recorder: Recorder) -> None:
@@ -107,10 +107,10 @@ def test_an_announcement_is_handled(loop: WorkLoop, recorder: Recorder) -> None:
     "event",
     [
         announced(vif_type="pvm_sriov"),
-        RestEvent(CUSTOM_CLIENT_EVENT, 1, "x", "not json"),
-        RestEvent(CUSTOM_CLIENT_EVENT, 1, "x", '{"provider": "SOMEBODY", "action": "plug"}'),
-        RestEvent(CUSTOM_CLIENT_EVENT, 1, "x", '{"provider": "NOVA_PVM_VIF", "action": "plug", "mac": "no"}'),
-        RestEvent(MODIFY_URI, 1, "http://host/LogicalPartition/1", "PartitionState"),
+        RestEvent(CUSTOM_CLIENT_EVENT, "x", "not json"),
+        RestEvent(CUSTOM_CLIENT_EVENT, "x", '{"provider": "SOMEBODY", "action": "plug"}'),
+        RestEvent(CUSTOM_CLIENT_EVENT, "x", '{"provider": "NOVA_PVM_VIF", "action": "plug", "mac": "no"}'),
+        RestEvent(MODIFY_URI, "http://host/LogicalPartition/1", "PartitionState"),
     ],
 )
 def test_other_events_are_none_of_its_business(loop: WorkLoop, recorder: Recorder, event: RestEvent) -> None:
@@ -133,7 +133,7 @@ def test_all_that_waits_is_one_pass(loop: WorkLoop, recorder: Recorder) -> None:
 
 
 def test_lost_events_and_an_activated_binding_ask_for_a_comparison(loop: WorkLoop, recorder: Recorder) -> None:
-    loop.on_event(RestEvent(MISSING_EVENTS, 0, "", ""))
+    loop.on_event(RestEvent(MISSING_EVENTS, "", ""))
     loop.port_arrived("port-7")
     loop.step(0)
     assert recorder.heals == 1
@@ -146,7 +146,7 @@ def test_a_bridge_that_somebody_changed_is_looked_at(
 ) -> None:
     recorder.edited = differs
     for _ in range(2):
-        loop.on_event(RestEvent(MODIFY_URI, 1, f"http://host/rest/api/uom/ManagedSystem/1/{address}", "Other"))
+        loop.on_event(RestEvent(MODIFY_URI, f"http://host/rest/api/uom/ManagedSystem/1/{address}", "Other"))
     for _ in range(2):
         loop.step(0)
     assert (recorder.looks, recorder.heals) == (1, int(differs))
@@ -261,7 +261,7 @@ def test_it_compares_at_the_start_and_ends_when_told(loop: WorkLoop, recorder: R
 
 def test_the_subports_of_an_announced_trunk_follow_by_a_comparison(loop: WorkLoop, recorder: Recorder) -> None:
     event = VifEvent("plug", MAC, VIF_TYPE_PVM_SEA, "port-1", trunk=True)
-    loop.on_event(RestEvent(CUSTOM_CLIENT_EVENT, 1, "http://host/adapter", event.detail()))
+    loop.on_event(RestEvent(CUSTOM_CLIENT_EVENT, "http://host/adapter", event.detail()))
     loop.step(0)
     assert (recorder.handled, recorder.heals) == ([[event]], 1)
 
@@ -326,6 +326,6 @@ def test_a_partition_that_changes_its_state_is_looked_at_where_something_waits_f
     loop: WorkLoop, recorder: Recorder, waiting: str, detail: str, heals: int
 ) -> None:
     recorder.waiting = {waiting}
-    loop.on_event(RestEvent(MODIFY_URI, 1, "http://host/rest/api/uom/LogicalPartition/ab", detail))
+    loop.on_event(RestEvent(MODIFY_URI, "http://host/rest/api/uom/LogicalPartition/ab", detail))
     loop.step(0)
     assert recorder.heals == heals

@@ -153,10 +153,10 @@ def test_after_lost_events_only_what_has_changed_is_read_again(measured: Measure
 
     many = measured.link.usages._names
     measured.read()
-    many.on_event(RestEvent(MISSING_EVENTS, 0, "", ""))
+    many.on_event(RestEvent(MISSING_EVENTS, "", ""))
     measured.pass_time()
     assert measured.host.calls(measured.read)[f"GET {CNA}"] == 2, "few were read, and without their etags"
-    many.on_event(RestEvent(MISSING_EVENTS, 0, "", ""))
+    many.on_event(RestEvent(MISSING_EVENTS, "", ""))
     measured.pass_time()
     again = measured.host.calls(measured.read)
     assert again[f"GET {CNA}"] == 0 and again["GET /rest/api/uom/LogicalPartition"] == 1

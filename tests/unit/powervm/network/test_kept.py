@@ -37,7 +37,7 @@ def kept_of(table: Table) -> KeptByPartition[str]:
 
 
 def event(uuid: str) -> RestEvent:
-    return RestEvent(MODIFY_URI, 0, f"http://localhost:12080/rest/api/uom/LogicalPartition/{uuid}", "Other")
+    return RestEvent(MODIFY_URI, f"http://localhost:12080/rest/api/uom/LogicalPartition/{uuid}", "Other")
 
 
 def test_only_what_has_changed_is_read_again() -> None:
@@ -48,12 +48,12 @@ def test_only_what_has_changed_is_read_again() -> None:
     assert kept.of({ONE: SimpleNamespace(etag="2")}, [ONE, OTHER]) == {ONE: "old"}
     kept.on_event(event(OTHER))
     kept.of(FEED, [OTHER])
-    kept.on_event(RestEvent(MISSING_EVENTS, 0, "", ""))
+    kept.on_event(RestEvent(MISSING_EVENTS, "", ""))
     kept.of(FEED, [OTHER])
     assert table.asked[2:] == [ONE, OTHER, OTHER]
 
 
-@pytest.mark.parametrize("news", [event(ONE), RestEvent(MISSING_EVENTS, 0, "", "")])
+@pytest.mark.parametrize("news", [event(ONE), RestEvent(MISSING_EVENTS, "", "")])
 def test_what_changes_while_it_is_read_is_read_again(news: RestEvent) -> None:
     def change(uuid: str) -> None:
         if uuid == ONE:

@@ -135,10 +135,10 @@ def test_the_agents_answer_names_the_ports_that_are_wired(platform: PowerVM) -> 
 @pytest.mark.parametrize(
     "event",
     [
-        RestEvent(CUSTOM_CLIENT_EVENT, 1, "x", '{"provider": "NOVA_PVM_VIF", "wired": ["port-1"]}'),
-        RestEvent(CUSTOM_CLIENT_EVENT, 1, "x", '{"provider": "NEUTRON_PVM_VIF", "wired": "port-1"}'),
-        RestEvent(CUSTOM_CLIENT_EVENT, 1, "x", "port-1"),
-        RestEvent("MODIFY_URI", 1, "x", '{"provider": "NEUTRON_PVM_VIF", "wired": ["port-1"]}'),
+        RestEvent(CUSTOM_CLIENT_EVENT, "x", '{"provider": "NOVA_PVM_VIF", "wired": ["port-1"]}'),
+        RestEvent(CUSTOM_CLIENT_EVENT, "x", '{"provider": "NEUTRON_PVM_VIF", "wired": "port-1"}'),
+        RestEvent(CUSTOM_CLIENT_EVENT, "x", "port-1"),
+        RestEvent("MODIFY_URI", "x", '{"provider": "NEUTRON_PVM_VIF", "wired": ["port-1"]}'),
     ],
 )
 def test_what_is_no_answer_wires_no_port(event: RestEvent) -> None:

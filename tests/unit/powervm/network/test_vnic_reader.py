@@ -59,8 +59,6 @@ def test_vnics_are_read_of_the_partitions_that_exist(host: Host, platform: Power
     platform._started.vnics.delete(guests[0].uuid, ports[0].mac)
     assert host.calls(lambda: reader.of(wanted)) == {f"GET {LPARS}": 1, f"GET {VNICS}": 1}
     assert reader.of(wanted) == found[1:]
-    reader.on_event(
-        RestEvent(MODIFY_URI, 1, f"http://host/LogicalPartition/{guests[0].uuid}/VirtualNICDedicated/1", "")
-    )
+    reader.on_event(RestEvent(MODIFY_URI, f"http://host/LogicalPartition/{guests[0].uuid}/VirtualNICDedicated/1", ""))
     assert host.calls(lambda: reader.of(wanted)) == {f"GET {LPARS}": 1, f"GET {VNICS}": 1}
     assert not host.calls(lambda: reader.of([]))
