@@ -9,13 +9,15 @@ import uuid as uuidlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bigiron.sim.powervm.numbers import Numbers
+
 LONG_POLL_SECONDS = 10.0
 _IDLE_SECONDS = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event as it is served; `id` grows from event to event."""
+    """One event as it is served; `id` grows by one from event to event."""
 
     type: str
     id: int
@@ -37,15 +39,12 @@ class _Queue:
 class EventHub:
     """Passes events on to every application that asks; a queue that overflows is replaced by MISSING_EVENTS."""
 
-    def __init__(
-        self, milliseconds: Callable[[], int], limit: int = 2000, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._milliseconds = milliseconds
+    def __init__(self, numbers: Numbers, limit: int = 2000, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._numbers = numbers
         self._limit = limit
         self._monotonic = monotonic
         self._changed = threading.Condition()
         self._queues: dict[str, _Queue] = {}
-        self._last_id = 0
         self._closed = False
 
     def publish(self, type_: str, data: str = "", detail: str = "") -> Event:
@@ -84,8 +83,7 @@ class EventHub:
             self._changed.notify_all()
 
     def _event(self, type_: str, data: str, detail: str) -> Event:
-        self._last_id = max(self._last_id + 1, self._milliseconds())
-        return Event(type_, self._last_id, data, detail)
+        return Event(type_, self._numbers.next(), data, detail)
 
     def _forget_idle(self, now: float) -> None:
         for name in [n for n, q in self._queues.items() if now - q.last_asked > _IDLE_SECONDS]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from bigiron.sim.kernel.clock import Clock
 from bigiron.sim.powervm.errors import BadRequest, JobFailed, NotFound, RestError
+from bigiron.sim.powervm.numbers import Numbers
 from bigiron.sim.powervm.resource import JobRun
 
 LOG = logging.getLogger(__name__)
@@ -45,15 +46,17 @@ class Job:
 class Jobs:
     """All jobs of one simulated system."""
 
-    def __init__(self, clock: Clock, world_lock: AbstractContextManager[Any], limit: int = 10_000) -> None:
+    def __init__(
+        self, clock: Clock, world_lock: AbstractContextManager[Any], numbers: Numbers, limit: int = 10_000
+    ) -> None:
         self._clock = clock
+        self._numbers = numbers
         self._world_lock = world_lock
         self._limit = limit
         self._changed = threading.Condition()
         self._jobs: dict[str, Job] = {}
         self._due: list[tuple[float, int, Job, JobRun]] = []
         self._order = itertools.count()
-        self._last_id = 0
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
 
@@ -167,8 +170,7 @@ class Jobs:
 
     def _new_id(self) -> str:
         with self._changed:
-            self._last_id = max(self._last_id + 1, self._clock.milliseconds())
-            return str(self._last_id)
+            return str(self._numbers.next())
 
     def _trim(self) -> None:
         """Drop the oldest ended jobs that no client deleted."""

@@ -30,6 +30,7 @@ from bigiron.sim.powervm.management.ovs import Switch
 from bigiron.sim.powervm.management.partition import ManagementPartition
 from bigiron.sim.powervm.model import genesis
 from bigiron.sim.powervm.model.world import World
+from bigiron.sim.powervm.numbers import Numbers
 from bigiron.sim.powervm.pcm.monitor import Monitor
 from bigiron.sim.powervm.pcm.requests import MetricRequests
 from bigiron.sim.powervm.resources import RESOURCES
@@ -108,13 +109,15 @@ class Simulator:
             )  # fmt: skip
             kept = None if state is None else state.get("monitor", {})
             self.monitor = Monitor(self.world, self._store.touch, kept, genesis.loads(document))
-        self.events = EventHub(self.clock.milliseconds, self.settings.event_limit)
+            started = self._first_number(state)
+        self._event_numbers, self._job_numbers = Numbers(started), Numbers(started)
+        self.events = EventHub(self._event_numbers, self.settings.event_limit)
         self.world.subscribe(self._announce)
         self.sessions = Sessions(
             self.state_dir / "sessions", self.settings.flavour, lambda: dict(self.world.state.users), self.clock.now,
             self.settings.session_idle_seconds,
         )  # fmt: skip
-        self.jobs = Jobs(self.clock, self.world.lock)
+        self.jobs = Jobs(self.clock, self.world.lock, self._job_numbers)
         self.services = Services(
             self.world, RESOURCES, self.clock, self.latency, self.sessions, self.jobs, self.events, self.files,
             self.settings.flavour, due=(self.monitor.catch_up,),
@@ -131,6 +134,10 @@ class Simulator:
         metrics.mount(self.control)
         ovs = Switch(self.settings.ovsdb) if self.settings.ovsdb else None
         self.management = ManagementPartition(self.world, self.control, ovs)
+
+    def _first_number(self, state: Mapping[str, Any] | None) -> int:
+        """The number of this life's first event and first job: later than all before, also where time stands still."""
+        return max(self.clock.milliseconds(), int((state or {}).get("last_number", 0)) + 1)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -205,7 +212,8 @@ class Simulator:
             self._saved_revision = self.world.revision
             self._unused = self.world.released()
             return {
-                "document": self._directory.digest, "time": self.clock.now(), "files": self.files.to_state(),
+                "document": self._directory.digest, "time": self.clock.now(),
+                "last_number": max(self._event_numbers.last, self._job_numbers.last), "files": self.files.to_state(),
                 "monitor": self.monitor.to_state(), "world": self.world.to_state(),
             }  # fmt: skip
 

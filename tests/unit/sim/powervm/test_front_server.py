@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import stat
@@ -22,6 +23,7 @@ from pypowervm.wrappers import event, logical_partition, managed_system, network
 from tests.support.simulator import SYSTEMS, ControlClient, SimulatorProcess, document, in_process
 
 from bigiron.sim.kernel.statedir import StateError
+from bigiron.sim.powervm.errors import JobFailed
 from bigiron.sim.powervm.files import FileRecord
 from bigiron.sim.powervm.model import pool, uploads
 from bigiron.sim.powervm.model.partition import OFF, RUNNING, SHUTTING_DOWN, STARTING
@@ -92,6 +94,25 @@ def test_a_killed_simulator_resumes_what_was_saved(tmp_path: Path) -> None:
         client = connect(running.url)
         assert "kept" in names(client)
         client.session._logoff()
+
+
+def test_each_life_numbers_events_and_jobs_from_its_start_on_and_none_like_one_before(tmp_path: Path) -> None:
+    numbers = []
+    for life in range(3):
+        with in_process(tmp_path, settings=Settings(clock_scale=0)) as (simulator, _control):
+            started = simulator.clock.milliseconds()
+            events = [simulator.events.publish("CUSTOM_CLIENT_EVENT").id for _ in range(3)]
+            refused = JobFailed("no")
+            jobs = [int(simulator.jobs.submit("PowerOn", "X", "x", "/", {}, refused).id) for _ in range(3)]
+            assert events == list(range(events[0], events[0] + 3))
+            assert jobs == list(range(jobs[0], jobs[0] + 3))
+            if life == 0:
+                assert (events[0], jobs[0]) == (started, started)
+                # From then on the time is ahead of the machine's and stands still, so that every life has the same.
+                simulator.clock.advance(3600)
+        numbers.append((events, jobs))
+    for one, later in itertools.pairwise(numbers):
+        assert max(map(max, one)) < min(map(min, later))
 
 
 @pytest.mark.parametrize(

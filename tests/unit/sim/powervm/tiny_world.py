@@ -23,6 +23,7 @@ from bigiron.sim.powervm.events import EventHub
 from bigiron.sim.powervm.files import Files
 from bigiron.sim.powervm.jobs import Jobs
 from bigiron.sim.powervm.latency import PROFILES
+from bigiron.sim.powervm.numbers import Numbers
 from bigiron.sim.powervm.resource import JobRun, Resource, Update
 from bigiron.sim.powervm.rest.app import RestApp
 from bigiron.sim.powervm.rest.atom import UOM, Builder
@@ -157,8 +158,8 @@ class TinySimulator:
         self.latency = Latency(self.clock, PROFILES, "none")
         self.faults, self.journal = FaultPlan(), Journal()
         self.sessions = Sessions(directory / "s", flavour, lambda: {"padmin": "pad<min>"}, self.clock.now, 3600)
-        self.jobs = Jobs(self.clock, self.world.lock)
-        self.events = EventHub(self.clock.milliseconds, events)
+        self.jobs = Jobs(self.clock, self.world.lock, Numbers(self.clock.milliseconds()))
+        self.events = EventHub(Numbers(self.clock.milliseconds()), events)
         self.files = Files(directory / "u", self.deliver, lambda: None, [])
         self.world.subscribers.append(
             lambda kind, path, detail: self.events.publish(kind, f"{self.url}/rest/api/uom/{path}", detail) and None

@@ -131,6 +131,16 @@ def test_each_application_sees_every_event_once(sim: TinySimulator, client: Any)
         assert int(got[0].eid) < int(got[1].eid)
 
 
+def test_numbers_count_from_the_start_on_and_say_nothing_of_the_time(sim: TinySimulator, client: Any) -> None:
+    [first] = event.Event.get(client, "a")
+    job_ids = [int(power_on(client, sim.add("web").uuid).job_id)]
+    sim.clock.advance(3600)
+    job_ids.append(int(power_on(client, sim.add("db").uuid).job_id))
+    later = [int(each.eid) for each in event.Event.get(client, "a")]
+    assert later == list(range(int(first.eid) + 1, int(first.eid) + 5)), "two were made and two were started"
+    assert job_ids[1] == job_ids[0] + 1
+
+
 def test_a_waiting_client_is_answered_when_something_happens(sim: TinySimulator, client: Any) -> None:
     event.Event.get(client, "a")
     with ThreadPoolExecutor(1) as pool:
