@@ -10,6 +10,7 @@ from unittest import mock
 from nova import context as nova_context
 from tests.functional import base
 from tests.functional.powervm import PowerVMCloud
+from tests.support.powervm_host import until_read_up
 
 from bigiron.powervm import mirror, platform
 from bigiron.sim.powervm.model.partition import RMC_ACTIVE
@@ -76,6 +77,7 @@ class PerHost(PowerVMCloud):
         """Servers of which nothing changes by itself any more, which the platform would tell."""
         servers = [self.boot(f"web-{number}", flavor_id=self.make_flavor(memory_mb=512)) for number in range(3)]
         self.wait_until(lambda: all(self.lpar_of(one)["rmc"] == RMC_ACTIVE for one in servers), "the guests are up")
+        until_read_up(self.simulator)
         return servers
 
     def test_a_power_sync_asks_the_platform_nothing_per_server(self) -> None:

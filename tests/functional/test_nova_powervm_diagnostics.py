@@ -11,6 +11,7 @@ from nova.tests.functional.api import client as api_client
 from nova.utils import temporary_mutation
 from tests.functional.powervm import PowerVMCloud
 from tests.functional.sweep import Call, calls_of, explained, label_of
+from tests.support.powervm_host import until_read_up
 
 from bigiron.powervm.network import rmc
 from bigiron.sim.kernel.faults import Action, Fault
@@ -162,6 +163,7 @@ class ServerDiagnostics(PowerVMCloud):
     def test_every_read_fails_in_turn_and_the_reason_is_told(self) -> None:
         server = self.boot(flavor_id=self.make_flavor(memory_mb=512))
         self.diagnostics(server)
+        until_read_up(self.simulator)
         self.simulator.journal.clear()
         good = self.diagnostics(server) | {"uptime": mock.ANY}
         calls = calls_of(self.calls())

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.functional.sweep import Call, calls_of, explained, label_of
 from tests.functional.test_nova_powervm_sweeps import LOOK_AT_JOB, Sweep
+from tests.support.powervm_host import until_read_up
 
 from bigiron import naming
 from bigiron.sim.kernel.faults import Action, Fault
@@ -182,6 +183,7 @@ class RescueSweep(Rescued):
     def test_rescue(self) -> None:
         server = self.stopped()
         for _ in range(2):
+            until_read_up(self.simulator)
             self.simulator.journal.clear()
             assert self.rescue(server)["status"] == "RESCUE"
             calls = self.recorded()
@@ -198,6 +200,7 @@ class RescueSweep(Rescued):
         server = self.stopped()
         for _ in range(2):
             assert self.rescue(server)["status"] == "RESCUE"
+            until_read_up(self.simulator)
             self.simulator.journal.clear()
             assert self.unrescue(server)["status"] == "ACTIVE"
             calls = self.recorded()

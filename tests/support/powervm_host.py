@@ -23,6 +23,7 @@ from bigiron.sim.powervm.audit import audit
 from bigiron.sim.powervm.server import Settings, Simulator
 
 _SHARED_DISK = "01M0lCTTIxNDUxMjQ2MDA1MDc2ODAyODJBQjA0MzQwMDAwMDAwMDAwMDAw"
+_NOBODY = "FFFFFFFF-FFFF-4FFF-8FFF-FFFFFFFFFFFF"
 
 DOCUMENT: dict[str, Any] = {
     "system": {
@@ -181,6 +182,22 @@ def nic(**fields: Any) -> NicSpec:
     port = str(uuid.uuid4())
     mac = "fa:16:3e:" + ":".join(port[i : i + 2] for i in (0, 2, 4))
     return NicSpec(**{"id": port, "mac": mac, "vif_type": "pvm_sea", "vlan": 100, **fields})
+
+
+def until_read_up(simulator: Simulator) -> None:
+    """Wait until the driver has read again what events have told of until now, for tests that count requests.
+
+    A partition that does not exist is announced, which the driver asks for last: it goes by the uuid. Where it has more
+    than eight to read it reads all in one, so this is not for changes of that many at once.
+    """
+    path = f"/rest/api/uom/LogicalPartition/{_NOBODY}"
+
+    def asked() -> int:
+        return sum(entry.path == path for entry in simulator.journal.entries())
+
+    before = asked()
+    simulator.events.publish("ADD_URI", f"{simulator.url}{path}")
+    until(lambda: asked() > before)
 
 
 def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from tests.support import steps
 from tests.support.images import BytesImage
-from tests.support.powervm_host import DOCUMENT, Host, guest_spec, nic, serve, until
+from tests.support.powervm_host import DOCUMENT, Host, guest_spec, nic, serve, until, until_read_up
 
 from bigiron import naming
 from bigiron.errors import Conflict, Foreign, InvalidSpec, NotFound, PlatformError, Unavailable, Unsupported
@@ -116,6 +116,7 @@ def test_a_power_sync_costs_nothing(host: Host, platform: PowerVM, image: BytesI
         for spec in specs:
             platform.guest(spec.uuid)
 
+    until_read_up(host.simulator)
     assert not host.calls(sync)
 
 

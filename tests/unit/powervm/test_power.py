@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.support.powervm_host import Host, guest_spec, until
+from tests.support.powervm_host import Host, guest_spec, until, until_read_up
 
 from bigiron.errors import Conflict, PlatformError, Timeout, Unavailable
 from bigiron.model import PowerState
@@ -76,6 +76,7 @@ def test_a_start_can_be_told_what_to_boot_from(host: Host, power: Power, lpar: L
 
 def test_what_runs_is_not_started_again(host: Host, power: Power, lpar: Lpar) -> None:
     power.start(lpar)
+    until_read_up(host.simulator)
     assert not host.calls(lambda: power.start(lpar))
     # Even where we believe it is off: the platform says that it is on already.
     power.start(lpar, known_off=True)

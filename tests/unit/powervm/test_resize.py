@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.support import steps
 from tests.support.images import BytesImage
-from tests.support.powervm_host import Host, guest_spec, until
+from tests.support.powervm_host import Host, guest_spec, until, until_read_up
 
 from bigiron import naming
 from bigiron.errors import InvalidSpec, NoCapacity, PlatformError
@@ -103,6 +103,7 @@ def test_a_guest_that_is_so_already_is_left_alone(host: Host, platform: PowerVM,
 
 def test_a_stopped_guest_stays_stopped(host: Host, platform: PowerVM, spec: GuestSpec) -> None:
     platform.power_off(spec.uuid)
+    until_read_up(host.simulator)
     calls = host.calls(lambda: resize(platform, becoming(spec, vcpus=2, power_on=False)))
     assert calls == {f"GET {LPAR}": 1, f"POST {LPAR}": 1}
     assert lpar(host, spec).state == "not activated"
