@@ -141,6 +141,7 @@ class LocalDisks(Disks):
         message = self.boot_fails(flavor_id=self.flavor(1), block_device_mapping_v2=request)
         assert "ext4" in message and "guest_format" in message
 
+    @pytest.mark.full
     def test_shelved_and_offloaded_they_go_and_unshelved_they_are_new(self) -> None:
         server = self.boot(flavor_id=self.flavor(1, 512, disk_gb=1))
         self.flags(shelved_offload_time=0)

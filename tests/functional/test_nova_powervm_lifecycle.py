@@ -86,6 +86,7 @@ class Stopped(LifecycleBase):
         assert self.lpar_state(server) == "running"
         self.delete(server)
 
+    @pytest.mark.full
     def test_a_stopped_server_is_shelved_offloaded_and_unshelved(self) -> None:
         server = self.boot(flavor_id=self.flavor_id)
         self._stop_server(server)

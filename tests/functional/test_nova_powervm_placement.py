@@ -270,6 +270,7 @@ class SharedDisks(Placed):
         self.delete(server, second)
         assert self.used_gb() == 0
 
+    @pytest.mark.full
     def test_an_empty_host_may_turn_it_on_and_off(self) -> None:
         self.restart(shared=False)
         assert "DISK_GB" in self.inventory()
