@@ -6,6 +6,7 @@ from typing import Any
 from unittest import mock
 
 import os_traits
+import pytest
 from nova import context as nova_context
 from tests.functional import base
 from tests.functional.powervm import PowerVMCloud
