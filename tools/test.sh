@@ -19,8 +19,8 @@ bin=.venv/bin
 [[ $release == 2026.2 ]] || bin=.venv-$release/bin
 select="not full"
 [[ -z $full ]] || select="full or not full"
-# Twice the cores that we count on: a functional test waits for the platform half of its time.
-parallel=("$bin/pytest" -q -n "${WORKERS:-4}" --dist worksteal --durations=10 -m "$select")
+# More than twice the cores that we count on: a functional test waits for the platform half of its time and more.
+parallel=("$bin/pytest" -q -n "${WORKERS:-5}" --dist worksteal --durations=10 -m "$select")
 alone=("$bin/pytest" -q -p no:xdist -m "$select")
 # Labs of two test files beside each other, as a lab waits for much; the long slices of Tempest need both cores.
 labs=("$bin/pytest" -q -n 2 --dist loadfile --durations=10 -m "$select")
