@@ -82,10 +82,7 @@ def mount_kernel(control: Control, clock: Clock, latency: Latency, faults: Fault
     def add_faults(request: Request) -> Any:
         data = body(request)
         planned = [Fault.from_json(each) for each in (data if isinstance(data, list) else [data])]
-        for fault in planned:
-            # All of them or none.
-            faults.check(fault)
-        return [faults.add(fault).to_json() for fault in planned]
+        return [fault.to_json() for fault in faults.add_all(planned)]
 
     def set_latency(request: Request) -> Any:
         data = body(request)

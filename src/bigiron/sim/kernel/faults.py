@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import itertools
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -97,18 +97,20 @@ class FaultPlan:
         self._faults: list[Fault] = []
         self._ids = itertools.count(1)
 
-    def check(self, fault: Fault) -> None:
-        """Raise BadFault for one that this simulator cannot plan."""
-        if fault.action is Action.LATE and fault.method not in self._late:
-            able = ", ".join(sorted(self._late)) or "none here"
-            raise BadFault(f"fault on {fault.path}: late is for requests of the method {able}")
-
     def add(self, fault: Fault) -> Fault:
         """Plan a fault; its count begins now. Raises BadFault."""
-        self.check(fault)
+        (planned,) = self.add_all([fault])
+        return planned
+
+    def add_all(self, faults: Sequence[Fault]) -> Sequence[Fault]:
+        """Plan them all or, where one cannot be planned, none. Raises BadFault."""
+        for fault in faults:
+            if fault.action is Action.LATE and fault.method not in self._late:
+                able = ", ".join(sorted(self._late)) or "none here"
+                raise BadFault(f"fault on {fault.path}: late is for requests of the method {able}")
         with self._lock:
-            planned = replace(fault, id=next(self._ids), seen=0, fired=0)
-            self._faults.append(planned)
+            planned = [replace(fault, id=next(self._ids), seen=0, fired=0) for fault in faults]
+            self._faults += planned
             return planned
 
     def clear(self) -> None:
