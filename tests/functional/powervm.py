@@ -28,7 +28,7 @@ _http_session = session._http_session
 SYSTEMS = Path(__file__).parents[2] / "examples" / "systems"
 USER, PASSWORD = "padmin", "padmin"
 EVENTS = "/rest/api/uom/Event"
-_LOOK = ("GET", "/rest/api/uom/LogicalPartition/{uuid}/quick/PartitionState")
+LOOK_AT_STATE = "/rest/api/uom/LogicalPartition/{uuid}/quick/PartitionState"
 """How the mirror asks for a partition's state when it hears of a change."""
 CONFIRM_AFTER_S = 2.0
 """The simulated guests restart faster than real ones."""
@@ -188,5 +188,5 @@ class PowerVMCloud(base.NovaCloud):
     def asked(self) -> Counter[tuple[str, str]]:
         """As `kinds`, without looks at a partition's state: a late event of what was done before may cause one."""
         kinds = self.kinds()
-        del kinds[_LOOK]
+        del kinds["GET", LOOK_AT_STATE]
         return kinds

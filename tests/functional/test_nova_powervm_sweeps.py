@@ -15,7 +15,7 @@ import pytest
 from nova import context
 from tests.functional import base, world
 from tests.functional.actions import ServerActions
-from tests.functional.powervm import EVENTS, PowerVMCloud
+from tests.functional.powervm import EVENTS, LOOK_AT_STATE, PowerVMCloud
 from tests.functional.sweep import Call, calls_of, explained, label_of, made_by_all
 
 from bigiron.plugins.nova.driver import BigironDriver
@@ -29,7 +29,6 @@ RUNS = 3
 """How often an operation is recorded, and tried until it makes the request that is to fail."""
 LOOK_AT_JOB = "/rest/api/uom/jobs/"
 LPAR = "/rest/api/uom/LogicalPartition/{uuid}"
-LOOK_AT_STATE = f"{LPAR}/quick/PartitionState"
 POWER = {"running": 1, "not activated": 4}
 STATUS = {"running": "ACTIVE", "not activated": "SHUTOFF"}
 
