@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from bigiron.sim.kernel.serving import HttpServer
 from bigiron.sim.kernel.statedir import StateDirectory
 from bigiron.sim.kernel.steps import take_all
 from bigiron.sim.kernel.store import Store
+from bigiron.sim.kernel.ticker import Ticker
 from bigiron.sim.powervm.audit import audit
 from bigiron.sim.powervm.events import EventHub
 from bigiron.sim.powervm.files import Files
@@ -37,8 +36,6 @@ from bigiron.sim.powervm.resources import RESOURCES
 from bigiron.sim.powervm.rest.app import RestApp
 from bigiron.sim.powervm.rest.services import Services
 from bigiron.sim.powervm.session import Flavour, Sessions
-
-LOG = logging.getLogger(__name__)
 
 _REST_THREADS, _CONTROL_THREADS = 128, 8
 _FOLDERS = ("media", "uploads", "sessions")
@@ -78,7 +75,6 @@ class Simulator:
         self.faults = FaultPlan()
         self.journal = Journal()
         self.control = controls.Control()
-        self._stopping = threading.Event()
         self._saved_revision = -1
         self._unused: frozenset[str] = frozenset()
         with contextlib.ExitStack() as undo:
@@ -128,7 +124,7 @@ class Simulator:
             threads=_REST_THREADS, tls=self.settings.tls,
         )  # fmt: skip
         self._control = HttpServer(self.settings.control, self.control, threads=_CONTROL_THREADS)
-        self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
+        self._ticker = Ticker(self.state_dir.name, _TICK_SECONDS, self._is_unsaved, self._store.touch)
         self._apply_latency()
         self._mount()
         metrics.mount(self.control)
@@ -188,15 +184,10 @@ class Simulator:
 
     def _end(self) -> None:
         """End every thread, as far as it was started."""
-        self._stopping.set()
         take_all(
-            self.management.disconnect, self.events.close, self.clock.close, self._rest.stop, self._control.stop,
-            self.jobs.stop, self.management.stop, self._end_ticker, self._store.end,
+            self._ticker.stop, self.management.disconnect, self.events.close, self.clock.close, self._rest.stop,
+            self._control.stop, self.jobs.stop, self.management.stop, self._store.end,
         )  # fmt: skip
-
-    def _end_ticker(self) -> None:
-        if self._ticker.is_alive():
-            self._ticker.join()
 
     def __enter__(self) -> Simulator:
         self.start()
@@ -221,16 +212,9 @@ class Simulator:
         with self.world.lock:
             self.world.remove_files(self._unused)
 
-    def _tick(self) -> None:
-        while not self._stopping.wait(_TICK_SECONDS):
-            try:
-                with self.services.locked():
-                    changed = self.world.revision != self._saved_revision
-            except Exception:  # time must go on for the rest of the system
-                LOG.exception("what was due on %s was not done", self.state_dir.name)
-                continue
-            if changed:
-                self._store.touch()
+    def _is_unsaved(self) -> bool:
+        with self.services.locked():
+            return self.world.revision != self._saved_revision
 
     def _deliver(self, record: Any, path: Path) -> None:
         with self.world.lock:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import socket
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +21,7 @@ from bigiron.sim.kernel.serving import HttpServer
 from bigiron.sim.kernel.statedir import StateDirectory
 from bigiron.sim.kernel.steps import take_all
 from bigiron.sim.kernel.store import Store
+from bigiron.sim.kernel.ticker import Ticker
 from bigiron.sim.zvm import overview
 from bigiron.sim.zvm.audit import audit
 from bigiron.sim.zvm.commands import SMAPI, Commands
@@ -37,8 +35,6 @@ from bigiron.sim.zvm.latency import PROFILES
 from bigiron.sim.zvm.linux import host
 from bigiron.sim.zvm.model import genesis
 from bigiron.sim.zvm.model.system import System
-
-LOG = logging.getLogger(__name__)
 
 _CONTROL_THREADS = 8
 _FOLDERS = ("dasd", "spool", "connector")
@@ -82,7 +78,6 @@ class Simulator:
         self.journal = Journal()
         self.control = controls.Control()
         self.layout = Layout(self.state_dir / "connector", environment.absolute())
-        self._stopping = threading.Event()
         self._saved_revision = -1
         with contextlib.ExitStack() as undo:
             undo.callback(self.clock.close)
@@ -110,9 +105,10 @@ class Simulator:
         )  # fmt: skip
         self._gateway: Gateway | None = None
         self._processes: Processes | None = None
-        self._ports: list[socket.socket] = []
+        self._held = contextlib.ExitStack()
+        """The ports of the server, which stay ours while it is away."""
         self._control = HttpServer(self.settings.control, self.control, threads=_CONTROL_THREADS)
-        self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
+        self._ticker = Ticker(self.state_dir.name, _TICK_SECONDS, self._is_unsaved, self._store.touch)
         self._apply_latency()
         self._mount()
 
@@ -151,8 +147,8 @@ class Simulator:
         self._ticker.start()
         self._control.start()
         listen = self.settings.listen
-        self._ports += [ports.hold("127.0.0.1"), ports.hold(*listen)]
-        port, rest = ports.number(self._ports[0]), (listen[0], ports.number(self._ports[1]))
+        port = ports.number(self._held.enter_context(ports.hold("127.0.0.1")))
+        rest = listen[0], ports.number(self._held.enter_context(ports.hold(*listen)))
         tls = (
             (str(self.settings.tls[0].absolute()), str(self.settings.tls[1].absolute())) if self.settings.tls else None
         )
@@ -183,10 +179,9 @@ class Simulator:
 
     def _end(self) -> None:
         """End every process and thread, as far as it was started."""
-        self._stopping.set()
         take_all(
-            self.clock.close, self._end_processes, *(held.close for held in self._ports), self._end_gateway,
-            self._control.stop, self._end_ticker, self._store.end,
+            self._ticker.stop, self.clock.close, self._end_processes, self._held.close, self._end_gateway,
+            self._control.stop, self._store.end,
         )  # fmt: skip
 
     def _end_processes(self) -> None:
@@ -198,10 +193,6 @@ class Simulator:
             self._gateway.stop()
             if self.layout.socket.parent != self.layout.folder:
                 self.layout.socket.parent.rmdir()
-
-    def _end_ticker(self) -> None:
-        if self._ticker.is_alive():
-            self._ticker.join()
 
     def __enter__(self) -> Simulator:
         self.start()
@@ -217,17 +208,10 @@ class Simulator:
             self._saved_revision = self.system.revision
             return {"document": self._directory.digest, "time": self.clock.now(), "system": self.system.to_state()}
 
-    def _tick(self) -> None:
-        while not self._stopping.wait(_TICK_SECONDS):
-            try:
-                with self.system.lock:
-                    self.system.settle()
-                    changed = self.system.revision != self._saved_revision
-            except Exception:  # time must go on for the rest of the system
-                LOG.exception("what was due on %s was not done", self.state_dir.name)
-                continue
-            if changed:
-                self._store.touch()
+    def _is_unsaved(self) -> bool:
+        with self.system.lock:
+            self.system.settle()
+            return self.system.revision != self._saved_revision
 
     # -- control --------------------------------------------------------------------------------------------------
 
